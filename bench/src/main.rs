@@ -1,0 +1,3 @@
+//! wharf-bench
+
+fn main() {}

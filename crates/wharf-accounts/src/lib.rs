@@ -1,0 +1,1 @@
+//! Who may log in, and which storage that returns

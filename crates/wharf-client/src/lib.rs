@@ -1,0 +1,1 @@
+//! The FTP client library: user-PI and user-DTP

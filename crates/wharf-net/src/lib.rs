@@ -1,0 +1,1 @@
+//! The only crate that opens sockets for FTP: control and data connections

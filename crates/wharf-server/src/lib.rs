@@ -1,0 +1,1 @@
+//! The FTP server: server-PI and server-DTP

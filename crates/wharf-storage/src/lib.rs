@@ -1,0 +1,1 @@
+//! File stores for FTP: a jailed directory, memory, and the suite every store passes

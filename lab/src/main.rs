@@ -1,0 +1,3 @@
+//! wharf-lab
+
+fn main() {}
