@@ -1,1 +1,18 @@
-//! File stores for FTP: a jailed directory, memory, and the suite every store passes
+//! File stores for FTP: what a server serves and a mirror compares. A store knows no command, no socket, no user.
+//!
+//! In reading order:
+//! * [`storage`]: the trait [`Storage`] with its [`Reader`], [`Upload`] (commit or nothing) and [`Listing`];
+//! * [`metadata`]: what a store says about a name, and what policy allows there;
+//! * [`error`]: a kind for the user, a cause for the log.
+//!
+//! Uploads are transactions because STOR has no length: the store must be told whether the end was clean.
+
+pub mod error;
+pub mod metadata;
+pub mod storage;
+
+pub use error::{Error, ErrorKind, Result};
+pub use metadata::{Entry, Kind, Metadata, Permissions};
+pub use storage::{
+    BATCH, ListOrder, Listing, ReadFile, Reader, SORT_LIMIT, Storage, Upload, Write, collect,
+};
