@@ -1,0 +1,68 @@
+//! Starting other programs and telling about it.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// What a step comes to: nothing, or a sentence that says why it failed.
+pub type Outcome = Result<(), String>;
+
+/// The root of the checkout.
+pub fn root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here).to_path_buf()
+}
+
+/// Prints to stdout; a closed pipe is not our trouble.
+pub fn say(text: &str) {
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}
+
+/// Prints a line to stderr.
+pub fn note(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+/// A cargo that inherits the terminal, started in the root.
+pub fn cargo(args: &[&str]) -> Command {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.args(args).current_dir(root());
+    command
+}
+
+/// Runs to the end; anything but success is an error that names the command.
+pub fn check(mut command: Command) -> Outcome {
+    let shown = format!("{command:?}").replace('"', "");
+    note(&format!("\n$ {shown}"));
+    let started = std::time::Instant::now();
+    let status = command
+        .stdin(Stdio::null())
+        .status()
+        .map_err(|e| format!("cannot start {shown}: {e}"))?;
+    note(&format!("  ({:.0} s)", started.elapsed().as_secs_f32()));
+    if status.success() {
+        Ok(())
+    } else {
+        Err(format!("{shown}: {status}"))
+    }
+}
+
+/// Is `cargo NAME` there? If not, installs that version from the registry.
+pub fn ensure_cargo_tool(name: &str, version: &str) -> Outcome {
+    let present = cargo(&[name, "--version"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|s| s.success());
+    if present {
+        return Ok(());
+    }
+    check(cargo(&[
+        "install",
+        "--locked",
+        "--version",
+        version,
+        &format!("cargo-{name}"),
+    ]))
+}
