@@ -1,1 +1,39 @@
-//! The only crate that opens sockets for FTP: control and data connections
+//! The only crate that opens sockets for FTP.
+//!
+//! What is decided (which line, which reply, which way to a data connection) is decided in `wharf-proto`; this crate
+//! carries it out on tokio. Everything above speaks to the network through [`Net`], so that the same server and client
+//! run on real sockets ([`TcpNet`]) and in the simulated network of `wharf-sim`.
+//!
+//! In reading order: the seam, one connection, the two control connection ends, the data connection, and the pumps that
+//! move a file through it. Not here: TLS, rate limits and port mapping, which come later; any judgement about FTP.
+
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic
+)]
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic
+    )
+)]
+
+mod net;
+pub use net::{ListenAt, Listener, Net, Ports, RangeExhausted, Source};
+mod tcp;
+pub use tcp::TcpNet;
+mod conn;
+pub use conn::{Conn, SourceNote, Stream};
+mod trace;
+pub use trace::{Recorder, Trace};
+mod control;
+pub use control::{ControlError, ServerControl, Undecoded, UserControl};
+mod data;
+pub use data::{DataConnection, DataPort, OpenError};
+pub mod pump;
+pub mod zero_copy;

@@ -1,0 +1,209 @@
+//! One byte stream with two addresses: a TCP connection, or something foreign that behaves like one (the simulated
+//! network; later TLS and SOCKS).
+
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+/// What a foreign connection must be able to do.
+pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Stream for T {}
+
+/// A connection. Dropping it closes it the way the system does (for TCP a FIN unless unread bytes remain);
+/// [`abort`](Self::abort) makes sure that the peer cannot take the end for a clean one.
+pub struct Conn {
+    carrier: Carrier,
+    local: SocketAddr,
+    peer: SocketAddr,
+    note: Option<SourceNote>,
+}
+
+enum Carrier {
+    Tcp(TcpStream),
+    Foreign {
+        stream: Box<dyn Stream>,
+        reset: Option<Box<dyn FnOnce() + Send>>,
+    },
+}
+
+impl Conn {
+    /// A TCP connection.
+    ///
+    /// # Errors
+    /// `NotConnected` when the peer is gone before its address could be read.
+    pub fn tcp(stream: TcpStream) -> io::Result<Self> {
+        let local = canonical(stream.local_addr()?);
+        let peer = canonical(stream.peer_addr()?);
+        Ok(Self {
+            carrier: Carrier::Tcp(stream),
+            local,
+            peer,
+            note: None,
+        })
+    }
+
+    /// Any other stream, with the addresses that it stands for.
+    pub fn foreign(stream: Box<dyn Stream>, local: SocketAddr, peer: SocketAddr) -> Self {
+        Self {
+            carrier: Carrier::Foreign {
+                stream,
+                reset: None,
+            },
+            local: canonical(local),
+            peer: canonical(peer),
+            note: None,
+        }
+    }
+
+    /// For a foreign stream that can be reset: what [`abort`](Self::abort) does before the stream is dropped.
+    #[must_use]
+    pub fn on_abort(mut self, act: impl FnOnce() + Send + 'static) -> Self {
+        if let Carrier::Foreign { reset, .. } = &mut self.carrier {
+            *reset = Some(Box::new(act));
+        }
+        self
+    }
+
+    /// Remembers that the connection does not come from the port that was wanted.
+    #[must_use]
+    pub fn with_source_note(mut self, note: SourceNote) -> Self {
+        self.note = Some(note);
+        self
+    }
+
+    /// Our end. IPv4-mapped IPv6 addresses are told as IPv4, so that 227 and PORT can be used on a dual-stack socket.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// The peer's end, IPv4-mapped addresses as IPv4.
+    pub fn peer_addr(&self) -> SocketAddr {
+        self.peer
+    }
+
+    /// The TCP socket below, for `sendfile` and urgent data; `None` when something else carries the bytes.
+    pub fn as_tcp(&self) -> Option<&TcpStream> {
+        match &self.carrier {
+            Carrier::Tcp(stream) => Some(stream),
+            Carrier::Foreign { .. } => None,
+        }
+    }
+
+    /// Why the connection does not come from the preferred source port, if it does not.
+    pub fn source_note(&self) -> Option<&SourceNote> {
+        self.note.as_ref()
+    }
+
+    /// Closes with a reset (`SO_LINGER` 0): the peer sees an error, never an end of file.
+    pub fn abort(mut self) {
+        self.arm_reset();
+    }
+
+    /// From here on dropping the connection is a reset.
+    pub(crate) fn arm_reset(&mut self) {
+        match &mut self.carrier {
+            Carrier::Tcp(stream) => {
+                // Fails only on a socket that is already dead, and then there is nobody to tell.
+                let _ = socket2::SockRef::from(&*stream).set_linger(Some(Duration::ZERO));
+            }
+            Carrier::Foreign { reset, .. } => {
+                if let Some(reset) = reset.take() {
+                    reset();
+                }
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Conn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Conn")
+            .field("tcp", &self.as_tcp().is_some())
+            .field("local", &self.local)
+            .field("peer", &self.peer)
+            .field("note", &self.note)
+            .finish()
+    }
+}
+
+impl AsyncRead for Conn {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match &mut self.carrier {
+            Carrier::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
+            Carrier::Foreign { stream, .. } => Pin::new(stream).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for Conn {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match &mut self.carrier {
+            Carrier::Tcp(stream) => Pin::new(stream).poll_write(cx, buf),
+            Carrier::Foreign { stream, .. } => Pin::new(stream).poll_write(cx, buf),
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.carrier {
+            Carrier::Tcp(stream) => Pin::new(stream).poll_flush(cx),
+            Carrier::Foreign { stream, .. } => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.carrier {
+            Carrier::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
+            Carrier::Foreign { stream, .. } => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+}
+
+/// A connection could not come from the preferred port and comes from another one. A firewall that lets only the
+/// preferred port out will stop it, therefore somebody should be told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceNote {
+    /// The address and port that were asked for.
+    pub wanted: SocketAddr,
+    /// The address and port that were used instead.
+    pub used: SocketAddr,
+    /// What the system said to the wanted port.
+    pub reason: String,
+}
+
+impl fmt::Display for SourceNote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "from port {} instead of {}: {}",
+            self.used.port(),
+            self.wanted.port(),
+            self.reason
+        )
+    }
+}
+
+/// IPv4-mapped IPv6 addresses as the IPv4 addresses that they are.
+pub(crate) fn canonical(address: SocketAddr) -> SocketAddr {
+    match address.ip() {
+        IpAddr::V6(v6) => match v6.to_ipv4_mapped() {
+            Some(v4) => SocketAddr::new(IpAddr::V4(v4), address.port()),
+            None => address,
+        },
+        IpAddr::V4(_) => address,
+    }
+}

@@ -1,0 +1,364 @@
+//! The data connection: from what PASV, EPSV, PORT or EPRT left behind to two connected DTPs.
+//!
+//! The one opener for both data modes and both roles: whoever waits for a connection waits here (with a guard against
+//! strangers), whoever opens one opens it here. Deliberately absent: the decision which way to try, which is
+//! `wharf_proto::data_connection`'s.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+use wharf_proto::Guard;
+
+use crate::conn::{Conn, SourceNote};
+use crate::net::{Listener, Net, Source};
+
+/// So many strangers are named in an error; further ones are only counted.
+const STRANGERS_NAMED: usize = 16;
+
+/// After so many strangers the wait ends: somebody is not scanning but attacking, and each of them costs a reset.
+const STRANGERS_BORNE: usize = 1_000;
+
+/// From where the next data connection comes.
+pub enum DataPort {
+    /// We wait for it: a server after PASV or EPSV, a user after PORT or EPRT.
+    Listening(Box<dyn Listener>),
+    /// We open it: a server after PORT or EPRT, a user after 227 or 229.
+    Target {
+        /// Our end.
+        source: Source,
+        /// The peer's end.
+        to: SocketAddr,
+    },
+}
+
+impl DataPort {
+    /// Makes the data connection, or says within `patience` why there is none.
+    ///
+    /// While listening, connections that `guard` does not admit are reset and logged, and the wait goes on: a
+    /// stranger who is quicker than the peer takes nothing from it (RFC 2577 §4). A target has been judged by
+    /// [`Guard`] before it became a `DataPort` and is not judged again.
+    ///
+    /// Dropping the future closes the listener or gives the connect up.
+    ///
+    /// # Errors
+    /// [`OpenError`]: what was tried, what was seen, for how long.
+    pub async fn open(
+        self,
+        net: &dyn Net,
+        guard: &Guard,
+        patience: Duration,
+    ) -> Result<DataConnection, OpenError> {
+        match self {
+            Self::Listening(listener) => wait_for(listener, guard, patience).await,
+            Self::Target { source, to } => connect(net, source, to, patience).await,
+        }
+    }
+
+    /// Where we listen, if we do.
+    pub fn listening_at(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Listening(listener) => Some(listener.local_addr()),
+            Self::Target { .. } => None,
+        }
+    }
+}
+
+impl fmt::Debug for DataPort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Listening(listener) => {
+                write!(f, "DataPort::Listening({})", listener.local_addr())
+            }
+            Self::Target { source, to } => write!(f, "DataPort::Target({source:?} -> {to})"),
+        }
+    }
+}
+
+async fn wait_for(
+    mut listener: Box<dyn Listener>,
+    guard: &Guard,
+    patience: Duration,
+) -> Result<DataConnection, OpenError> {
+    let at = listener.local_addr();
+    let began = Instant::now();
+    let mut strangers = Vec::new();
+    let mut count = 0;
+    loop {
+        let left = patience.saturating_sub(began.elapsed());
+        let Ok(accepted) = tokio::time::timeout(left, listener.accept()).await else {
+            return Err(OpenError::NobodyCame {
+                at,
+                waited: began.elapsed(),
+                strangers,
+            });
+        };
+        let conn = match accepted {
+            Ok(conn) => conn,
+            // One peer was gone before it was served; the next one may be the right one.
+            Err(e) if is_about_one_peer(&e) => continue,
+            Err(source) => return Err(OpenError::Listener { at, source }),
+        };
+        let peer = conn.peer_addr();
+        if guard.admits(peer.ip()) {
+            return Ok(DataConnection::new(conn));
+        }
+        conn.abort();
+        count += 1;
+        if strangers.len() < STRANGERS_NAMED {
+            tracing::warn!(%peer, %at, "stranger at the data port: dropped");
+            strangers.push(peer);
+        }
+        if count >= STRANGERS_BORNE {
+            tracing::warn!(%at, count, "too many strangers at the data port: closed");
+            return Err(OpenError::NobodyCame {
+                at,
+                waited: began.elapsed(),
+                strangers,
+            });
+        }
+        tokio::task::coop::consume_budget().await;
+    }
+}
+
+async fn connect(
+    net: &dyn Net,
+    source: Source,
+    to: SocketAddr,
+    patience: Duration,
+) -> Result<DataConnection, OpenError> {
+    let began = Instant::now();
+    let error = match tokio::time::timeout(patience, net.connect(source, to)).await {
+        Ok(Ok(conn)) => return Ok(DataConnection::new(conn)),
+        Ok(Err(error)) => error,
+        Err(_elapsed) => {
+            return Err(OpenError::Silent {
+                to,
+                waited: began.elapsed(),
+            });
+        }
+    };
+    Err(match error.kind() {
+        io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset => {
+            OpenError::Refused { to }
+        }
+        io::ErrorKind::TimedOut => OpenError::Silent {
+            to,
+            waited: began.elapsed(),
+        },
+        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
+            OpenError::Unreachable { to, source: error }
+        }
+        _ => OpenError::Connect { to, source: error },
+    })
+}
+
+fn is_about_one_peer(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::NotConnected
+            | io::ErrorKind::Interrupted
+    )
+}
+
+/// Why there is no data connection. The text is meant for the 425 reply as well as for people: it says what was tried
+/// and what was seen.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// We listened and the peer did not come.
+    #[error("nobody connected to {at} within {}{}", Seconds(*.waited), Strangers(.strangers))]
+    NobodyCame {
+        /// Where we listened.
+        at: SocketAddr,
+        /// For how long.
+        waited: Duration,
+        /// Who came and was not the peer of the control connection, at most the first 16.
+        strangers: Vec<SocketAddr>,
+    },
+    /// The listening socket broke, or the process has no descriptor left.
+    #[error("cannot accept at {at}: {source}")]
+    Listener {
+        /// Where we listened.
+        at: SocketAddr,
+        /// What `accept(2)` said.
+        source: io::Error,
+    },
+    /// The target answered with a reset: nobody listens there, or a firewall rejects.
+    #[error("{to} refused the connection")]
+    Refused {
+        /// The target.
+        to: SocketAddr,
+    },
+    /// The target did not answer at all: a firewall drops, or the address is wrong.
+    #[error("no answer from {to} within {}", Seconds(*.waited))]
+    Silent {
+        /// The target.
+        to: SocketAddr,
+        /// How long we waited.
+        waited: Duration,
+    },
+    /// A router or our own system says that there is no way to the target.
+    #[error("{to} cannot be reached: {source}")]
+    Unreachable {
+        /// The target.
+        to: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Anything else that `connect(2)` may say.
+    #[error("cannot connect to {to}: {source}")]
+    Connect {
+        /// The target.
+        to: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// `10 s`, `1.5 s`.
+struct Seconds(Duration);
+
+impl fmt::Display for Seconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tenths = (self.0.as_millis() + 50) / 100;
+        if tenths.is_multiple_of(10) {
+            write!(f, "{} s", tenths / 10)
+        } else {
+            write!(f, "{}.{} s", tenths / 10, tenths % 10)
+        }
+    }
+}
+
+struct Strangers<'a>(&'a [SocketAddr]);
+
+impl fmt::Display for Strangers<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some((first, rest)) = self.0.split_first() else {
+            return Ok(());
+        };
+        write!(f, "; a stranger did and was dropped: {}", first.ip())?;
+        if !rest.is_empty() {
+            write!(f, " and {} more", rest.len())?;
+        }
+        Ok(())
+    }
+}
+
+/// A data connection.
+///
+/// Only [`close`](Self::close), or having read the peer's end of file, makes a clean end (FIN). Dropped in any other
+/// state the connection is reset, because in stream mode the end of the connection *is* the end of the file
+/// (RFC 959 §3.4.1): a transfer that was given up half-way must not look finished.
+pub struct DataConnection {
+    conn: Conn,
+    ended: bool,
+}
+
+impl DataConnection {
+    /// Takes a connection that has been judged already.
+    pub fn new(conn: Conn) -> Self {
+        Self { conn, ended: false }
+    }
+
+    /// Our end.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.conn.local_addr()
+    }
+
+    /// The peer's end.
+    pub fn peer_addr(&self) -> SocketAddr {
+        self.conn.peer_addr()
+    }
+
+    /// Why the connection does not come from the port that was wanted, if it does not.
+    pub fn source_note(&self) -> Option<&SourceNote> {
+        self.conn.source_note()
+    }
+
+    /// The TCP socket, when nothing lies between it and the bytes.
+    pub fn as_tcp(&self) -> Option<&TcpStream> {
+        self.conn.as_tcp()
+    }
+
+    /// Clean end: what was written is flushed and followed by a FIN. Does not wait for the peer to read it.
+    ///
+    /// # Errors
+    /// The connection was broken before; the peer may lack bytes. Never an error after the peer's end of file.
+    pub async fn close(mut self) -> io::Result<()> {
+        let received_all = self.ended;
+        let shut = self.conn.shutdown().await;
+        self.ended = self.ended || shut.is_ok();
+        if received_all { Ok(()) } else { shut }
+    }
+
+    /// Ends with a reset, so that the peer cannot take what it has for the whole.
+    pub fn abort(mut self) {
+        self.ended = false;
+    }
+}
+
+impl fmt::Debug for DataConnection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "DataConnection({} - {})",
+            self.local_addr(),
+            self.peer_addr()
+        )
+    }
+}
+
+impl Drop for DataConnection {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.conn.arm_reset();
+        }
+    }
+}
+
+impl AsyncRead for DataConnection {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let polled = Pin::new(&mut self.conn).poll_read(cx, buf);
+        let nothing = buf.filled().len() == before && buf.remaining() > 0;
+        if nothing && matches!(polled, Poll::Ready(Ok(()))) {
+            self.ended = true;
+        }
+        polled
+    }
+}
+
+impl AsyncWrite for DataConnection {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.conn).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.conn).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let polled = Pin::new(&mut self.conn).poll_shutdown(cx);
+        if matches!(polled, Poll::Ready(Ok(()))) {
+            self.ended = true;
+        }
+        polled
+    }
+}

@@ -1,0 +1,142 @@
+//! The seam to the network: who connects, who listens, who resolves names.
+//!
+//! [`TcpNet`](crate::TcpNet) is the real one; the simulated network of `wharf-sim` is the other.
+//! Deliberately absent: UDP, Unix sockets, and any knowledge of FTP beyond "source port".
+
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+
+use async_trait::async_trait;
+use wharf_proto::PortRange;
+
+use crate::conn::Conn;
+
+/// A place in a network: what a host can do there.
+#[async_trait]
+pub trait Net: Send + Sync + 'static {
+    /// Opens a connection to `to`. Takes as long as the network takes (Linux gives up a silent address after
+    /// about 127 s with `TimedOut`); callers bring their own patience.
+    ///
+    /// # Errors
+    /// Those of `connect(2)`: `ConnectionRefused`, `TimedOut`, `HostUnreachable`, `NetworkUnreachable`, ...
+    async fn connect(&self, from: Source, to: SocketAddr) -> io::Result<Conn>;
+
+    /// Starts to listen.
+    ///
+    /// # Errors
+    /// Those of `bind(2)` and `listen(2)`; a used-up [`Ports::Range`] is `AddrInUse` with [`RangeExhausted`] inside.
+    async fn listen(&self, at: ListenAt) -> io::Result<Box<dyn Listener>>;
+
+    /// The addresses of a host name, in the order in which they should be tried. An IP address as text is answered
+    /// without asking anybody.
+    ///
+    /// # Errors
+    /// What the resolver says; an empty answer is `NotFound`.
+    async fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>>;
+}
+
+/// A listening socket. Dropping it closes it and resets whoever was waiting to be accepted.
+#[async_trait]
+pub trait Listener: Send {
+    /// The next connection. Cancel-safe: a connection is not lost when the future is dropped.
+    ///
+    /// # Errors
+    /// Those of `accept(2)`; `ConnectionAborted` and the like are about one peer, not about the listener.
+    async fn accept(&mut self) -> io::Result<Conn>;
+
+    /// Where it listens; the port is the real one also when [`Ports::Any`] was asked for.
+    fn local_addr(&self) -> SocketAddr;
+}
+
+/// From where a connection shall come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The system chooses address and port.
+    Any,
+    /// This address, any port.
+    Address(IpAddr),
+    /// This address and preferably this port (20 for a server's active data connections, RFC 959 §3.2); any other
+    /// port of the same address where that one is denied or in use. [`Conn::source_note`] tells which it was.
+    Port(SocketAddr),
+}
+
+/// Where to listen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ListenAt {
+    /// The address; `0.0.0.0` is every IPv4 address, `::` is every address of both families.
+    pub ip: IpAddr,
+    /// The port or ports.
+    pub ports: Ports,
+}
+
+impl ListenAt {
+    /// Exactly this address; port 0 lets the system choose.
+    pub fn one(at: SocketAddr) -> Self {
+        let ports = match at.port() {
+            0 => Ports::Any,
+            port => Ports::One(port),
+        };
+        Self { ip: at.ip(), ports }
+    }
+
+    /// Any port of this address.
+    pub fn any(ip: IpAddr) -> Self {
+        Self {
+            ip,
+            ports: Ports::Any,
+        }
+    }
+
+    /// A random port of the range.
+    pub fn range(ip: IpAddr, range: PortRange) -> Self {
+        Self {
+            ip,
+            ports: Ports::Range(range),
+        }
+    }
+}
+
+/// Which port to listen on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ports {
+    /// The system chooses.
+    Any,
+    /// This one or none.
+    One(u16),
+    /// One of these in random order, never another one: a firewall has been told this range.
+    Range(PortRange),
+}
+
+/// Every port of the range is in use. Found inside an `io::Error` of kind `AddrInUse`, see [`RangeExhausted::of`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RangeExhausted {
+    /// The address on which a port was looked for.
+    pub ip: IpAddr,
+    /// The range that has no free port.
+    pub range: PortRange,
+}
+
+impl RangeExhausted {
+    /// The exhaustion inside an error of [`Net::listen`], if that is what it is.
+    pub fn of(error: &io::Error) -> Option<&Self> {
+        error.get_ref()?.downcast_ref()
+    }
+
+    /// As the error that [`Net::listen`] returns.
+    pub fn into_error(self) -> io::Error {
+        io::Error::new(io::ErrorKind::AddrInUse, self)
+    }
+}
+
+impl fmt::Display for RangeExhausted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "every port of the range {} is in use on {}",
+            self.range, self.ip
+        )
+    }
+}
+
+impl std::error::Error for RangeExhausted {}

@@ -1,0 +1,195 @@
+//! The real network: TCP sockets of the operating system.
+
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use socket2::{SockRef, TcpKeepalive};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+
+use crate::conn::{Conn, SourceNote, canonical};
+use crate::net::{ListenAt, Listener, Net, Ports, RangeExhausted, Source};
+
+/// Connections that may wait to be accepted. The kernel cuts it to `net.core.somaxconn` (4096 since Linux 5.4).
+const BACKLOG: u32 = 1024;
+
+/// Sockets of this machine.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TcpNet;
+
+#[async_trait]
+impl Net for TcpNet {
+    async fn connect(&self, from: Source, to: SocketAddr) -> io::Result<Conn> {
+        match from {
+            Source::Any => attempt(None, to).await,
+            Source::Address(ip) => attempt(Some(SocketAddr::new(ip, 0)), to).await,
+            Source::Port(wanted) => match attempt(Some(wanted), to).await {
+                Err(denied) if port_was_denied(&denied) => {
+                    let conn = attempt(Some(SocketAddr::new(wanted.ip(), 0)), to).await?;
+                    let used = conn.local_addr();
+                    Ok(conn.with_source_note(SourceNote {
+                        wanted,
+                        used,
+                        reason: denied.to_string(),
+                    }))
+                }
+                outcome => outcome,
+            },
+        }
+    }
+
+    async fn listen(&self, at: ListenAt) -> io::Result<Box<dyn Listener>> {
+        let bound = match at.ports {
+            Ports::Any => bind(at.ip, 0)?,
+            Ports::One(port) => bind(at.ip, port)?,
+            Ports::Range(range) => {
+                let free = range.order(random()).find_map(|port| match bind(at.ip, port) {
+                    Err(e) if e.kind() == io::ErrorKind::AddrInUse => None,
+                    outcome => Some(outcome),
+                });
+                match free {
+                    Some(outcome) => outcome?,
+                    None => return Err(RangeExhausted { ip: at.ip, range }.into_error()),
+                }
+            }
+        };
+        let local = bound.local_addr()?;
+        Ok(Box::new(Listening {
+            inner: bound,
+            local,
+        }))
+    }
+
+    async fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+        let found: Vec<_> = tokio::net::lookup_host((host, port)).await?.collect();
+        if found.is_empty() {
+            return Err(io::Error::new(
+                io::ErrorKind::NotFound,
+                "the name has no address",
+            ));
+        }
+        Ok(found)
+    }
+}
+
+struct Listening {
+    inner: TcpListener,
+    local: SocketAddr,
+}
+
+#[async_trait]
+impl Listener for Listening {
+    async fn accept(&mut self) -> io::Result<Conn> {
+        let (stream, _) = self.inner.accept().await?;
+        stream.set_nodelay(true)?;
+        Conn::tcp(stream)
+    }
+
+    fn local_addr(&self) -> SocketAddr {
+        self.local
+    }
+}
+
+async fn attempt(from: Option<SocketAddr>, to: SocketAddr) -> io::Result<Conn> {
+    let to = canonical(to);
+    let socket = socket_for(to.ip())?;
+    if let Some(from) = from.map(canonical)
+        && !(from.ip().is_unspecified() && from.port() == 0)
+    {
+        // Without this a port could be the source of one connection at a time, and for a minute after it (TIME_WAIT)
+        // of none: the second transfer in a row would fail with "Address already in use".
+        socket.set_reuseaddr(true)?;
+        socket.bind(unspecified_as(from, to))?;
+    }
+    let stream = socket.connect(to).await?;
+    stream.set_nodelay(true)?;
+    Conn::tcp(stream)
+}
+
+/// Did the system object to the source port (rather than the network to the connection)?
+///
+/// At bind: in use, or below 1024 without the right to it. At connect: Linux finds only then that the pair of
+/// addresses is still in TIME_WAIT from the previous transfer (`EADDRNOTAVAIL`).
+fn port_was_denied(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::AddrInUse
+            | io::ErrorKind::AddrNotAvailable
+            | io::ErrorKind::PermissionDenied
+    )
+}
+
+/// `0.0.0.0` as a source for an IPv6 target means "any" as well.
+fn unspecified_as(from: SocketAddr, to: SocketAddr) -> SocketAddr {
+    if !from.ip().is_unspecified() {
+        return from;
+    }
+    let ip: IpAddr = match to {
+        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    SocketAddr::new(ip, from.port())
+}
+
+fn bind(ip: IpAddr, port: u16) -> io::Result<TcpListener> {
+    let socket = socket_for(ip)?;
+    // A restarted server takes its port again although old connections are in TIME_WAIT. On Linux this does not allow
+    // two listeners on one port.
+    socket.set_reuseaddr(true)?;
+    if ip.is_ipv6() {
+        SockRef::from(&socket).set_only_v6(!ip.is_unspecified())?;
+    }
+    socket.bind(SocketAddr::new(ip, port))?;
+    socket.listen(BACKLOG)
+}
+
+fn socket_for(ip: IpAddr) -> io::Result<TcpSocket> {
+    match ip {
+        IpAddr::V4(_) => TcpSocket::new_v4(),
+        IpAddr::V6(_) => TcpSocket::new_v6(),
+    }
+}
+
+/// Entropy of the process's hash keys; passive ports shall not be guessable (RFC 2577 §5), nothing more hangs on it.
+fn random() -> u64 {
+    RandomState::new().build_hasher().finish()
+}
+
+/// Prepares a socket for a control connection; foreign streams need nothing.
+///
+/// Telnet's Synch arrives as urgent data (RFC 959 §4.1.3 ABOR, RFC 854): in line, else its bytes would be missing
+/// from the stream. Keepalive with `interval` keeps NAT entries alive during long transfers and finds dead peers
+/// within about four intervals.
+pub(crate) fn prepare_control(conn: &Conn, interval: Duration) {
+    let Some(stream) = conn.as_tcp() else { return };
+    let socket = SockRef::from(stream);
+    let keepalive = TcpKeepalive::new()
+        .with_time(interval)
+        .with_interval(interval)
+        .with_retries(4);
+    for (option, outcome) in [
+        ("SO_OOBINLINE", socket.set_out_of_band_inline(true)),
+        ("SO_KEEPALIVE", socket.set_tcp_keepalive(&keepalive)),
+    ] {
+        if let Err(error) = outcome {
+            tracing::debug!(peer = %conn.peer_addr(), option, %error, "socket option not set");
+        }
+    }
+}
+
+/// Sends all of `bytes`, the last one marked urgent.
+pub(crate) async fn send_urgent(stream: &TcpStream, bytes: &[u8]) -> io::Result<()> {
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let sent = stream
+            .async_io(tokio::io::Interest::WRITABLE, || {
+                SockRef::from(stream).send_out_of_band(rest)
+            })
+            .await?;
+        rest = rest.get(sent..).unwrap_or_default();
+    }
+    Ok(())
+}

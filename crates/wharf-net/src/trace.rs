@@ -1,0 +1,62 @@
+//! Who is told what happens on the wire: `--trace`, transcripts, the pictures of `wharf ladder`.
+
+use std::fmt;
+use std::sync::Arc;
+
+use tokio::time::Instant;
+use wharf_proto::trace::{Event, What};
+
+/// Takes the events of one or many sessions. Called on the session's own task: must not block.
+pub trait Recorder: Send + Sync {
+    /// Something happened. Passwords are masked before they come here.
+    fn record(&self, event: Event);
+}
+
+/// One session's view of a [`Recorder`]: its number, and the moment that its times count from.
+#[derive(Clone)]
+pub struct Trace {
+    recorder: Option<Arc<dyn Recorder>>,
+    session: u64,
+    start: Instant,
+}
+
+impl Trace {
+    /// Events of session `session`, timed from now.
+    pub fn new(recorder: Option<Arc<dyn Recorder>>, session: u64) -> Self {
+        Self {
+            recorder,
+            session,
+            start: Instant::now(),
+        }
+    }
+
+    /// Nobody listens.
+    pub fn off() -> Self {
+        Self::new(None, 0)
+    }
+
+    /// Whether anybody listens; saves the work of making an event.
+    pub fn is_on(&self) -> bool {
+        self.recorder.is_some()
+    }
+
+    /// Tells the recorder, if there is one. `what` is only made when somebody listens.
+    pub fn record(&self, what: impl FnOnce() -> What) {
+        if let Some(recorder) = &self.recorder {
+            recorder.record(Event {
+                at: self.start.elapsed(),
+                session: self.session,
+                what: what(),
+            });
+        }
+    }
+}
+
+impl fmt::Debug for Trace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Trace")
+            .field("on", &self.is_on())
+            .field("session", &self.session)
+            .finish_non_exhaustive()
+    }
+}
