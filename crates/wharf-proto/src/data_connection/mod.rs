@@ -1,0 +1,130 @@
+//! The data connection: who opens it, to which address, and whom we let take part in it.
+//!
+//! RFC 959 §3.2 gives the server-DTP the duty to open the data connection (active); PASV turns it round (passive). Everything here is a value or a
+//! rule: sockets are opened elsewhere.
+//!
+//! * [`guard`]: may this address be paired with this control connection? (both sides)
+//! * [`passive`]: the port range a passive opener listens in (server side, and the user side of active transfers)
+//! * [`advertise`]: which address a 227 names to which client (server side)
+//! * [`path`]: which ways to a data connection are left to try, given what was seen (user side)
+
+pub mod advertise;
+pub mod guard;
+pub mod passive;
+pub mod path;
+
+use std::fmt;
+use std::net::IpAddr;
+
+/// Who opens the data connection, as people name it. Not to be confused with [`crate::parameter::TransferMode`] (MODE S/B/C).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum DataMode {
+    /// The server opens the data connection to the user (PORT, EPRT; RFC 959 §3.2).
+    Active,
+    /// The user opens the data connection to the server (PASV, EPSV; RFC 959 §4.1.2).
+    Passive,
+}
+
+/// The side that opens the data connection: sends the first SYN.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Opener {
+    /// The user-DTP connects, the server-DTP listens.
+    User,
+    /// The server-DTP connects, the user-DTP listens.
+    Server,
+}
+
+impl Opener {
+    /// What people call a data connection opened by this side.
+    pub fn data_mode(self) -> DataMode {
+        match self {
+            Self::User => DataMode::Passive,
+            Self::Server => DataMode::Active,
+        }
+    }
+}
+
+impl fmt::Display for Opener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::User => "user",
+            Self::Server => "server",
+        })
+    }
+}
+
+/// The command that arranges a data connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Offer {
+    /// PORT: the user names an IPv4 address and port (RFC 959 §4.1.2).
+    Port,
+    /// EPRT: the user names an address of either family (RFC 2428 §2).
+    Eprt,
+    /// PASV: the server names an IPv4 address and port (RFC 959 §4.1.2).
+    Pasv,
+    /// EPSV: the server names a port only (RFC 2428 §3).
+    Epsv,
+}
+
+impl Offer {
+    /// The side that will open the data connection after this command.
+    pub fn opener(self) -> Opener {
+        match self {
+            Self::Pasv | Self::Epsv => Opener::User,
+            Self::Port | Self::Eprt => Opener::Server,
+        }
+    }
+
+    /// The verb on the wire.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Port => "PORT",
+            Self::Eprt => "EPRT",
+            Self::Pasv => "PASV",
+            Self::Epsv => "EPSV",
+        }
+    }
+
+    /// Can this command arrange a data connection over IPv6? PORT and PASV have room for four numbers only.
+    pub fn speaks_ipv6(self) -> bool {
+        matches!(self, Self::Eprt | Self::Epsv)
+    }
+}
+
+impl fmt::Display for Offer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+/// The address as the peer knows it: `::ffff:a.b.c.d` (what a dual-stack listener reports for an IPv4 client, RFC 4291 §2.5.5.2) becomes `a.b.c.d`.
+/// All comparisons of addresses in this module are made on this form.
+pub fn canonical(address: IpAddr) -> IpAddr {
+    address.to_canonical()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_offer_knows_its_opener() {
+        let table = [
+            (Offer::Port, Opener::Server, DataMode::Active, false),
+            (Offer::Eprt, Opener::Server, DataMode::Active, true),
+            (Offer::Pasv, Opener::User, DataMode::Passive, false),
+            (Offer::Epsv, Opener::User, DataMode::Passive, true),
+        ];
+        for (offer, opener, mode, ipv6) in table {
+            assert_eq!(offer.opener(), opener, "{offer}");
+            assert_eq!(offer.opener().data_mode(), mode, "{offer}");
+            assert_eq!(offer.speaks_ipv6(), ipv6, "{offer}");
+        }
+    }
+
+    #[test]
+    fn a_mapped_address_is_its_ipv4_address() {
+        assert_eq!(canonical("::ffff:192.0.2.1".parse().unwrap()), "192.0.2.1".parse::<IpAddr>().unwrap());
+        assert_eq!(canonical("::192.0.2.1".parse().unwrap()), "::192.0.2.1".parse::<IpAddr>().unwrap());
+    }
+}
