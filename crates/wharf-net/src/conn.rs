@@ -103,21 +103,25 @@ impl Conn {
 
     /// Closes with a reset (`SO_LINGER` 0): the peer sees an error, never an end of file.
     pub fn abort(mut self) {
-        self.arm_reset();
+        self.reset();
     }
 
-    /// From here on dropping the connection is a reset.
-    pub(crate) fn arm_reset(&mut self) {
-        match &mut self.carrier {
-            Carrier::Tcp(stream) => {
-                // Fails only on a socket that is already dead, and then there is nobody to tell.
-                let _ = socket2::SockRef::from(&*stream).set_linger(Some(Duration::ZERO));
-            }
-            Carrier::Foreign { reset, .. } => {
-                if let Some(reset) = reset.take() {
-                    reset();
-                }
-            }
+    /// What the system does when it closes the socket, be it because this process was killed: a reset (`true`) or a FIN.
+    /// Nothing for foreign streams, which do not outlive the process.
+    pub(crate) fn reset_on_close(&self, reset: bool) {
+        if let Carrier::Tcp(stream) = &self.carrier {
+            // Fails only on a socket that is already dead, and then there is nobody to tell.
+            let _ = socket2::SockRef::from(stream).set_linger(reset.then_some(Duration::ZERO));
+        }
+    }
+
+    /// The reset before the drop.
+    pub(crate) fn reset(&mut self) {
+        self.reset_on_close(true);
+        if let Carrier::Foreign { reset, .. } = &mut self.carrier
+            && let Some(reset) = reset.take()
+        {
+            reset();
         }
     }
 }

@@ -255,9 +255,9 @@ impl fmt::Display for Strangers<'_> {
 
 /// A data connection.
 ///
-/// Only [`close`](Self::close), or having read the peer's end of file, makes a clean end (FIN). Dropped in any other
-/// state the connection is reset, because in stream mode the end of the connection *is* the end of the file
-/// (RFC 959 §3.4.1): a transfer that was given up half-way must not look finished.
+/// Only [`close`](Self::close), or having read the peer's end of file, makes a clean end (FIN). In any other state the
+/// connection is reset when it is dropped, or when this process dies: in stream mode the end of the connection *is* the
+/// end of the file (RFC 959 §3.4.1), so a transfer that was given up half-way must not look finished.
 pub struct DataConnection {
     conn: Conn,
     ended: bool,
@@ -266,7 +266,13 @@ pub struct DataConnection {
 impl DataConnection {
     /// Takes a connection that has been judged already.
     pub fn new(conn: Conn) -> Self {
+        conn.reset_on_close(true);
         Self { conn, ended: false }
+    }
+
+    fn end(&mut self) {
+        self.ended = true;
+        self.conn.reset_on_close(false);
     }
 
     /// Our end.
@@ -294,15 +300,18 @@ impl DataConnection {
     /// # Errors
     /// The connection was broken before; the peer may lack bytes. Never an error after the peer's end of file.
     pub async fn close(mut self) -> io::Result<()> {
-        let received_all = self.ended;
-        let shut = self.conn.shutdown().await;
-        self.ended = self.ended || shut.is_ok();
-        if received_all { Ok(()) } else { shut }
+        if self.ended {
+            return Ok(());
+        }
+        self.conn.shutdown().await?;
+        self.end();
+        Ok(())
     }
 
     /// Ends with a reset, so that the peer cannot take what it has for the whole.
     pub fn abort(mut self) {
         self.ended = false;
+        // The rest is done by dropping.
     }
 }
 
@@ -320,7 +329,7 @@ impl fmt::Debug for DataConnection {
 impl Drop for DataConnection {
     fn drop(&mut self) {
         if !self.ended {
-            self.conn.arm_reset();
+            self.conn.reset();
         }
     }
 }
@@ -335,7 +344,7 @@ impl AsyncRead for DataConnection {
         let polled = Pin::new(&mut self.conn).poll_read(cx, buf);
         let nothing = buf.filled().len() == before && buf.remaining() > 0;
         if nothing && matches!(polled, Poll::Ready(Ok(()))) {
-            self.ended = true;
+            self.end();
         }
         polled
     }
@@ -357,7 +366,7 @@ impl AsyncWrite for DataConnection {
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let polled = Pin::new(&mut self.conn).poll_shutdown(cx);
         if matches!(polled, Poll::Ready(Ok(()))) {
-            self.ended = true;
+            self.end();
         }
         polled
     }

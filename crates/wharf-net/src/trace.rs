@@ -52,6 +52,12 @@ impl Trace {
     }
 }
 
+impl From<Option<Arc<dyn Recorder>>> for Trace {
+    fn from(recorder: Option<Arc<dyn Recorder>>) -> Self {
+        Self::new(recorder, 0)
+    }
+}
+
 impl fmt::Debug for Trace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Trace")

@@ -1,0 +1,9 @@
+//! The control connection, seen from the server-PI and from the user-PI.
+
+mod outbox;
+mod server;
+mod user;
+
+pub use outbox::Undecoded;
+pub use server::ServerControl;
+pub use user::{ControlError, UserControl};

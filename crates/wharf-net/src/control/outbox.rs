@@ -1,0 +1,120 @@
+//! What both ends of a control connection share: bytes that wait to be written, and the patience with a peer that does
+//! not read them.
+
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use crate::conn::Conn;
+
+/// For so long a peer may take nothing of what we have to say before the connection is given up.
+pub(super) const WRITE_PATIENCE: Duration = Duration::from_secs(60);
+
+/// Keepalive probes on a control connection. Shorter than the idle timers of NATs and load balancers
+/// (AWS NLB 350 s, Azure 240 s), see RFC 5382 REQ-5 for what they should be.
+pub(super) const KEEPALIVE: Duration = Duration::from_secs(30);
+
+/// One read. Commands and replies are short; a burst takes more reads.
+pub(super) const READ_SIZE: usize = 1024;
+
+/// For so long, and so many bytes, a closing side listens to what the peer still sends: a socket that is closed with
+/// unread bytes is reset, and the reset would destroy our last reply on its way.
+const LINGER: Duration = Duration::from_secs(1);
+const LINGER_BYTES: usize = 64 * 1024;
+
+pub(super) struct Outbox {
+    bytes: Vec<u8>,
+    written: usize,
+    patience: Duration,
+}
+
+impl Outbox {
+    pub(super) fn new() -> Self {
+        Self {
+            bytes: Vec::new(),
+            written: 0,
+            patience: WRITE_PATIENCE,
+        }
+    }
+
+    pub(super) fn set_patience(&mut self, patience: Duration) {
+        self.patience = patience;
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.bytes.len().saturating_sub(self.written)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    pub(super) fn push(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// The end of the buffer, for encoders that append.
+    pub(super) fn end(&mut self) -> &mut Vec<u8> {
+        &mut self.bytes
+    }
+
+    /// Writes everything. Cancel-safe: what was not written stays.
+    pub(super) async fn flush(&mut self, conn: &mut Conn) -> io::Result<()> {
+        if self.is_empty() {
+            return Ok(());
+        }
+        while let Some(rest) = self.bytes.get(self.written..).filter(|r| !r.is_empty()) {
+            match tokio::time::timeout(self.patience, conn.write(rest)).await {
+                Ok(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(Ok(n)) => self.written += n,
+                Ok(Err(error)) => return Err(error),
+                Err(_elapsed) => return Err(not_read()),
+            }
+        }
+        self.bytes.clear();
+        self.written = 0;
+        match tokio::time::timeout(self.patience, conn.flush()).await {
+            Ok(flushed) => flushed,
+            Err(_elapsed) => Err(not_read()),
+        }
+    }
+}
+
+fn not_read() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::TimedOut,
+        "the peer does not read the control connection",
+    )
+}
+
+/// FIN, then a short look at what the peer still has to say, so that it gets our last words.
+pub(super) async fn part(mut conn: Conn) -> io::Result<()> {
+    conn.shutdown().await?;
+    let drain = async {
+        let mut scrap = [0; READ_SIZE];
+        let mut seen = 0;
+        while seen < LINGER_BYTES {
+            match conn.read(&mut scrap).await {
+                Ok(0) | Err(_) => return,
+                Ok(n) => seen += n,
+            }
+        }
+    };
+    let _ = tokio::time::timeout(LINGER, drain).await;
+    Ok(())
+}
+
+/// Bytes that came in clear were still waiting when the connection should change hands (to TLS). They must never be
+/// taken for bytes of the protected connection: the STARTTLS injection class of bugs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Undecoded;
+
+impl fmt::Display for Undecoded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the peer sent more in clear after the last command")
+    }
+}
+
+impl std::error::Error for Undecoded {}

@@ -1,0 +1,165 @@
+//! The server-PI's end of a control connection: lines in, replies out.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::io::AsyncReadExt;
+use wharf_proto::trace::What;
+use wharf_proto::{Command, Line, LineDecoder, Reply, ReplyClass, visible};
+
+use super::outbox::{KEEPALIVE, Outbox, READ_SIZE, Undecoded, part};
+use crate::conn::Conn;
+use crate::tcp::prepare_control;
+use crate::trace::Trace;
+
+/// Replies to a pipelined burst are collected up to here before they are written.
+const BURST: usize = 16 * 1024;
+
+/// A control connection as the server-PI sees it. One owner, no locks.
+pub struct ServerControl {
+    conn: Conn,
+    decoder: LineDecoder,
+    out: Outbox,
+    trace: Trace,
+}
+
+impl ServerControl {
+    /// `line_limit`: bytes that a command line may have; a longer one is skipped and told as [`Line::TooLong`].
+    pub fn new(conn: Conn, line_limit: usize, trace: impl Into<Trace>) -> Self {
+        let trace = trace.into();
+        prepare_control(&conn, KEEPALIVE);
+        let (local, peer) = (conn.local_addr(), conn.peer_addr());
+        trace.record(|| What::Connected { local, peer });
+        Self {
+            conn,
+            decoder: LineDecoder::new(line_limit),
+            out: Outbox::new(),
+            trace,
+        }
+    }
+
+    /// How long the peer may leave our replies unread before [`next_line`](Self::next_line) and
+    /// [`send`](Self::send) fail with `TimedOut`. 60 s unless set.
+    pub fn set_write_patience(&mut self, patience: Duration) {
+        self.out.set_patience(patience);
+    }
+
+    /// The next line, or `None` when the peer has ended the connection. Before it waits for the peer it writes what
+    /// is still to be written. Cancel-safe: neither bytes nor lines are lost when the future is dropped.
+    ///
+    /// # Errors
+    /// The connection broke, or the peer does not read its replies.
+    pub async fn next_line(&mut self) -> io::Result<Option<Line>> {
+        loop {
+            if let Some(line) = self.decoder.next() {
+                self.trace.record(|| describe(&line));
+                return Ok(Some(line));
+            }
+            let answers = self.decoder.take_answers();
+            self.out.push(&answers);
+            self.out.flush(&mut self.conn).await?;
+            let mut buffer = [0; READ_SIZE];
+            let room = self.decoder.room().min(READ_SIZE);
+            let into = buffer.get_mut(..room).unwrap_or_default();
+            let n = self.conn.read(into).await?;
+            let Some(bytes) = into.get(..n).filter(|bytes| !bytes.is_empty()) else {
+                return Ok(None);
+            };
+            self.decoder.push(bytes);
+        }
+    }
+
+    /// Whether a complete line waits already: [`next_line`](Self::next_line) would return at once.
+    pub fn has_line(&self) -> bool {
+        self.decoder.has_line()
+    }
+
+    /// Sends a reply. The final replies to a pipelined burst are collected and written together once no complete line
+    /// waits any more; a preliminary reply (1yz) is written at once, because a transfer follows.
+    ///
+    /// # Errors
+    /// As [`flush`](Self::flush).
+    pub async fn send(&mut self, reply: &Reply) -> io::Result<()> {
+        self.queue(reply);
+        let more_to_come =
+            self.decoder.has_line() && reply.class() != ReplyClass::Preliminary;
+        if more_to_come && self.out.len() < BURST {
+            return Ok(());
+        }
+        self.flush().await
+    }
+
+    /// Puts a reply behind those that wait to be written. The next [`flush`](Self::flush), [`send`](Self::send) or
+    /// [`next_line`](Self::next_line) writes it.
+    pub fn queue(&mut self, reply: &Reply) {
+        reply.encode(self.out.end());
+        self.trace.record(|| What::Reply(reply.clone()));
+    }
+
+    /// Writes everything that waits. Cancel-safe.
+    ///
+    /// # Errors
+    /// The connection broke, or the peer does not read (`TimedOut`).
+    pub async fn flush(&mut self) -> io::Result<()> {
+        self.out.flush(&mut self.conn).await
+    }
+
+    /// Our end: the address that the user has reached (after the last NAT before us).
+    pub fn local_addr(&self) -> SocketAddr {
+        self.conn.local_addr()
+    }
+
+    /// The user's end, as it is seen from here.
+    pub fn peer_addr(&self) -> SocketAddr {
+        self.conn.peer_addr()
+    }
+
+    /// The session's trace, for events of its data connections.
+    pub fn trace(&self) -> &Trace {
+        &self.trace
+    }
+
+    /// Writes what waits and ends the connection so that the user still gets the last reply.
+    ///
+    /// # Errors
+    /// The connection broke first.
+    pub async fn close(mut self) -> io::Result<()> {
+        self.out.flush(&mut self.conn).await?;
+        part(self.conn).await
+    }
+
+    /// Gives the connection away, to be wrapped in TLS.
+    ///
+    /// # Errors
+    /// [`Undecoded`] when the peer has sent more than the line that was read last, or replies wait: the connection is
+    /// then closed, for nothing that came in clear may be taken for protected.
+    pub fn into_conn(self) -> Result<Conn, Undecoded> {
+        if self.decoder.is_empty() && self.out.is_empty() {
+            Ok(self.conn)
+        } else {
+            Err(Undecoded)
+        }
+    }
+}
+
+fn describe(line: &Line) -> What {
+    match line {
+        Line::Command(bytes) => What::Command(redacted(bytes).into_bytes()),
+        Line::TooLong => What::Note("line too long: skipped".to_owned()),
+        Line::Synch => What::Note("telnet synch".to_owned()),
+    }
+}
+
+/// A command line without its secrets, also when it is not well-formed.
+fn redacted(line: &[u8]) -> String {
+    if let Ok(command) = Command::parse(line) {
+        return command.redacted();
+    }
+    let word = line.trim_ascii_start().get(..4).unwrap_or_default();
+    if word.eq_ignore_ascii_case(b"PASS") || word.eq_ignore_ascii_case(b"ACCT") {
+        format!("{} ****", visible(word))
+    } else {
+        visible(line)
+    }
+}

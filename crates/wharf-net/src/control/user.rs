@@ -1,0 +1,165 @@
+//! The user-PI's end of a control connection: commands out, replies in.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::io::AsyncReadExt;
+use wharf_proto::trace::What;
+use wharf_proto::{Command, Reply, ReplyDecoder, ReplyError, ReplyLimits, Text, visible};
+
+use super::outbox::{KEEPALIVE, Outbox, READ_SIZE, Undecoded, part};
+use crate::conn::Conn;
+use crate::tcp::{prepare_control, send_urgent};
+use crate::trace::Trace;
+
+/// Telnet: interpret as command, interrupt process, data mark (RFC 854).
+const IAC: u8 = 255;
+const IP: u8 = 244;
+const DM: u8 = 242;
+
+/// A control connection as the user-PI sees it.
+pub struct UserControl {
+    conn: Conn,
+    decoder: ReplyDecoder,
+    out: Outbox,
+    trace: Trace,
+}
+
+/// Why there is no reply.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ControlError {
+    /// The connection broke.
+    #[error("control connection: {0}")]
+    Io(#[from] io::Error),
+    /// The server ended the connection.
+    #[error("the server closed the control connection")]
+    Closed,
+    /// What the server sends is not a reply, or too much of one. The connection is of no use any more.
+    #[error("not an FTP reply: {0}")]
+    Reply(#[from] ReplyError),
+}
+
+impl UserControl {
+    /// `limits`: what a reply may measure before the server is taken for something else.
+    pub fn new(conn: Conn, limits: ReplyLimits, trace: impl Into<Trace>) -> Self {
+        let trace = trace.into();
+        prepare_control(&conn, KEEPALIVE);
+        let (local, peer) = (conn.local_addr(), conn.peer_addr());
+        trace.record(|| What::Connected { local, peer });
+        Self {
+            conn,
+            decoder: ReplyDecoder::new(limits),
+            out: Outbox::new(),
+            trace,
+        }
+    }
+
+    /// How long the server may leave our commands unread before sending fails with `TimedOut`. 60 s unless set.
+    pub fn set_write_patience(&mut self, patience: Duration) {
+        self.out.set_patience(patience);
+    }
+
+    /// Sends a command. When the future is dropped half-way, the rest of the line goes out before whatever is sent or
+    /// awaited next.
+    ///
+    /// # Errors
+    /// The connection broke, or the server does not read (`TimedOut`).
+    pub async fn send(&mut self, command: &Command) -> io::Result<()> {
+        self.trace
+            .record(|| What::Command(command.redacted().into_bytes()));
+        self.out.push(&command.encode());
+        self.out.flush(&mut self.conn).await
+    }
+
+    /// Sends a line of the person at the keyboard (`quote`), whatever it means.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub async fn send_line(&mut self, line: &Text) -> io::Result<()> {
+        self.trace.record(|| {
+            let shown = Command::parse(line.as_bytes())
+                .map_or_else(|_| visible(line.as_bytes()), |known| known.redacted());
+            What::Command(shown.into_bytes())
+        });
+        for &byte in line.as_bytes() {
+            self.out.push(if byte == IAC { &[IAC, IAC] } else { std::slice::from_ref(&byte) });
+        }
+        self.out.push(b"\r\n");
+        self.out.flush(&mut self.conn).await
+    }
+
+    /// The next reply. Cancel-safe: a reply that has half arrived is not lost when the future is dropped.
+    ///
+    /// # Errors
+    /// [`ControlError`]; none of them leaves a connection that can be used further.
+    pub async fn next_reply(&mut self) -> Result<Reply, ControlError> {
+        loop {
+            if let Some(reply) = self.decoder.next()? {
+                self.trace.record(|| What::Reply(reply.clone()));
+                return Ok(reply);
+            }
+            self.out.flush(&mut self.conn).await?;
+            let mut buffer = [0; READ_SIZE];
+            let n = self.conn.read(&mut buffer).await?;
+            match buffer.get(..n) {
+                Some(bytes) if n > 0 => self.decoder.push(bytes),
+                _ => return Err(ControlError::Closed),
+            }
+        }
+    }
+
+    /// Sends ABOR the way RFC 959 §4.1.3 wants it where that is possible: Telnet IP and Synch first, so that a server
+    /// which is busy with the transfer looks at its control connection. Over anything but plain TCP just ABOR.
+    ///
+    /// The urgent byte is the IAC of the data mark, as BSD's ftp has always sent it: a server that takes urgent bytes
+    /// out of the stream then sees `IAC IP DM ABOR` and not a bare IAC which would swallow the A.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub async fn send_abort(&mut self) -> io::Result<()> {
+        self.out.flush(&mut self.conn).await?;
+        if let Some(stream) = self.conn.as_tcp() {
+            send_urgent(stream, &[IAC, IP, IAC]).await?;
+            self.out.push(&[DM]);
+        }
+        self.send(&Command::Abor).await
+    }
+
+    /// Our end: the address that a PORT command names when there is no NAT on the way.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.conn.local_addr()
+    }
+
+    /// The server's end.
+    pub fn peer_addr(&self) -> SocketAddr {
+        self.conn.peer_addr()
+    }
+
+    /// The session's trace, for events of its data connections.
+    pub fn trace(&self) -> &Trace {
+        &self.trace
+    }
+
+    /// Ends the connection, after QUIT or without it.
+    ///
+    /// # Errors
+    /// The connection broke first.
+    pub async fn close(self) -> io::Result<()> {
+        part(self.conn).await
+    }
+
+    /// Gives the connection away, to be wrapped in TLS.
+    ///
+    /// # Errors
+    /// [`Undecoded`] when the server has sent more than the reply that was read last: whoever stands between could
+    /// put replies in front of the protected ones. The connection is closed.
+    pub fn into_conn(self) -> Result<Conn, Undecoded> {
+        if self.decoder.is_empty() && self.out.is_empty() {
+            Ok(self.conn)
+        } else {
+            Err(Undecoded)
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! Moves a file through a data connection: representation type -> socket and back.
+//!
+//! One stage a file. Structures, transfer modes and protection will be stages here as well; rates are not here yet.
+
+mod conversion;
+mod copy;
+mod progress;
+
+pub use conversion::Conversion;
+pub use copy::{Moved, PumpError, receive, send};
+pub use progress::Progress;
