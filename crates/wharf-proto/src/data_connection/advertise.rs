@@ -5,7 +5,7 @@
 //! by the caller; nothing here looks anything up. EPSV needs none of this: a 229 names no address.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr};
 use std::str::FromStr;
 
 use super::canonical;
@@ -206,35 +206,21 @@ pub fn is_private(address: IpAddr) -> bool {
     }
 }
 
-/// Can the address be reached over the internet, as far as the address itself tells? Neither private nor unspecified, multicast, reserved or for
-/// documentation (the registries of RFC 6890).
+/// Can the address be reached over the internet, as far as the address itself tells? Neither private nor unspecified, multicast or reserved (the
+/// registries of RFC 6890). The documentation networks count as public: that is what they stand for wherever they are written.
 pub fn is_public(address: IpAddr) -> bool {
     let address = canonical(address);
     if is_private(address) {
         return false;
     }
     match address {
-        IpAddr::V4(v4) => is_public_v4(v4),
-        IpAddr::V6(v6) => is_public_v6(v6),
-    }
-}
-
-fn is_public_v4(address: Ipv4Addr) -> bool {
-    match address.octets() {
-        [0 | 224..=255, ..] | [198, 18 | 19, _, _] => false,
-        [192, 0, 0 | 2, _] | [198, 51, 100, _] | [203, 0, 113, _] => false,
-        _ => true,
-    }
-}
-
-fn is_public_v6(address: Ipv6Addr) -> bool {
-    match address.segments() {
-        // documentation: RFC 3849, RFC 9637
-        [0x2001, 0xdb8, ..] | [0x3fff, 0..=0x0fff, ..] => false,
-        // NAT64 (RFC 6052): as public as the IPv4 address in it
-        [0x64, 0xff9b, 0, 0, 0, 0, ..] => is_public_v4(Ipv4Addr::from_bits(u32::try_from(address.to_bits() & 0xffff_ffff).unwrap_or(0))),
-        // global unicast is 2000::/3 (RFC 4291 §2.4)
-        [first, ..] => first & 0xe000 == 0x2000,
+        IpAddr::V4(v4) => !matches!(v4.octets(), [0 | 224..=255, ..] | [198, 18 | 19, _, _] | [192, 0, 0, _]),
+        IpAddr::V6(v6) => match v6.segments() {
+            // NAT64 (RFC 6052): as public as the IPv4 address in it
+            [0x64, 0xff9b, 0, 0, 0, 0, high, low] => is_public(Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low)).into()),
+            // global unicast is 2000::/3 (RFC 4291 §2.4)
+            [first, ..] => first & 0xe000 == 0x2000,
+        },
     }
 }
 
@@ -267,9 +253,9 @@ mod tests {
             ("0.0.0.0", false, false),
             ("224.0.0.1", false, false),
             ("255.255.255.255", false, false),
-            ("192.0.2.1", false, false),
-            ("198.51.100.1", false, false),
-            ("203.0.113.1", false, false),
+            ("192.0.2.1", false, true),
+            ("198.51.100.1", false, true),
+            ("203.0.113.1", false, true),
             ("198.18.0.1", false, false),
             ("8.8.8.8", false, true),
             ("20.0.0.10", false, true),
@@ -279,7 +265,7 @@ mod tests {
             ("::", false, false),
             ("fe80::1", true, false),
             ("fd00::1", true, false),
-            ("2001:db8::1", false, false),
+            ("2001:db8::1", false, true),
             ("2606:4700::1", false, true),
             ("64:ff9b::808:808", false, true),
             ("64:ff9b::a00:1", false, false),

@@ -293,12 +293,12 @@ mod tests {
     #[test]
     fn refusals_name_the_cause() {
         let refusal = |peer: &str, target: &str| check_target(peer.parse().unwrap(), target.parse().unwrap()).unwrap_err();
-        let nat = refusal("203.0.113.9", "192.168.1.4:5000");
+        let other = refusal("203.0.113.9", "203.0.113.10:5000");
         assert_eq!(
-            nat.to_string(),
-            "data connections go only to 203.0.113.9, where this control connection comes from, not to 192.168.1.4"
+            other.to_string(),
+            "data connections go only to 203.0.113.9, where this control connection comes from, not to 203.0.113.10"
         );
-        let nat = refusal("8.8.4.4", "192.168.1.4:5000");
+        let nat = refusal("203.0.113.9", "192.168.1.4:5000");
         assert!(nat.to_string().ends_with("not to 192.168.1.4 (a private address: NAT; use passive mode)"), "{nat}");
         assert_eq!(nat.code(Offer::Port), 501);
         let low = refusal("203.0.113.9", "203.0.113.9:25");
