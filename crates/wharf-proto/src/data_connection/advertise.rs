@@ -47,13 +47,19 @@ pub struct Advertised {
 impl Advertise {
     /// Everybody is told the address they reached.
     pub fn reached() -> Self {
-        Self { rules: Vec::new(), default: Named::Reached }
+        Self {
+            rules: Vec::new(),
+            default: Named::Reached,
+        }
     }
 
     /// Everybody is told this address. Clients on the server's own side of the NAT need a rule of their own, or the NAT must turn their connections
     /// back (hairpin).
     pub fn fixed(address: IpAddr) -> Self {
-        Self { rules: Vec::new(), default: Named::Fixed(address) }
+        Self {
+            rules: Vec::new(),
+            default: Named::Fixed(address),
+        }
     }
 
     /// Rules first, then the default.
@@ -71,11 +77,27 @@ impl Advertise {
         let rule = self.rules.iter().find(|rule| rule.clients.contains(client));
         let (address, mismatch) = match rule.map_or(self.default, |rule| rule.named) {
             Named::Reached => (reached, None),
-            Named::Fixed(fixed) if canonical(fixed).is_ipv4() == reached.is_ipv4() => (canonical(fixed), None),
-            Named::Fixed(fixed) => (reached, Some(AdvertiseWarning::OtherFamily { configured: fixed, named: reached })),
+            Named::Fixed(fixed) if canonical(fixed).is_ipv4() == reached.is_ipv4() => {
+                (canonical(fixed), None)
+            }
+            Named::Fixed(fixed) => (
+                reached,
+                Some(AdvertiseWarning::OtherFamily {
+                    configured: fixed,
+                    named: reached,
+                }),
+            ),
         };
-        let private = (!is_public(address) && is_public(client)).then_some(AdvertiseWarning::PrivateToPublic { named: address, client });
-        Advertised { address, warning: mismatch.or(private) }
+        let private = (!is_public(address) && is_public(client)).then_some(
+            AdvertiseWarning::PrivateToPublic {
+                named: address,
+                client,
+            },
+        );
+        Advertised {
+            address,
+            warning: mismatch.or(private),
+        }
     }
 }
 
@@ -106,7 +128,10 @@ impl fmt::Display for AdvertiseWarning {
                 "passive mode names the private address {named} to the public client {client}; set the advertised address to the one clients reach"
             ),
             Self::OtherFamily { configured, named } => {
-                write!(f, "the advertised address {configured} is of another family than the control connection; {named} is named instead")
+                write!(
+                    f,
+                    "the advertised address {configured} is of another family than the control connection; {named} is named instead"
+                )
             }
         }
     }
@@ -133,11 +158,15 @@ impl Network {
     pub fn contains(self, address: IpAddr) -> bool {
         match (self.address, canonical(address)) {
             (IpAddr::V4(network), IpAddr::V4(address)) => {
-                let mask = u32::MAX.checked_shl(32 - u32::from(self.prefix)).unwrap_or(0);
+                let mask = u32::MAX
+                    .checked_shl(32 - u32::from(self.prefix))
+                    .unwrap_or(0);
                 network.to_bits() & mask == address.to_bits() & mask
             }
             (IpAddr::V6(network), IpAddr::V6(address)) => {
-                let mask = u128::MAX.checked_shl(128 - u32::from(self.prefix)).unwrap_or(0);
+                let mask = u128::MAX
+                    .checked_shl(128 - u32::from(self.prefix))
+                    .unwrap_or(0);
                 network.to_bits() & mask == address.to_bits() & mask
             }
             _ => false,
@@ -160,12 +189,20 @@ impl FromStr for Network {
             Some((address, prefix)) => (address, Some(prefix)),
             None => (text, None),
         };
-        let address: IpAddr = address.trim().parse().map_err(|_| NetworkError::NotAnAddress)?;
+        let address: IpAddr = address
+            .trim()
+            .parse()
+            .map_err(|_| NetworkError::NotAnAddress)?;
         let whole = if address.is_ipv4() { 32 } else { 128 };
         match prefix.map(str::trim) {
             None => Self::new(address, whole),
             Some(digits) if !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) => {
-                Self::new(address, digits.parse().map_err(|_| NetworkError::PrefixTooLong { limit: whole })?)
+                Self::new(
+                    address,
+                    digits
+                        .parse()
+                        .map_err(|_| NetworkError::PrefixTooLong { limit: whole })?,
+                )
             }
             Some(_) => Err(NetworkError::NotAnAddress),
         }
@@ -187,7 +224,9 @@ pub enum NetworkError {
 impl fmt::Display for NetworkError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotAnAddress => f.write_str("a network is written ADDRESS/BITS, as in 192.168.0.0/16"),
+            Self::NotAnAddress => {
+                f.write_str("a network is written ADDRESS/BITS, as in 192.168.0.0/16")
+            }
             Self::PrefixTooLong { limit } => write!(f, "at most {limit} bits follow the slash"),
         }
     }
@@ -198,7 +237,9 @@ impl std::error::Error for NetworkError {}
 /// Is the address meant for use inside a site: private (RFC 1918), carrier NAT (RFC 6598), link-local (RFC 3927), loopback, unique local (RFC 4193)?
 pub fn is_private(address: IpAddr) -> bool {
     match canonical(address) {
-        IpAddr::V4(v4) => v4.is_private() || v4.is_loopback() || v4.is_link_local() || is_carrier_nat(v4),
+        IpAddr::V4(v4) => {
+            v4.is_private() || v4.is_loopback() || v4.is_link_local() || is_carrier_nat(v4)
+        }
         IpAddr::V6(v6) => {
             let [first, ..] = v6.segments();
             v6.is_loopback() || first & 0xfe00 == 0xfc00 || first & 0xffc0 == 0xfe80
@@ -214,10 +255,15 @@ pub fn is_public(address: IpAddr) -> bool {
         return false;
     }
     match address {
-        IpAddr::V4(v4) => !matches!(v4.octets(), [0 | 224..=255, ..] | [198, 18 | 19, _, _] | [192, 0, 0, _]),
+        IpAddr::V4(v4) => !matches!(
+            v4.octets(),
+            [0 | 224..=255, ..] | [198, 18 | 19, _, _] | [192, 0, 0, _]
+        ),
         IpAddr::V6(v6) => match v6.segments() {
             // NAT64 (RFC 6052): as public as the IPv4 address in it
-            [0x64, 0xff9b, 0, 0, 0, 0, high, low] => is_public(Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low)).into()),
+            [0x64, 0xff9b, 0, 0, 0, 0, high, low] => {
+                is_public(Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low)).into())
+            }
             // global unicast is 2000::/3 (RFC 4291 §2.4)
             [first, ..] => first & 0xe000 == 0x2000,
         },
@@ -272,7 +318,11 @@ mod tests {
             ("ff02::1", false, false),
         ];
         for (address, private, public) in table {
-            assert_eq!((is_private(ip(address)), is_public(ip(address))), (private, public), "{address}");
+            assert_eq!(
+                (is_private(ip(address)), is_public(ip(address))),
+                (private, public),
+                "{address}"
+            );
         }
     }
 
@@ -293,31 +343,67 @@ mod tests {
             ("::1", "::1", true),
         ];
         for (network, address, want) in table {
-            assert_eq!(network.parse::<Network>().unwrap().contains(ip(address)), want, "{network} {address}");
+            assert_eq!(
+                network.parse::<Network>().unwrap().contains(ip(address)),
+                want,
+                "{network} {address}"
+            );
         }
-        for bad in ["", "10.0.0.0/33", "::/129", "10.0.0/8", "10.0.0.0/", "10.0.0.0/+8", "10.0.0.0/8/8", "10.0.0.0/999"] {
+        for bad in [
+            "",
+            "10.0.0.0/33",
+            "::/129",
+            "10.0.0/8",
+            "10.0.0.0/",
+            "10.0.0.0/+8",
+            "10.0.0.0/8/8",
+            "10.0.0.0/999",
+        ] {
             assert!(bad.parse::<Network>().is_err(), "{bad}");
         }
-        assert_eq!("10.0.0.0/8".parse::<Network>().unwrap().to_string(), "10.0.0.0/8");
+        assert_eq!(
+            "10.0.0.0/8".parse::<Network>().unwrap().to_string(),
+            "10.0.0.0/8"
+        );
     }
 
     #[test]
     fn each_client_is_told_the_address_of_the_first_rule_that_holds_it() {
         let rules = vec![
-            AdvertiseRule { clients: "192.168.0.0/16".parse().unwrap(), named: Named::Reached },
-            AdvertiseRule { clients: "100.64.0.0/10".parse().unwrap(), named: Named::Fixed(ip("100.64.0.5")) },
+            AdvertiseRule {
+                clients: "192.168.0.0/16".parse().unwrap(),
+                named: Named::Reached,
+            },
+            AdvertiseRule {
+                clients: "100.64.0.0/10".parse().unwrap(),
+                named: Named::Fixed(ip("100.64.0.5")),
+            },
         ];
         let rules = Advertise::with_rules(rules, Named::Fixed(ip("20.0.0.9")));
         let table = [
             (&rules, "192.168.1.4", "192.168.1.10", "192.168.1.10"),
             (&rules, "100.70.0.1", "192.168.1.10", "100.64.0.5"),
             (&rules, "8.8.8.8", "192.168.1.10", "20.0.0.9"),
-            (&Advertise::reached(), "8.8.8.8", "::ffff:20.0.0.1", "20.0.0.1"),
-            (&Advertise::fixed(ip("20.0.0.9")), "192.168.1.4", "192.168.1.10", "20.0.0.9"),
+            (
+                &Advertise::reached(),
+                "8.8.8.8",
+                "::ffff:20.0.0.1",
+                "20.0.0.1",
+            ),
+            (
+                &Advertise::fixed(ip("20.0.0.9")),
+                "192.168.1.4",
+                "192.168.1.10",
+                "20.0.0.9",
+            ),
         ];
         for (advertise, client, reached, want) in table {
             let got = advertise.choose(ip(client), ip(reached));
-            assert_eq!((got.address, got.warning), (ip(want), None), "{client} {reached}");
+            assert_eq!(
+                (got.address, got.warning),
+                (ip(want), None),
+                "{client} {reached}"
+            );
         }
     }
 
@@ -325,9 +411,17 @@ mod tests {
     fn a_private_address_told_to_a_public_client_is_warned_of() {
         let got = Advertise::reached().choose(ip("8.8.8.8"), ip("192.168.1.10"));
         assert_eq!(got.address, ip("192.168.1.10"));
-        assert!(got.warning.unwrap().to_string().contains("private address 192.168.1.10 to the public client 8.8.8.8"));
+        assert!(
+            got.warning
+                .unwrap()
+                .to_string()
+                .contains("private address 192.168.1.10 to the public client 8.8.8.8")
+        );
         let got = Advertise::fixed(ip("2001:db8::1")).choose(ip("192.168.1.4"), ip("192.168.1.10"));
         assert_eq!(got.address, ip("192.168.1.10"));
-        assert!(matches!(got.warning, Some(AdvertiseWarning::OtherFamily { .. })));
+        assert!(matches!(
+            got.warning,
+            Some(AdvertiseWarning::OtherFamily { .. })
+        ));
     }
 }

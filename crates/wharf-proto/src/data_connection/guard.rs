@@ -22,7 +22,9 @@ pub struct Guard {
 impl Guard {
     /// A guard for the control connection with this peer. A v4-mapped address counts as the IPv4 address in it.
     pub fn new(control_peer: IpAddr) -> Self {
-        Self { control_peer: canonical(control_peer) }
+        Self {
+            control_peer: canonical(control_peer),
+        }
     }
 
     /// The peer of the control connection, v4-mapped forms resolved.
@@ -44,7 +46,9 @@ impl Guard {
     /// meaningless without (RFC 4007 §6).
     pub fn scoped(control_peer: SocketAddr, target: SocketAddr) -> SocketAddr {
         match (control_peer, target) {
-            (SocketAddr::V6(peer), SocketAddr::V6(mut target)) if is_link_local(*target.ip()) && target.scope_id() == 0 => {
+            (SocketAddr::V6(peer), SocketAddr::V6(mut target))
+                if is_link_local(*target.ip()) && target.scope_id() == 0 =>
+            {
                 target.set_scope_id(peer.scope_id());
                 SocketAddr::V6(target)
             }
@@ -71,7 +75,9 @@ pub fn check_target(control_peer: IpAddr, target: SocketAddr) -> Result<(), Targ
         return Err(TargetRefusal::OtherHost { named, peer });
     }
     if target.port() < LOWEST_TARGET_PORT {
-        return Err(TargetRefusal::LowPort { port: target.port() });
+        return Err(TargetRefusal::LowPort {
+            port: target.port(),
+        });
     }
     Ok(())
 }
@@ -104,7 +110,10 @@ fn check_v6(address: Ipv6Addr) -> Result<(), TargetRefusal> {
     }
     // ::a.b.c.d (compatible), ::ffff:a.b.c.d (mapped), ::ffff:0:a.b.c.d (translated, RFC 2765): an IPv4 address under another name, which would slip
     // past a comparison with an IPv4 peer.
-    let embedded = matches!(address.segments(), [0, 0, 0, 0, 0, 0 | 0xffff, _, _] | [0, 0, 0, 0, 0xffff, 0, _, _]);
+    let embedded = matches!(
+        address.segments(),
+        [0, 0, 0, 0, 0, 0 | 0xffff, _, _] | [0, 0, 0, 0, 0xffff, 0, _, _]
+    );
     if embedded {
         return Err(TargetRefusal::Embedded { named });
     }
@@ -181,7 +190,10 @@ impl fmt::Display for TargetRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::OtherHost { named, peer } => {
-                write!(f, "data connections go only to {peer}, where this control connection comes from, not to {named}")?;
+                write!(
+                    f,
+                    "data connections go only to {peer}, where this control connection comes from, not to {named}"
+                )?;
                 if super::advertise::is_private(*named) && super::advertise::is_public(*peer) {
                     f.write_str(" (a private address: NAT; use passive mode)")?;
                 }
@@ -189,11 +201,20 @@ impl fmt::Display for TargetRefusal {
             }
             Self::OtherFamily { peer, .. } => {
                 let number = if peer.is_ipv4() { 1 } else { 2 };
-                write!(f, "network protocol not supported on this control connection, use ({number})")
+                write!(
+                    f,
+                    "network protocol not supported on this control connection, use ({number})"
+                )
             }
-            Self::LowPort { port } => write!(f, "data connections do not go to port {port}: below {LOWEST_TARGET_PORT}"),
+            Self::LowPort { port } => write!(
+                f,
+                "data connections do not go to port {port}: below {LOWEST_TARGET_PORT}"
+            ),
             Self::Unspecified { named } => write!(f, "{named} is no address of a host"),
-            Self::Embedded { named } => write!(f, "{named} is an IPv4 address in IPv6 form: write it as IPv4"),
+            Self::Embedded { named } => write!(
+                f,
+                "{named} is an IPv4 address in IPv6 form: write it as IPv4"
+            ),
             Self::Multicast { named } => write!(f, "{named} is a multicast address"),
             Self::Broadcast { named } => write!(f, "{named} is a broadcast address"),
         }
@@ -242,7 +263,11 @@ mod tests {
             (v6, "[::]:5000", "Unspecified"),
             (v4, "[::]:5000", "Unspecified"),
             (v4, "[::ffff:203.0.113.9]:5000", "Embedded"),
-            ("::ffff:203.0.113.9", "[::ffff:203.0.113.9]:5000", "Embedded"),
+            (
+                "::ffff:203.0.113.9",
+                "[::ffff:203.0.113.9]:5000",
+                "Embedded",
+            ),
             (v4, "[::203.0.113.9]:5000", "Embedded"),
             (v6, "[::ffff:127.0.0.1]:5000", "Embedded"),
             (v6, "[::127.0.0.1]:5000", "Embedded"),
@@ -286,32 +311,58 @@ mod tests {
             ("127.0.0.1", "127.0.0.2", false),
         ];
         for (control, data, want) in table {
-            assert_eq!(Guard::new(control.parse().unwrap()).admits(data.parse().unwrap()), want, "{control} {data}");
+            assert_eq!(
+                Guard::new(control.parse().unwrap()).admits(data.parse().unwrap()),
+                want,
+                "{control} {data}"
+            );
         }
     }
 
     #[test]
     fn refusals_name_the_cause() {
-        let refusal = |peer: &str, target: &str| check_target(peer.parse().unwrap(), target.parse().unwrap()).unwrap_err();
+        let refusal = |peer: &str, target: &str| {
+            check_target(peer.parse().unwrap(), target.parse().unwrap()).unwrap_err()
+        };
         let other = refusal("203.0.113.9", "203.0.113.10:5000");
         assert_eq!(
             other.to_string(),
             "data connections go only to 203.0.113.9, where this control connection comes from, not to 203.0.113.10"
         );
         let nat = refusal("203.0.113.9", "192.168.1.4:5000");
-        assert!(nat.to_string().ends_with("not to 192.168.1.4 (a private address: NAT; use passive mode)"), "{nat}");
+        assert!(
+            nat.to_string()
+                .ends_with("not to 192.168.1.4 (a private address: NAT; use passive mode)"),
+            "{nat}"
+        );
         assert_eq!(nat.code(Offer::Port), 501);
         let low = refusal("203.0.113.9", "203.0.113.9:25");
-        assert_eq!((low.code(Offer::Port), low.to_string()), (504, "data connections do not go to port 25: below 1024".to_owned()));
+        assert_eq!(
+            (low.code(Offer::Port), low.to_string()),
+            (
+                504,
+                "data connections do not go to port 25: below 1024".to_owned()
+            )
+        );
         let family = refusal("2001:db8::9", "203.0.113.9:5000");
-        assert_eq!((family.code(Offer::Eprt), family.code(Offer::Port)), (522, 501));
+        assert_eq!(
+            (family.code(Offer::Eprt), family.code(Offer::Port)),
+            (522, 501)
+        );
         assert!(family.to_string().ends_with("use (2)"));
     }
 
     #[test]
     fn a_link_local_target_gets_the_interface_of_the_control_connection() {
-        let peer = SocketAddr::V6(std::net::SocketAddrV6::new("fe80::9".parse().unwrap(), 40000, 0, 3));
-        let SocketAddr::V6(target) = Guard::scoped(peer, "[fe80::9]:5000".parse().unwrap()) else { panic!("family changed") };
+        let peer = SocketAddr::V6(std::net::SocketAddrV6::new(
+            "fe80::9".parse().unwrap(),
+            40000,
+            0,
+            3,
+        ));
+        let SocketAddr::V6(target) = Guard::scoped(peer, "[fe80::9]:5000".parse().unwrap()) else {
+            panic!("family changed")
+        };
         assert_eq!(target.scope_id(), 3);
         let global: SocketAddr = "[2001:db8::9]:5000".parse().unwrap();
         assert_eq!(Guard::scoped(peer, global), global);

@@ -124,7 +124,13 @@ mod tests {
 
     #[test]
     fn a_mapped_address_is_its_ipv4_address() {
-        assert_eq!(canonical("::ffff:192.0.2.1".parse().unwrap()), "192.0.2.1".parse::<IpAddr>().unwrap());
-        assert_eq!(canonical("::192.0.2.1".parse().unwrap()), "::192.0.2.1".parse::<IpAddr>().unwrap());
+        assert_eq!(
+            canonical("::ffff:192.0.2.1".parse().unwrap()),
+            "192.0.2.1".parse::<IpAddr>().unwrap()
+        );
+        assert_eq!(
+            canonical("::192.0.2.1".parse().unwrap()),
+            "::192.0.2.1".parse::<IpAddr>().unwrap()
+        );
     }
 }

@@ -57,7 +57,13 @@ impl PortRange {
         while greatest_common_divisor(stride, len) != 1 {
             stride = if stride + 1 >= len { 1 } else { stride + 1 };
         }
-        PortOrder { lo: self.lo, len, position, stride, left: len }
+        PortOrder {
+            lo: self.lo,
+            len,
+            position,
+            stride,
+            left: len,
+        }
     }
 }
 
@@ -187,20 +193,40 @@ mod tests {
             ("10:20", Err(PortRangeError::NotNumbers)),
         ];
         for (text, want) in table {
-            assert_eq!(text.parse::<PortRange>().map(|r| (r.lo(), r.hi())), want, "{text}");
+            assert_eq!(
+                text.parse::<PortRange>().map(|r| (r.lo(), r.hi())),
+                want,
+                "{text}"
+            );
         }
-        assert_eq!(PortRange::new(50000, 50099).unwrap().to_string(), "50000-50099");
+        assert_eq!(
+            PortRange::new(50000, 50099).unwrap().to_string(),
+            "50000-50099"
+        );
     }
 
     #[test]
     fn every_port_comes_once_and_none_from_outside() {
-        for (lo, hi) in [(1, 1), (5, 6), (50000, 50002), (50000, 50009), (50000, 50099), (1024, 2047), (1, 65535), (65535, 65535)] {
+        for (lo, hi) in [
+            (1, 1),
+            (5, 6),
+            (50000, 50002),
+            (50000, 50009),
+            (50000, 50099),
+            (1024, 2047),
+            (1, 65535),
+            (65535, 65535),
+        ] {
             let range = PortRange::new(lo, hi).unwrap();
             for seed in [0, 1, 2, 7, u64::MAX, 0xdead_beef] {
                 let ports: Vec<u16> = range.order(seed).collect();
                 assert_eq!(ports.len(), usize::from(range.len()));
                 assert!(ports.iter().all(|&port| range.contains(port)));
-                assert_eq!(ports.iter().collect::<BTreeSet<_>>().len(), ports.len(), "{range} seed {seed}");
+                assert_eq!(
+                    ports.iter().collect::<BTreeSet<_>>().len(),
+                    ports.len(),
+                    "{range} seed {seed}"
+                );
             }
         }
     }
@@ -208,7 +234,9 @@ mod tests {
     #[test]
     fn neighbouring_seeds_start_far_apart() {
         let range = PortRange::new(50000, 50999).unwrap();
-        let starts: BTreeSet<u16> = (0..100).filter_map(|seed| range.order(seed).next()).collect();
+        let starts: BTreeSet<u16> = (0..100)
+            .filter_map(|seed| range.order(seed).next())
+            .collect();
         assert!(starts.len() > 85, "{}", starts.len());
     }
 }

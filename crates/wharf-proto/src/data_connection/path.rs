@@ -72,11 +72,31 @@ pub struct Path {
 }
 
 impl Path {
-    const EPSV: Self = Self { opener: Opener::User, offer: Offer::Epsv, address: Address::ControlPeer };
-    const PASV: Self = Self { opener: Opener::User, offer: Offer::Pasv, address: Address::ControlPeer };
-    const PASV_AS_REPLIED: Self = Self { opener: Opener::User, offer: Offer::Pasv, address: Address::AsReplied };
-    const PORT: Self = Self { opener: Opener::Server, offer: Offer::Port, address: Address::Own };
-    const EPRT: Self = Self { opener: Opener::Server, offer: Offer::Eprt, address: Address::Own };
+    const EPSV: Self = Self {
+        opener: Opener::User,
+        offer: Offer::Epsv,
+        address: Address::ControlPeer,
+    };
+    const PASV: Self = Self {
+        opener: Opener::User,
+        offer: Offer::Pasv,
+        address: Address::ControlPeer,
+    };
+    const PASV_AS_REPLIED: Self = Self {
+        opener: Opener::User,
+        offer: Offer::Pasv,
+        address: Address::AsReplied,
+    };
+    const PORT: Self = Self {
+        opener: Opener::Server,
+        offer: Offer::Port,
+        address: Address::Own,
+    };
+    const EPRT: Self = Self {
+        opener: Opener::Server,
+        offer: Offer::Eprt,
+        address: Address::Own,
+    };
 
     /// The same way through the network? Command and reply differ, packets do not.
     fn same_way(&self, other: &Self) -> bool {
@@ -226,7 +246,9 @@ impl Evidence {
             (Asked::Transfer, 425 | 426) => Some(Self::NoDataConnection { code }),
             (Asked::Transfer, _) => None,
             (Asked::Offer, 522) if offer.speaks_ipv6() => Some(Self::FamilyRefused),
-            (Asked::Offer, 501 | 504) if offer.opener() == Opener::Server => Some(Self::AddressRefused { code }),
+            (Asked::Offer, 501 | 504) if offer.opener() == Opener::Server => {
+                Some(Self::AddressRefused { code })
+            }
             (Asked::Offer, _) => Some(Self::CommandRefused { code }),
         }
     }
@@ -322,20 +344,54 @@ enum Round {
 impl Paths {
     /// The candidates that the policy and the family of the control connection leave.
     pub fn new(policy: PathPolicy) -> Self {
-        let policy = PathPolicy { control_peer: canonical(policy.control_peer), ..policy };
+        let policy = PathPolicy {
+            control_peer: canonical(policy.control_peer),
+            ..policy
+        };
         let ipv6 = policy.control_peer.is_ipv6();
         let order = match policy.data_host {
-            DataHost::Peer => [Path::EPSV, Path::PASV, Path::PASV_AS_REPLIED, Path::PORT, Path::EPRT],
-            DataHost::Reply => [Path::PASV_AS_REPLIED, Path::EPSV, Path::PASV, Path::PORT, Path::EPRT],
+            DataHost::Peer => [
+                Path::EPSV,
+                Path::PASV,
+                Path::PASV_AS_REPLIED,
+                Path::PORT,
+                Path::EPRT,
+            ],
+            DataHost::Reply => [
+                Path::PASV_AS_REPLIED,
+                Path::EPSV,
+                Path::PASV,
+                Path::PORT,
+                Path::EPRT,
+            ],
         };
         let candidates = order
             .into_iter()
             .filter(|path| policy.choice.allows(path.offer))
             .filter(|path| path.offer.speaks_ipv6() || !ipv6)
-            .filter(|path| path.address != Address::AsReplied || policy.data_host == DataHost::Reply || !policy.trusted.is_empty())
-            .map(|path| Candidate { path, closed: false, done: false, slow: false, silent: false, refusals: 0 })
+            .filter(|path| {
+                path.address != Address::AsReplied
+                    || policy.data_host == DataHost::Reply
+                    || !policy.trusted.is_empty()
+            })
+            .map(|path| Candidate {
+                path,
+                closed: false,
+                done: false,
+                slow: false,
+                silent: false,
+                refusals: 0,
+            })
             .collect();
-        Self { policy, candidates, proven: None, replied: None, round: Round::First, spent: Duration::ZERO, tried: Vec::new() }
+        Self {
+            policy,
+            candidates,
+            proven: None,
+            replied: None,
+            round: Round::First,
+            spent: Duration::ZERO,
+            tried: Vec::new(),
+        }
     }
 
     /// A new transfer: what was ruled out for a round may be tried again, and the time for the search starts anew.
@@ -357,10 +413,19 @@ impl Paths {
         loop {
             if let Some(path) = self.candidate() {
                 match self.patience(&path, round_trip) {
-                    Some(patience) => return Some(Attempt { path, patience, proven: self.proven == Some(path) }),
+                    Some(patience) => {
+                        return Some(Attempt {
+                            path,
+                            patience,
+                            proven: self.proven == Some(path),
+                        });
+                    }
                     None => self.each(|c| c.path == path, |c| c.done = true),
                 }
-            } else if self.round == Round::First && self.policy.patience.is_none() && self.candidates.iter().any(|c| c.slow && !c.closed) {
+            } else if self.round == Round::First
+                && self.policy.patience.is_none()
+                && self.candidates.iter().any(|c| c.slow && !c.closed)
+            {
                 self.round = Round::Second;
                 for candidate in &mut self.candidates {
                     candidate.done = !candidate.slow;
@@ -375,8 +440,14 @@ impl Paths {
     /// The proven path first, then in order.
     fn candidate(&self) -> Option<Path> {
         let open = |c: &&Candidate| !c.closed && !c.done;
-        let proven = self.candidates.iter().filter(open).find(|c| Some(c.path) == self.proven);
-        proven.or_else(|| self.candidates.iter().find(open)).map(|c| c.path)
+        let proven = self
+            .candidates
+            .iter()
+            .filter(open)
+            .find(|c| Some(c.path) == self.proven);
+        proven
+            .or_else(|| self.candidates.iter().find(open))
+            .map(|c| c.path)
     }
 
     /// How long to wait for this path now; `None` if too little of the search is left to make it worthwhile.
@@ -386,13 +457,18 @@ impl Paths {
         }
         let full = LEAST_PATIENCE.max(round_trip.saturating_mul(PATIENCE_ROUND_TRIPS));
         let search = SEARCH.max(full.saturating_mul(16) / 3); // 8 s : 1.5 s
-        let same_way_was_silent = self.candidates.iter().any(|c| c.path != *path && c.silent && c.path.same_way(path));
+        let same_way_was_silent = self
+            .candidates
+            .iter()
+            .any(|c| c.path != *path && c.silent && c.path.same_way(path));
         let wanted = if same_way_was_silent { full / 2 } else { full };
         let wanted = match self.round {
             Round::First => wanted,
             Round::Second => wanted * 2,
         };
-        let left = search.saturating_sub(self.spent).saturating_sub(round_trip.saturating_mul(2));
+        let left = search
+            .saturating_sub(self.spent)
+            .saturating_sub(round_trip.saturating_mul(2));
         let patience = wanted.min(left);
         (patience >= WORTHWHILE).then_some(patience)
     }
@@ -414,9 +490,15 @@ impl Paths {
         if path.address != Address::AsReplied || named == peer || named.is_unspecified() {
             return Ok(at_peer);
         }
-        let trusted = self.policy.data_host == DataHost::Reply || self.policy.trusted.iter().any(|network| network.contains(named));
+        let trusted = self.policy.data_host == DataHost::Reply
+            || self
+                .policy
+                .trusted
+                .iter()
+                .any(|network| network.contains(named));
         let this_machine = named.is_loopback() && !peer.is_loopback();
-        let no_host = named.is_multicast() || matches!(named, IpAddr::V4(v4) if v4.is_broadcast() || matches!(v4.octets(), [0, ..]));
+        let no_host = named.is_multicast()
+            || matches!(named, IpAddr::V4(v4) if v4.is_broadcast() || matches!(v4.octets(), [0, ..]));
         if !trusted || this_machine || no_host {
             return Err(Evidence::AddressUnusable { named: replied });
         }
@@ -424,10 +506,24 @@ impl Paths {
     }
 
     /// The attempt led to no data connection: `target` is the address it got to, if any, `took` what it cost from the arranging command on.
-    pub fn learn(&mut self, path: &Path, target: Option<SocketAddr>, evidence: Evidence, took: Duration) {
+    pub fn learn(
+        &mut self,
+        path: &Path,
+        target: Option<SocketAddr>,
+        evidence: Evidence,
+        took: Duration,
+    ) {
         self.spent = self.spent.saturating_add(took);
-        let replied = self.replied.filter(|replied| path.offer == Offer::Pasv && Some(*replied) != target);
-        self.tried.push(Tried { path: *path, target, replied, evidence, took });
+        let replied = self
+            .replied
+            .filter(|replied| path.offer == Offer::Pasv && Some(*replied) != target);
+        self.tried.push(Tried {
+            path: *path,
+            target,
+            replied,
+            evidence,
+            took,
+        });
         if self.proven.is_some_and(|proven| proven == *path) {
             self.proven = None;
         }
@@ -437,19 +533,31 @@ impl Paths {
         self.each(|c| c.path == *path, |c| c.done = true);
         match evidence {
             Evidence::CommandRefused { code: 400..=499 } => {}
-            Evidence::CommandRefused { .. } | Evidence::ReplyUnreadable => self.close(|c| c.path.offer == path.offer),
-            Evidence::AddressRefused { .. } if self.policy.external_address => self.close(|c| c.path.offer == path.offer),
-            Evidence::FamilyRefused if path.opener == Opener::User => self.close(|c| c.path.offer == path.offer),
+            Evidence::CommandRefused { .. } | Evidence::ReplyUnreadable => {
+                self.close(|c| c.path.offer == path.offer)
+            }
+            Evidence::AddressRefused { .. } if self.policy.external_address => {
+                self.close(|c| c.path.offer == path.offer)
+            }
+            Evidence::FamilyRefused if path.opener == Opener::User => {
+                self.close(|c| c.path.offer == path.offer)
+            }
             Evidence::AddressRefused { .. } | Evidence::FamilyRefused | Evidence::CannotListen => {
                 self.close(|c| c.path.opener == Opener::Server);
             }
             Evidence::AddressUnusable { .. } => self.close(|c| c.path == *path),
             // A box that reads only PASV would open only its port: EPSV's silence leaves PASV.
             Evidence::Silent | Evidence::Unreachable if path.offer == Offer::Epsv => {}
-            Evidence::Silent | Evidence::Unreachable | Evidence::NobodyCame | Evidence::NoDataConnection { .. } => {
+            Evidence::Silent
+            | Evidence::Unreachable
+            | Evidence::NobodyCame
+            | Evidence::NoDataConnection { .. } => {
                 self.each(|c| c.path.same_way(path), |c| c.done = true);
             }
-            Evidence::Refused => self.each(|c| c.path.same_way(path), |c| c.refusals = c.refusals.saturating_add(1)),
+            Evidence::Refused => self.each(
+                |c| c.path.same_way(path),
+                |c| c.refusals = c.refusals.saturating_add(1),
+            ),
         }
         self.ask_for_another_port(path);
         self.drop_replied_address_if_it_is_no_other_way();
@@ -457,11 +565,24 @@ impl Paths {
 
     /// After one RST another port of the same way gets one chance: by the other command if it is still open, else by the same.
     fn ask_for_another_port(&mut self, path: &Path) {
-        let refusals = self.candidates.iter().filter(|c| c.path.same_way(path)).map(|c| c.refusals).max();
+        let refusals = self
+            .candidates
+            .iter()
+            .filter(|c| c.path.same_way(path))
+            .map(|c| c.refusals)
+            .max();
         if refusals.is_some_and(|refusals| refusals > 1) {
             self.each(|c| c.path.same_way(path), |c| c.done = true);
-        } else if refusals == Some(1) && !self.candidates.iter().any(|c| c.path.same_way(path) && !c.closed && !c.done) {
-            let again = self.candidates.iter_mut().find(|c| c.path.same_way(path) && !c.closed);
+        } else if refusals == Some(1)
+            && !self
+                .candidates
+                .iter()
+                .any(|c| c.path.same_way(path) && !c.closed && !c.done)
+        {
+            let again = self
+                .candidates
+                .iter_mut()
+                .find(|c| c.path.same_way(path) && !c.closed);
             if let Some(candidate) = again {
                 candidate.done = false;
                 candidate.refusals = 2; // the last time, however it ends
@@ -471,13 +592,23 @@ impl Paths {
 
     /// After a 227 was seen: its address is a way of its own only if it is another one and may be followed.
     fn drop_replied_address_if_it_is_no_other_way(&mut self) {
-        let Some(last) = self.tried.last() else { return };
+        let Some(last) = self.tried.last() else {
+            return;
+        };
         if last.path != Path::PASV {
             return;
         }
-        let other = self.replied.map(|replied| canonical(replied.ip())).filter(|named| !named.is_unspecified());
+        let other = self
+            .replied
+            .map(|replied| canonical(replied.ip()))
+            .filter(|named| !named.is_unspecified());
         let allowed = other.is_some_and(|named| {
-            self.policy.data_host == DataHost::Reply || self.policy.trusted.iter().any(|network| network.contains(named))
+            self.policy.data_host == DataHost::Reply
+                || self
+                    .policy
+                    .trusted
+                    .iter()
+                    .any(|network| network.contains(named))
         });
         if !allowed {
             self.each(|c| c.path == Path::PASV_AS_REPLIED, |c| c.done = true);
@@ -490,7 +621,11 @@ impl Paths {
     }
 
     fn each(&mut self, which: impl Fn(&Candidate) -> bool, mut change: impl FnMut(&mut Candidate)) {
-        for candidate in self.candidates.iter_mut().filter(|candidate| which(candidate)) {
+        for candidate in self
+            .candidates
+            .iter_mut()
+            .filter(|candidate| which(candidate))
+        {
             change(candidate);
         }
     }
@@ -518,9 +653,17 @@ impl Paths {
                 continue;
             }
             if !self.candidates.iter().any(|c| c.path.opener == opener) {
-                lines.push(format!("{name}: not tried, another data mode was asked for"));
-            } else if self.candidates.iter().all(|c| c.closed || c.path.opener != opener) {
-                lines.push(format!("{name}: not tried, ruled out earlier in this session"));
+                lines.push(format!(
+                    "{name}: not tried, another data mode was asked for"
+                ));
+            } else if self
+                .candidates
+                .iter()
+                .all(|c| c.closed || c.path.opener != opener)
+            {
+                lines.push(format!(
+                    "{name}: not tried, ruled out earlier in this session"
+                ));
             }
         }
         lines

@@ -1,0 +1,610 @@
+//! Commands as values: parsed once at the door, written by the user-PI, one row of [`VERBS`] each.
+
+use std::fmt;
+use std::net::SocketAddrV4;
+
+use crate::host_port::{
+    EprtArgument, EpsvArgument, LprtArgument, read_eprt, read_epsv, read_lprt, read_port,
+    write_eprt, write_lprt, write_port,
+};
+use crate::parameter::{ParameterError, RepresentationType, Structure, TransferMode};
+use crate::pathname::Pathname;
+use crate::reply::Reply;
+use crate::telnet::{self, IAC};
+use crate::text::{Secret, Text, decimal, visible};
+use crate::timestamp::Timestamp;
+
+mod argument;
+mod site;
+mod table;
+
+pub use argument::ListArgument;
+pub use site::{SITE_VERBS, SiteCommand, SiteError, SiteVerb};
+pub use table::{ALWAYS_ALLOWED, DuringTransfer, VERBS, Verb};
+
+/// A command with its argument. What cannot be written in one line cannot be built.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "VERBS says what each one is for")]
+pub enum Command {
+    // RFC 959 §4.1.1
+    User(Text),
+    Pass(Secret),
+    Acct(Secret),
+    Cwd(Pathname),
+    Cdup,
+    Smnt(Pathname),
+    Rein,
+    Quit,
+    // RFC 959 §4.1.2
+    Port(SocketAddrV4),
+    Pasv,
+    Type(RepresentationType),
+    Stru(Structure),
+    Mode(TransferMode),
+    // RFC 959 §4.1.3
+    Retr(Pathname),
+    Stor(Pathname),
+    Stou(Option<Pathname>),
+    Appe(Pathname),
+    Allo {
+        bytes: u64,
+        record: Option<u64>,
+    },
+    Rest(u64),
+    Rnfr(Pathname),
+    Rnto(Pathname),
+    Abor,
+    Dele(Pathname),
+    Rmd(Pathname),
+    Mkd(Pathname),
+    Pwd,
+    List(ListArgument),
+    Nlst(ListArgument),
+    Site(Text),
+    Syst,
+    Stat(Option<ListArgument>),
+    Help(Option<Text>),
+    Noop,
+    // RFC 1639
+    Lprt(LprtArgument),
+    Lpsv,
+    // RFC 2228
+    Auth(Text),
+    Adat(Text),
+    Pbsz(Text),
+    Prot(Text),
+    Ccc,
+    Mic(Text),
+    Conf(Text),
+    Enc(Text),
+    // RFC 2389
+    Feat,
+    Opts {
+        name: Text,
+        value: Option<Text>,
+    },
+    // RFC 2428
+    Eprt(EprtArgument),
+    Epsv(EpsvArgument),
+    // RFC 2640
+    Lang(Option<Text>),
+    // RFC 3659, and the older habit of setting the time with MDTM
+    Mdtm(Pathname),
+    MdtmSet {
+        time: Timestamp,
+        path: Pathname,
+    },
+    Size(Pathname),
+    Mlst(Option<Pathname>),
+    Mlsd(Option<Pathname>),
+    // RFC 7151
+    Host(Text),
+    // draft-somers-ftp-mfxx
+    Mfmt {
+        time: Timestamp,
+        path: Pathname,
+    },
+    Mfct {
+        time: Timestamp,
+        path: Pathname,
+    },
+    Mff {
+        facts: Vec<(Text, Text)>,
+        path: Pathname,
+    },
+    // no RFC
+    Clnt(Text),
+}
+
+/// Why a line is no command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CommandError {
+    /// The verb, if it is a known one.
+    pub verb: Option<&'static Verb>,
+    /// What is wrong.
+    pub kind: CommandErrorKind,
+}
+
+/// What is wrong with a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum CommandErrorKind {
+    /// No such verb: 500.
+    Unknown,
+    /// A verb of the days before RFC 959: 502.
+    NotImplemented,
+    /// The argument is missing, malformed, or not allowed: 501.
+    Syntax,
+    /// The argument has the right form and an unknown value: 504.
+    Parameter,
+    /// The line speaks HTTP, TLS or SSH. Nothing that follows may be executed; the server closes the connection after
+    /// its 500.
+    ForeignProtocol,
+}
+
+impl CommandError {
+    /// The answer to the line.
+    pub fn reply(&self) -> Reply {
+        match (self.kind, self.verb) {
+            (CommandErrorKind::Unknown, _) => Reply::new(500, "Unknown command."),
+            (CommandErrorKind::NotImplemented, _) => Reply::new(502, "Command not implemented."),
+            (CommandErrorKind::Syntax, Some(verb)) => {
+                Reply::new(501, format!("Syntax: {}", verb.syntax))
+            }
+            (CommandErrorKind::Syntax, None) => Reply::new(501, "Syntax error."),
+            (CommandErrorKind::Parameter, _) => {
+                Reply::new(504, "Not implemented for that parameter.")
+            }
+            (CommandErrorKind::ForeignProtocol, _) => {
+                Reply::new(500, "This is an FTP server, goodbye.")
+            }
+        }
+    }
+}
+
+impl fmt::Display for CommandError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = match self.kind {
+            CommandErrorKind::Unknown => "unknown command",
+            CommandErrorKind::NotImplemented => "retired command",
+            CommandErrorKind::Syntax => "malformed argument",
+            CommandErrorKind::Parameter => "unknown parameter",
+            CommandErrorKind::ForeignProtocol => "not FTP",
+        };
+        match self.verb {
+            Some(verb) => write!(f, "{what}: {}", verb.word),
+            None => f.write_str(what),
+        }
+    }
+}
+
+impl std::error::Error for CommandError {}
+
+impl Command {
+    /// Reads a line without its end.
+    ///
+    /// Spaces before the verb are skipped, and so are the remains of a Telnet Synch that lost its urgent byte. The argument
+    /// is what follows the first space; spaces at either end of a pathname belong to it.
+    ///
+    /// # Errors
+    /// [`CommandError`] with the reply to give.
+    pub fn parse(line: &[u8]) -> Result<Self, CommandError> {
+        let line = skip_before_verb(line);
+        let (word, argument) = split_at_space(line);
+        let Some(verb) = Verb::find(word) else {
+            return Err(CommandError {
+                verb: None,
+                kind: without_verb(line, word),
+            });
+        };
+        let argument = argument.unwrap_or_default();
+        Self::with_argument(verb.word, argument).map_err(|kind| CommandError {
+            verb: Some(verb),
+            kind,
+        })
+    }
+
+    fn with_argument(word: &str, argument: &[u8]) -> Result<Self, CommandErrorKind> {
+        if argument
+            .iter()
+            .any(|byte| matches!(byte, b'\r' | b'\n' | 0))
+        {
+            return Err(CommandErrorKind::Syntax);
+        }
+        Ok(match word {
+            "USER" => Self::User(text(argument)?),
+            "PASS" => Self::Pass(Secret::new(any_text(argument)?)),
+            "ACCT" => Self::Acct(Secret::new(text(argument)?)),
+            "CWD" => Self::Cwd(path(argument)?),
+            "CDUP" => alone(argument, Self::Cdup)?,
+            "SMNT" => Self::Smnt(path(argument)?),
+            "REIN" => alone(argument, Self::Rein)?,
+            "QUIT" => alone(argument, Self::Quit)?,
+            "PORT" => Self::Port(read_port(argument)?),
+            "PASV" => alone(argument, Self::Pasv)?,
+            "TYPE" => Self::Type(RepresentationType::read(argument)?),
+            "STRU" => Self::Stru(Structure::read(argument)?),
+            "MODE" => Self::Mode(TransferMode::read(argument)?),
+            "RETR" => Self::Retr(path(argument)?),
+            "STOR" => Self::Stor(path(argument)?),
+            "STOU" => Self::Stou(optional_path(argument)?),
+            "APPE" => Self::Appe(path(argument)?),
+            "ALLO" => argument::read_allo(argument)?,
+            "REST" => Self::Rest(decimal(argument.trim_ascii()).ok_or(CommandErrorKind::Syntax)?),
+            "RNFR" => Self::Rnfr(path(argument)?),
+            "RNTO" => Self::Rnto(path(argument)?),
+            "ABOR" => alone(argument, Self::Abor)?,
+            "DELE" => Self::Dele(path(argument)?),
+            "RMD" => Self::Rmd(path(argument)?),
+            "MKD" => Self::Mkd(path(argument)?),
+            "PWD" => alone(argument, Self::Pwd)?,
+            "LIST" => Self::List(ListArgument::read(argument)?),
+            "NLST" => Self::Nlst(ListArgument::read(argument)?),
+            "SITE" => Self::Site(text(argument)?),
+            "SYST" => alone(argument, Self::Syst)?,
+            "STAT" if argument.is_empty() => Self::Stat(None),
+            "STAT" => Self::Stat(Some(ListArgument::read(argument)?)),
+            "HELP" => Self::Help(optional_text(argument)?),
+            "NOOP" => alone(argument, Self::Noop)?,
+            "LPRT" => Self::Lprt(read_lprt(argument)?),
+            "LPSV" => alone(argument, Self::Lpsv)?,
+            "AUTH" => Self::Auth(word_text(argument)?),
+            "ADAT" => Self::Adat(word_text(argument)?),
+            "PBSZ" => Self::Pbsz(word_text(argument)?),
+            "PROT" => Self::Prot(word_text(argument)?),
+            "CCC" => alone(argument, Self::Ccc)?,
+            "MIC" => Self::Mic(word_text(argument)?),
+            "CONF" => Self::Conf(word_text(argument)?),
+            "ENC" => Self::Enc(word_text(argument)?),
+            "FEAT" => alone(argument, Self::Feat)?,
+            "OPTS" => argument::read_opts(argument)?,
+            "EPRT" => Self::Eprt(read_eprt(argument)?),
+            "EPSV" => Self::Epsv(read_epsv(argument)?),
+            "LANG" => Self::Lang(optional_text(argument)?),
+            "MDTM" => argument::read_mdtm(argument)?,
+            "SIZE" => Self::Size(path(argument)?),
+            "MLST" => Self::Mlst(optional_path(argument)?),
+            "MLSD" => Self::Mlsd(optional_path(argument)?),
+            "HOST" => Self::Host(word_text(argument)?),
+            "MFMT" => {
+                let (time, path) = argument::time_and_path(argument)?;
+                Self::Mfmt { time, path }
+            }
+            "MFCT" => {
+                let (time, path) = argument::time_and_path(argument)?;
+                Self::Mfct { time, path }
+            }
+            "MFF" => argument::read_mff(argument)?,
+            "CLNT" => Self::Clnt(text(argument)?),
+            // A row without an arm; the test `every_row_is_parsed` keeps this from being reached.
+            _ => return Err(CommandErrorKind::NotImplemented),
+        })
+    }
+
+    /// The row of its verb.
+    pub fn verb(&self) -> &'static Verb {
+        Verb::find(self.word().as_bytes()).unwrap_or(&table::UNLISTED)
+    }
+
+    /// The word of its verb.
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::User(_) => "USER",
+            Self::Pass(_) => "PASS",
+            Self::Acct(_) => "ACCT",
+            Self::Cwd(_) => "CWD",
+            Self::Cdup => "CDUP",
+            Self::Smnt(_) => "SMNT",
+            Self::Rein => "REIN",
+            Self::Quit => "QUIT",
+            Self::Port(_) => "PORT",
+            Self::Pasv => "PASV",
+            Self::Type(_) => "TYPE",
+            Self::Stru(_) => "STRU",
+            Self::Mode(_) => "MODE",
+            Self::Retr(_) => "RETR",
+            Self::Stor(_) => "STOR",
+            Self::Stou(_) => "STOU",
+            Self::Appe(_) => "APPE",
+            Self::Allo { .. } => "ALLO",
+            Self::Rest(_) => "REST",
+            Self::Rnfr(_) => "RNFR",
+            Self::Rnto(_) => "RNTO",
+            Self::Abor => "ABOR",
+            Self::Dele(_) => "DELE",
+            Self::Rmd(_) => "RMD",
+            Self::Mkd(_) => "MKD",
+            Self::Pwd => "PWD",
+            Self::List(_) => "LIST",
+            Self::Nlst(_) => "NLST",
+            Self::Site(_) => "SITE",
+            Self::Syst => "SYST",
+            Self::Stat(_) => "STAT",
+            Self::Help(_) => "HELP",
+            Self::Noop => "NOOP",
+            Self::Lprt(_) => "LPRT",
+            Self::Lpsv => "LPSV",
+            Self::Auth(_) => "AUTH",
+            Self::Adat(_) => "ADAT",
+            Self::Pbsz(_) => "PBSZ",
+            Self::Prot(_) => "PROT",
+            Self::Ccc => "CCC",
+            Self::Mic(_) => "MIC",
+            Self::Conf(_) => "CONF",
+            Self::Enc(_) => "ENC",
+            Self::Feat => "FEAT",
+            Self::Opts { .. } => "OPTS",
+            Self::Eprt(_) => "EPRT",
+            Self::Epsv(_) => "EPSV",
+            Self::Lang(_) => "LANG",
+            Self::Mdtm(_) | Self::MdtmSet { .. } => "MDTM",
+            Self::Size(_) => "SIZE",
+            Self::Mlst(_) => "MLST",
+            Self::Mlsd(_) => "MLSD",
+            Self::Host(_) => "HOST",
+            Self::Mfmt { .. } => "MFMT",
+            Self::Mfct { .. } => "MFCT",
+            Self::Mff { .. } => "MFF",
+            Self::Clnt(_) => "CLNT",
+        }
+    }
+
+    /// The bytes on the wire: CRLF at the end, IAC doubled.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = self.word().as_bytes().to_vec();
+        if let Some(argument) = self.argument() {
+            out.push(b' ');
+            telnet::escape_into(&argument, &mut out);
+        }
+        out.extend_from_slice(b"\r\n");
+        out
+    }
+
+    /// For people and logs: secrets hidden, control characters visible.
+    pub fn redacted(&self) -> String {
+        let word = self.word();
+        match self.argument() {
+            Some(_) if is_secret(word) => format!("{word} ****"),
+            Some(argument) => format!("{word} {}", visible(&argument)),
+            None => word.to_owned(),
+        }
+    }
+
+    /// A line as it came, for people and logs, whether it is a command or not: what follows a verb that carries a secret
+    /// is hidden, and so is what a line that is no command holds after its first word, since it may be a mistyped one.
+    pub fn redact_line(line: &[u8]) -> String {
+        let (word, argument) = split_at_space(skip_before_verb(line));
+        let shown = visible(word);
+        match (argument, Verb::find(word)) {
+            (None, _) => shown,
+            (Some(argument), Some(verb)) if !is_secret(verb.word) => {
+                format!("{shown} {}", visible(argument))
+            }
+            (Some(_), _) => format!("{shown} ****"),
+        }
+    }
+
+    /// What stands after the verb and its space.
+    fn argument(&self) -> Option<Vec<u8>> {
+        let bytes = |text: &Text| Some(text.as_bytes().to_vec());
+        let written = |value: &dyn fmt::Display| Some(value.to_string().into_bytes());
+        match self {
+            Self::Cdup
+            | Self::Rein
+            | Self::Quit
+            | Self::Pasv
+            | Self::Abor
+            | Self::Pwd
+            | Self::Syst
+            | Self::Noop
+            | Self::Lpsv
+            | Self::Ccc
+            | Self::Feat => None,
+            Self::Pass(secret) | Self::Acct(secret) => Some(secret.expose().to_vec()),
+            Self::User(text)
+            | Self::Site(text)
+            | Self::Auth(text)
+            | Self::Adat(text)
+            | Self::Pbsz(text)
+            | Self::Prot(text)
+            | Self::Mic(text)
+            | Self::Conf(text)
+            | Self::Enc(text)
+            | Self::Host(text)
+            | Self::Clnt(text) => bytes(text),
+            Self::Help(text) | Self::Lang(text) => text.as_ref().and_then(bytes),
+            Self::Cwd(path)
+            | Self::Smnt(path)
+            | Self::Retr(path)
+            | Self::Stor(path)
+            | Self::Appe(path)
+            | Self::Rnfr(path)
+            | Self::Rnto(path)
+            | Self::Dele(path)
+            | Self::Rmd(path)
+            | Self::Mkd(path)
+            | Self::Mdtm(path)
+            | Self::Size(path) => Some(path.as_bytes().to_vec()),
+            Self::Stou(path) | Self::Mlst(path) | Self::Mlsd(path) => {
+                path.as_ref().map(|path| path.as_bytes().to_vec())
+            }
+            Self::List(argument) | Self::Nlst(argument) => argument.write(),
+            Self::Stat(argument) => argument.as_ref().and_then(ListArgument::write),
+            Self::Port(address) => Some(write_port(*address).into_bytes()),
+            Self::Type(value) => written(value),
+            Self::Stru(value) => written(value),
+            Self::Mode(value) => written(value),
+            Self::Rest(offset) => written(offset),
+            Self::Allo { bytes, record } => Some(match record {
+                Some(record) => format!("{bytes} R {record}").into_bytes(),
+                None => bytes.to_string().into_bytes(),
+            }),
+            Self::Lprt(LprtArgument::Address(address)) => Some(write_lprt(*address).into_bytes()),
+            // Only a server reads these two; a user-PI has no reason to build them.
+            Self::Lprt(LprtArgument::UnknownFamily(family)) => {
+                Some(format!("{family},0,0").into_bytes())
+            }
+            Self::Eprt(EprtArgument::UnknownProtocol(protocol)) => {
+                Some(format!("|{protocol}||1|").into_bytes())
+            }
+            Self::Eprt(EprtArgument::Address(address)) => Some(write_eprt(*address).into_bytes()),
+            Self::Epsv(argument) => match argument {
+                EpsvArgument::Unspecified => None,
+                EpsvArgument::Ipv4 => Some(b"1".to_vec()),
+                EpsvArgument::Ipv6 => Some(b"2".to_vec()),
+                EpsvArgument::UnknownProtocol(protocol) => written(protocol),
+                EpsvArgument::All => Some(b"ALL".to_vec()),
+            },
+            Self::Opts { name, value } => {
+                let mut out = name.as_bytes().to_vec();
+                if let Some(value) = value {
+                    out.push(b' ');
+                    out.extend_from_slice(value.as_bytes());
+                }
+                Some(out)
+            }
+            Self::MdtmSet { time, path }
+            | Self::Mfmt { time, path }
+            | Self::Mfct { time, path } => {
+                Some([time.to_wire().as_bytes(), b" ", path.as_bytes()].concat())
+            }
+            Self::Mff { facts, path } => {
+                let mut out = Vec::new();
+                for (name, value) in facts {
+                    out.extend_from_slice(
+                        &[name.as_bytes(), b"=", value.as_bytes(), b";"].concat(),
+                    );
+                }
+                out.push(b' ');
+                out.extend_from_slice(path.as_bytes());
+                Some(out)
+            }
+        }
+    }
+}
+
+impl fmt::Display for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.redacted())
+    }
+}
+
+impl From<ParameterError> for CommandErrorKind {
+    fn from(error: ParameterError) -> Self {
+        match error {
+            ParameterError::Syntax => Self::Syntax,
+            ParameterError::Unknown => Self::Parameter,
+        }
+    }
+}
+
+impl From<crate::host_port::HostPortError> for CommandErrorKind {
+    fn from(_: crate::host_port::HostPortError) -> Self {
+        Self::Syntax
+    }
+}
+
+impl From<crate::pathname::PathnameError> for CommandErrorKind {
+    fn from(_: crate::pathname::PathnameError) -> Self {
+        Self::Syntax
+    }
+}
+
+impl From<crate::text::TextError> for CommandErrorKind {
+    fn from(_: crate::text::TextError) -> Self {
+        Self::Syntax
+    }
+}
+
+impl From<crate::timestamp::TimestampError> for CommandErrorKind {
+    fn from(_: crate::timestamp::TimestampError) -> Self {
+        Self::Syntax
+    }
+}
+
+fn is_secret(word: &str) -> bool {
+    matches!(word, "PASS" | "ACCT" | "ADAT" | "MIC" | "CONF" | "ENC")
+}
+
+/// Spaces, and Telnet bytes that stay in front of ABOR when the urgent byte of a Synch travelled out of band.
+fn skip_before_verb(line: &[u8]) -> &[u8] {
+    let start = line
+        .iter()
+        .position(|byte| !matches!(byte, b' ' | b'\t' | 0xf0..=IAC));
+    start
+        .and_then(|start| line.get(start..))
+        .unwrap_or_default()
+}
+
+fn split_at_space(line: &[u8]) -> (&[u8], Option<&[u8]>) {
+    match line.iter().position(|byte| *byte == b' ') {
+        Some(at) => (line.get(..at).unwrap_or_default(), line.get(at + 1..)),
+        None => (line, None),
+    }
+}
+
+/// What a line is whose first word is no verb.
+fn without_verb(line: &[u8], word: &[u8]) -> CommandErrorKind {
+    let is = |name: &&str| word == name.as_bytes();
+    if table::HTTP_METHODS.iter().any(is)
+        // A TLS handshake record, versions 3.0 to 3.3.
+        || line.starts_with(b"\x16\x03")
+        || line.starts_with(b"SSH-")
+    {
+        return CommandErrorKind::ForeignProtocol;
+    }
+    if table::RETIRED
+        .iter()
+        .any(|name| word.eq_ignore_ascii_case(name.as_bytes()))
+    {
+        return CommandErrorKind::NotImplemented;
+    }
+    CommandErrorKind::Unknown
+}
+
+fn alone(argument: &[u8], command: Command) -> Result<Command, CommandErrorKind> {
+    if argument.trim_ascii().is_empty() {
+        Ok(command)
+    } else {
+        Err(CommandErrorKind::Syntax)
+    }
+}
+
+fn path(argument: &[u8]) -> Result<Pathname, CommandErrorKind> {
+    Ok(Pathname::new(argument)?)
+}
+
+fn optional_path(argument: &[u8]) -> Result<Option<Pathname>, CommandErrorKind> {
+    if argument.is_empty() {
+        Ok(None)
+    } else {
+        path(argument).map(Some)
+    }
+}
+
+fn any_text(argument: &[u8]) -> Result<Text, CommandErrorKind> {
+    Ok(Text::new(argument)?)
+}
+
+fn text(argument: &[u8]) -> Result<Text, CommandErrorKind> {
+    if argument.is_empty() {
+        Err(CommandErrorKind::Syntax)
+    } else {
+        any_text(argument)
+    }
+}
+
+fn optional_text(argument: &[u8]) -> Result<Option<Text>, CommandErrorKind> {
+    match argument.trim_ascii() {
+        b"" => Ok(None),
+        argument => any_text(argument).map(Some),
+    }
+}
+
+/// A single word, spaces around it dropped.
+fn word_text(argument: &[u8]) -> Result<Text, CommandErrorKind> {
+    text(argument.trim_ascii())
+}
+
+#[cfg(test)]
+mod tests;
