@@ -24,7 +24,9 @@ pub fn send_file(path: &Path, buffer: &mut [u8]) -> io::Result<f64> {
         Ok(thread_cpu() - before)
     });
     while reader.read(buffer)? > 0 {}
-    sending.join().map_err(|_| io::Error::other("the sender died"))?
+    sending
+        .join()
+        .map_err(|_| io::Error::other("the sender died"))?
 }
 
 /// Receives into a fresh file with large reads and writes; gives the receiver's CPU seconds.
@@ -33,7 +35,11 @@ pub fn receive_file(path: &Path, length: u64, buffer: &[u8]) -> io::Result<f64> 
     let path = path.to_owned();
     let receiving = thread::spawn(move || -> io::Result<f64> {
         let mut receiver = receiver;
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(path)?;
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .open(path)?;
         let mut own = vec![0; 1 << 18];
         let before = thread_cpu();
         loop {
@@ -46,12 +52,16 @@ pub fn receive_file(path: &Path, length: u64, buffer: &[u8]) -> io::Result<f64> 
     });
     let mut left = length;
     while left > 0 {
-        let n = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
+        let n = usize::try_from(left)
+            .unwrap_or(usize::MAX)
+            .min(buffer.len());
         sender.write_all(&buffer[..n])?;
         left -= n as u64;
     }
     drop(sender);
-    receiving.join().map_err(|_| io::Error::other("the receiver died"))?
+    receiving
+        .join()
+        .map_err(|_| io::Error::other("the receiver died"))?
 }
 
 /// So many small files, each over a connection of its own and after one line each way: a server without thought.
@@ -98,7 +108,9 @@ pub fn small_files(path: &Path, count: u32, buffer: &mut [u8]) -> io::Result<()>
             replies.extend_from_slice(&line[..n]);
         }
     }
-    server.join().map_err(|_| io::Error::other("the bare server died"))?
+    server
+        .join()
+        .map_err(|_| io::Error::other("the bare server died"))?
 }
 
 fn pair() -> io::Result<(TcpStream, TcpStream)> {

@@ -68,7 +68,9 @@ impl Session {
         self.preliminary()?;
         let mut left = length;
         while left > 0 {
-            let n = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
+            let n = usize::try_from(left)
+                .unwrap_or(usize::MAX)
+                .min(buffer.len());
             data.write_all(&buffer[..n])?;
             left -= n as u64;
         }

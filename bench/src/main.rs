@@ -72,8 +72,8 @@ fn bench() -> Result<(), String> {
         rows::small_files(&targets, &size),
         rows::idle_sessions(&targets, &size),
     ];
-    let others = (process::machine_busy_seconds() - busy)
-        - (process::cpu_seconds(std::process::id()) - own);
+    let others =
+        (process::machine_busy_seconds() - busy) - (process::cpu_seconds(std::process::id()) - own);
     let page = page(&targets, &tables, &size, others);
     std::fs::write(&out, page).map_err(|e| format!("{out}: {e}"))?;
     note(&format!("written: {out}"));

@@ -14,7 +14,11 @@ pub fn cpu_seconds(root: u32) -> f64 {
             // utime, stime, cutime and cstime are fields 14 to 17; the name before may hold spaces.
             let after = stat.rsplit_once(") ")?.1;
             let fields: Vec<&str> = after.split(' ').collect();
-            let ticks: u64 = fields.get(11..15)?.iter().filter_map(|f| f.parse::<u64>().ok()).sum();
+            let ticks: u64 = fields
+                .get(11..15)?
+                .iter()
+                .filter_map(|f| f.parse::<u64>().ok())
+                .sum();
             #[expect(clippy::cast_precision_loss, reason = "ticks of one run are few")]
             Some(ticks as f64 / TICKS)
         })
@@ -49,7 +53,12 @@ fn family(root: u32) -> Vec<u32> {
     let mut all = vec![root];
     let mut at = 0;
     while let Some(&parent) = all.get(at) {
-        all.extend(parents.iter().filter(|(_, p)| *p == parent).map(|(c, _)| *c));
+        all.extend(
+            parents
+                .iter()
+                .filter(|(_, p)| *p == parent)
+                .map(|(c, _)| *c),
+        );
         at += 1;
     }
     all
@@ -59,7 +68,11 @@ fn family(root: u32) -> Vec<u32> {
 pub fn machine_busy_seconds() -> f64 {
     let stat = fs::read_to_string("/proc/stat").unwrap_or_default();
     let line = stat.lines().next().unwrap_or_default();
-    let fields: Vec<u64> = line.split_whitespace().skip(1).filter_map(|f| f.parse().ok()).collect();
+    let fields: Vec<u64> = line
+        .split_whitespace()
+        .skip(1)
+        .filter_map(|f| f.parse().ok())
+        .collect();
     let busy: u64 = fields
         .iter()
         .enumerate()

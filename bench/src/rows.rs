@@ -63,7 +63,14 @@ pub fn download(targets: &[Target], size: &Size) -> Table {
             }
         }
     }
-    throughput_table("Download, one stream", "bare sendfile", targets, &cells, &bare, size)
+    throughput_table(
+        "Download, one stream",
+        "bare sendfile",
+        targets,
+        &cells,
+        &bare,
+        size,
+    )
 }
 
 /// Single-stream upload into a folder in memory.
@@ -80,7 +87,7 @@ pub fn upload(targets: &[Target], size: &Size) -> Table {
         }
         remove(&file);
         for (at, target) in targets.iter().enumerate() {
-            let mut run = || -> io::Result<(f64, f64)> {
+            let run = || -> io::Result<(f64, f64)> {
                 let mut session = target.login()?;
                 let cpu = cpu_seconds(target.pid);
                 let started = Instant::now();
@@ -98,7 +105,14 @@ pub fn upload(targets: &[Target], size: &Size) -> Table {
             remove(&target.folder.join("up.bin"));
         }
     }
-    throughput_table("Upload, one stream", "bare read and write", targets, &cells, &bare, size)
+    throughput_table(
+        "Upload, one stream",
+        "bare read and write",
+        targets,
+        &cells,
+        &bare,
+        size,
+    )
 }
 
 /// Small files one after another on one session, EPSV for each.
@@ -138,7 +152,12 @@ pub fn small_files(targets: &[Target], size: &Size) -> Table {
         "Files of 4 KiB, one session, EPSV for each",
         &["server", "files/s", "of the ceiling", "CPU ms per file"],
     );
-    table.row(vec!["(ceiling)".into(), bare.show(0), "1.00".into(), "-".into()]);
+    table.row(vec![
+        "(ceiling)".into(),
+        bare.show(0),
+        "1.00".into(),
+        "-".into(),
+    ]);
     for (at, target) in targets.iter().enumerate() {
         let (rate, cpu) = cells.remove(&at).unwrap_or_default();
         table.row(vec![
@@ -156,7 +175,12 @@ pub fn small_files(targets: &[Target], size: &Size) -> Table {
 pub fn idle_sessions(targets: &[Target], size: &Size) -> Table {
     let mut table = Table::new(
         &format!("Memory of {} idle sessions, logged in", size.idle),
-        &["server", "PSS without sessions, KiB", "PSS with, KiB", "per session, KiB"],
+        &[
+            "server",
+            "PSS without sessions, KiB",
+            "PSS with, KiB",
+            "per session, KiB",
+        ],
     );
     for target in targets {
         let before = pss_kib(target.pid);
@@ -176,11 +200,18 @@ pub fn idle_sessions(targets: &[Target], size: &Size) -> Table {
             }
             Err(e) => {
                 note(&format!("{}: idle sessions: {e}", target.name));
-                table.row(vec![target.name.clone(), before.to_string(), "failed".into(), e.to_string()]);
+                table.row(vec![
+                    target.name.clone(),
+                    before.to_string(),
+                    "failed".into(),
+                    e.to_string(),
+                ]);
             }
         }
     }
-    table.after("PSS is summed over all processes of a server; every session has sent USER, PASS and TYPE.");
+    table.after(
+        "PSS is summed over all processes of a server; every session has sent USER, PASS and TYPE.",
+    );
     table
 }
 

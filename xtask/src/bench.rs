@@ -4,10 +4,23 @@ use crate::run::{Outcome, cargo, check};
 
 pub fn bench(args: &[String]) -> Outcome {
     check(cargo(&[
-        "build", "--release", "-p", "wharf", "-p", "wharf-lab", "-p", "wharf-bench",
+        "build",
+        "--release",
+        "-p",
+        "wharf",
+        "-p",
+        "wharf-lab",
+        "-p",
+        "wharf-bench",
     ]))?;
     check(cargo(&[
-        "run", "--quiet", "--release", "-p", "wharf-lab", "--", "setup",
+        "run",
+        "--quiet",
+        "--release",
+        "-p",
+        "wharf-lab",
+        "--",
+        "setup",
     ]))?;
     let mut command = cargo(&["run", "--quiet", "--release", "-p", "wharf-bench", "--"]);
     command.args(args);

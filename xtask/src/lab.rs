@@ -3,7 +3,14 @@
 use crate::run::{Outcome, cargo, check};
 
 pub fn lab(args: &[String]) -> Outcome {
-    check(cargo(&["build", "--release", "-p", "wharf", "-p", "wharf-lab"]))?;
+    check(cargo(&[
+        "build",
+        "--release",
+        "-p",
+        "wharf",
+        "-p",
+        "wharf-lab",
+    ]))?;
     let mut command = cargo(&["run", "--quiet", "--release", "-p", "wharf-lab", "--"]);
     if args.is_empty() {
         command.arg("all");

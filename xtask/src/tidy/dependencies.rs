@@ -33,7 +33,9 @@ pub fn dependencies(files: &[File], faults: &mut Vec<String>) {
                 })
         });
         if !used {
-            faults.push(format!("Cargo.toml: `{name}` is declared and used by no crate"));
+            faults.push(format!(
+                "Cargo.toml: `{name}` is declared and used by no crate"
+            ));
         }
     }
     for line in guide.text.lines() {
@@ -45,7 +47,9 @@ pub fn dependencies(files: &[File], faults: &mut Vec<String>) {
             continue;
         };
         if !declared.contains(&name) {
-            faults.push(format!("CONTRIBUTING.md: `{name}` is no dependency any more"));
+            faults.push(format!(
+                "CONTRIBUTING.md: `{name}` is no dependency any more"
+            ));
         }
     }
 }

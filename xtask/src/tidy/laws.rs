@@ -60,9 +60,14 @@ pub fn laws(files: &[File], faults: &mut Vec<String>) {
             "law 5: unwrap_used, expect_used, indexing_slicing and panic are denied at the crate root",
             faults,
             |text| {
-                ["unwrap_used", "expect_used", "indexing_slicing", "clippy::panic"]
-                    .iter()
-                    .all(|lint| text.contains(lint))
+                [
+                    "unwrap_used",
+                    "expect_used",
+                    "indexing_slicing",
+                    "clippy::panic",
+                ]
+                .iter()
+                .all(|lint| text.contains(lint))
             },
         );
     }
@@ -89,9 +94,14 @@ fn one_opener(file: &File, faults: &mut Vec<String>) {
         return;
     }
     for (at, line) in code_lines(file) {
-        if ["TcpStream::connect", "TcpListener::bind", "net.connect(", "net.listen("]
-            .iter()
-            .any(|call| line.contains(call))
+        if [
+            "TcpStream::connect",
+            "TcpListener::bind",
+            "net.connect(",
+            "net.listen(",
+        ]
+        .iter()
+        .any(|call| line.contains(call))
         {
             faults.push(format!(
                 "{}:{at}: law 6: only net/data.rs opens data connections: {line}",

@@ -27,7 +27,10 @@ const CHECKS: &[(&str, Check)] = &[
     ("the eight laws", laws::laws),
     ("file sizes and names", shape::shape),
     ("tables and their tests", tables::tables),
-    ("every dependency has its reason", dependencies::dependencies),
+    (
+        "every dependency has its reason",
+        dependencies::dependencies,
+    ),
 ];
 
 pub fn tidy() -> Outcome {

@@ -1,0 +1,158 @@
+//! The documents that are made from the code: written, or compared with what is committed.
+
+use std::fmt::Write as _;
+
+use wharf_proto::{DuringTransfer, VERBS};
+
+use crate::run::{Outcome, note, root};
+
+/// Path, and what makes its text.
+const DOCUMENTS: &[(&str, fn() -> Result<String, String>)] = &[
+    ("docs/commands.md", commands),
+    ("docs/conformance.md", conformance),
+];
+
+pub fn docs(check: bool) -> Outcome {
+    let mut stale = Vec::new();
+    for (path, make) in DOCUMENTS {
+        let text = make()?;
+        let file = root().join(path);
+        let old = std::fs::read_to_string(&file).unwrap_or_default();
+        if old == text {
+            note(&format!("docs: {path}: up to date"));
+        } else if check {
+            stale.push(*path);
+        } else {
+            std::fs::write(&file, text).map_err(|e| format!("{path}: {e}"))?;
+            note(&format!("docs: {path}: written"));
+        }
+    }
+    if stale.is_empty() {
+        Ok(())
+    } else {
+        Err(format!(
+            "{} out of date; run: cargo xtask docs",
+            stale.join(", ")
+        ))
+    }
+}
+
+/// All verbs, from the one table.
+#[expect(clippy::unnecessary_wraps, reason = "one signature for all documents")]
+fn commands() -> Result<String, String> {
+    let mut out = String::from(
+        "# Commands\n\n\
+         Made from the verb table by `cargo xtask docs`; do not edit.\n\n\
+         \"Login\" says whether the command needs one. \"Keeps markers\" says whether what REST or RNFR\n\
+         left survives it. A few replies may answer any command and are not repeated here: see\n\
+         `wharf_proto::Verb::allows`.\n\n\
+         | command | login | keeps markers | during a transfer | replies | source | what it does |\n\
+         |---|---|---|---|---|---|---|\n",
+    );
+    for verb in VERBS {
+        let aliases = match verb.aliases {
+            [] => String::new(),
+            words => format!(" ({})", words.join(", ")),
+        };
+        let replies: Vec<String> = verb.replies.iter().map(u16::to_string).collect();
+        let _ = writeln!(
+            out,
+            "| `{}`{aliases} | {} | {} | {} | {} | {} | {} |",
+            verb.syntax.replace('|', "\\|"),
+            yes(verb.needs_login),
+            yes(verb.keeps_markers),
+            match verb.during_transfer {
+                DuringTransfer::Answer => "answered at once",
+                DuringTransfer::Abort => "aborts it",
+                DuringTransfer::Quit => "remembered",
+                DuringTransfer::Wait => "waits",
+            },
+            replies.join(" "),
+            verb.rfc,
+            verb.help.replace('|', "\\|"),
+        );
+    }
+    Ok(out)
+}
+
+fn yes(it_does: bool) -> &'static str {
+    if it_does { "yes" } else { "" }
+}
+
+/// RFC section to test, read from the names of the tests in `crates/wharf-proto/tests/rfc*.rs`.
+fn conformance() -> Result<String, String> {
+    let mut out = String::from(
+        "# Conformance\n\n\
+         Which test holds which section. Made from the names of the tests by `cargo xtask docs`; do not\n\
+         edit.\n",
+    );
+    let mut files = Vec::new();
+    for krate in ["wharf-proto", "wharf-server"] {
+        let folder = root().join("crates").join(krate).join("tests");
+        let entries =
+            std::fs::read_dir(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
+        files.extend(entries.flatten().map(|e| e.path()).filter(|p| {
+            p.file_name()
+                .and_then(|n| n.to_str())
+                .is_some_and(|n| n.starts_with("rfc") && n.ends_with(".rs"))
+        }));
+    }
+    files.sort_by_key(|p| {
+        let digits: String = p
+            .file_stem()
+            .map(|s| {
+                s.to_string_lossy()
+                    .chars()
+                    .filter(char::is_ascii_digit)
+                    .collect()
+            })
+            .unwrap_or_default();
+        (digits.parse::<u32>().unwrap_or_default(), p.clone())
+    });
+    for file in files {
+        let text =
+            std::fs::read_to_string(&file).map_err(|e| format!("{}: {e}", file.display()))?;
+        let rfc: String = file
+            .file_stem()
+            .map(|s| {
+                s.to_string_lossy()
+                    .chars()
+                    .filter(char::is_ascii_digit)
+                    .collect()
+            })
+            .unwrap_or_default();
+        let shown = file
+            .strip_prefix(root())
+            .unwrap_or(&file)
+            .display()
+            .to_string();
+        let _ = write!(
+            out,
+            "\n## RFC {rfc}\n\nIn `{shown}`.\n\n| section | what holds |\n|---|---|\n"
+        );
+        for line in text.lines() {
+            let name = line
+                .trim()
+                .trim_start_matches("async ")
+                .strip_prefix("fn s")
+                .and_then(|rest| rest.split('(').next());
+            if let Some((section, sentence)) = name.and_then(split_name) {
+                let _ = writeln!(out, "| §{section} | {sentence} |");
+            }
+        }
+    }
+    Ok(out)
+}
+
+/// `4_1_3_rnfr_must_be_followed` is section 4.1.3 and a sentence.
+fn split_name(name: &str) -> Option<(String, String)> {
+    let words: Vec<&str> = name.split('_').collect();
+    let numbers = words
+        .iter()
+        .take_while(|w| !w.is_empty() && w.chars().all(|c| c.is_ascii_digit()))
+        .count();
+    if numbers == 0 || numbers == words.len() {
+        return None;
+    }
+    Some((words[..numbers].join("."), words[numbers..].join(" ")))
+}
