@@ -1,0 +1,159 @@
+//! The laboratory: wharf against foreign programs, on the real kernel.
+//!
+//! In scope: installing the peers, network namespaces with nftables, every foreign client against
+//! wharf's server and wharf's client against every foreign server, the topologies of the article,
+//! crashes in mid-upload, and hostile input over a bare socket. Needs root and Debian 12.
+//! Out of scope: anything `cargo test` can show without root; that is the simulated network's part.
+//!
+//! The tables are data: [`topology`], [`client`], [`server`]; the rest interprets them. Results go to
+//! standard output as matrices, notes to standard error. Only processes and namespaces made by this
+//! run (or by an earlier run that is dead) are ever ended.
+
+// The laboratory is a program for a terminal; its output is its result.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+pub mod namespace;
+pub mod process;
+pub mod server;
+pub mod setup;
+
+pub mod client;
+pub mod topology;
+
+mod network;
+mod payload;
+mod tally;
+mod wire;
+
+mod crash;
+mod harness;
+mod hostile;
+mod interop;
+mod matrix;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use tally::Tally;
+
+/// What the laboratory's functions fail with: a sentence for the person who runs it.
+pub type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// Result of the laboratory's functions.
+pub type Result<T> = std::result::Result<T, Failure>;
+
+/// How the laboratory was called.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The released program under test.
+    pub wharf: PathBuf,
+    /// One gibibyte instead of eight mebibytes as the large file.
+    pub full: bool,
+    /// Only rows whose name contains one of these words; all of them when empty.
+    pub only: Vec<String>,
+}
+
+impl Settings {
+    /// Whether a row of this name was asked for.
+    pub fn wants(&self, name: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|word| name.contains(word.as_str()))
+    }
+}
+
+type Part = fn(&Settings, &Tally) -> Result<()>;
+
+/// The parts by name, in the order in which `all` runs them.
+const PARTS: [(&str, Part, &str); 5] = [
+    ("interop", interop::run, "foreign clients with wharf serve, wharf's client with foreign servers"),
+    ("topologies", matrix::run, "the article's topologies x data modes"),
+    ("crash", crash::run, "kill -9 in mid-upload, twenty times each"),
+    ("hostile", hostile::run, "bursts, floods, forgeries, strangers, bounces"),
+    ("harness", harness::run, "the topologies themselves: curl and vsftpd only"),
+];
+
+/// Runs what the arguments name; the exit status is 0 when everything that must work works, 1 when
+/// something does not, 2 for wrong arguments or a laboratory that cannot run here.
+pub fn run(arguments: Vec<String>) -> ExitCode {
+    let mut settings =
+        Settings { wharf: PathBuf::from("target/release/wharf"), full: false, only: Vec::new() };
+    let mut commands = Vec::new();
+    let mut rest = arguments.into_iter();
+    while let Some(argument) = rest.next() {
+        match argument.as_str() {
+            "--full" => settings.full = true,
+            "--wharf" | "--only" => match (argument.as_str(), rest.next()) {
+                ("--wharf", Some(path)) => settings.wharf = PathBuf::from(path),
+                ("--only", Some(word)) => settings.only.push(word),
+                _ => return usage(&format!("{argument} needs a value")),
+            },
+            "-h" | "--help" => return usage(""),
+            word if word.starts_with('-') => return usage(&format!("unknown option: {word}")),
+            _ => commands.push(argument),
+        }
+    }
+    if commands.is_empty() {
+        commands.push("all".to_owned());
+    }
+    let mut parts: Vec<&(&str, Part, &str)> = Vec::new();
+    for command in &commands {
+        match command.as_str() {
+            "all" => parts.extend(&PARTS),
+            "setup" => {}
+            word => match PARTS.iter().find(|part| part.0 == word) {
+                Some(part) => parts.push(part),
+                None => return usage(&format!("unknown command: {word}")),
+            },
+        }
+    }
+    match work(&mut settings, &parts) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        Err(failure) => {
+            eprintln!("error: {failure}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn usage(complaint: &str) -> ExitCode {
+    if !complaint.is_empty() {
+        eprintln!("error: {complaint}\n");
+    }
+    eprintln!("wharf-lab [--wharf PATH] [--full] [--only WORD]... [COMMAND]...\n");
+    eprintln!("  setup       install the peers and nothing else");
+    for (name, _, what) in &PARTS {
+        eprintln!("  {name:<11} {what}");
+    }
+    eprintln!("  all         setup and everything (the default)");
+    ExitCode::from(if complaint.is_empty() { 0 } else { 2 })
+}
+
+fn work(settings: &mut Settings, parts: &[&(&str, Part, &str)]) -> Result<bool> {
+    if !rustix::process::geteuid().is_root() {
+        return Err("the lab makes network namespaces: run it as root".into());
+    }
+    setup::install()?;
+    if parts.is_empty() {
+        return Ok(true);
+    }
+    if parts.iter().any(|part| part.0 != "harness") {
+        settings.wharf = settings.wharf.canonicalize().map_err(|error| {
+            format!(
+                "{}: {error}\nhint: cargo build --release -p wharf",
+                settings.wharf.display()
+            )
+        })?;
+    }
+    namespace::sweep()?;
+    let tally = Tally::default();
+    for (name, part, _) in parts {
+        let start = Instant::now();
+        eprintln!("== {name}");
+        if let Err(failure) = part(settings, &tally) {
+            tally.fail(name, &failure.to_string());
+        }
+        eprintln!("== {name}: {:.0} s", start.elapsed().as_secs_f64());
+    }
+    Ok(tally.summary())
+}

@@ -1,0 +1,203 @@
+//! Installs the peers from the ordinary Debian and Python registries. An absent peer is an error.
+//!
+//! The clients are installed as packages. The servers exclude each other as packages (all provide
+//! `ftp-server`), so theirs are only unpacked, below `lab/cache`, and run from there. Nothing is
+//! allowed to start by itself: `policy-rc.d` answers 101 while packages are installed and is put
+//! back afterwards.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use crate::Result;
+use crate::process::run;
+
+/// Packages with the programs that the lab looks for.
+const PACKAGES: [(&str, &str); 10] = [
+    ("curl", "/usr/bin/curl"),
+    ("lftp", "/usr/bin/lftp"),
+    ("tnftp", "/usr/bin/tnftp"),
+    ("ncftp", "/usr/bin/ncftpget"),
+    ("inetutils-ftp", "/usr/bin/inetutils-ftp"),
+    ("wget", "/usr/bin/wget"),
+    ("aria2", "/usr/bin/aria2c"),
+    ("nftables", "/usr/sbin/nft"),
+    ("iproute2", "/usr/sbin/ip"),
+    ("python3-venv", "/usr/bin/python3"),
+];
+
+/// Servers that are unpacked: package, program inside it.
+const UNPACKED: [(&str, &str); 3] = [
+    ("vsftpd", "usr/sbin/vsftpd"),
+    ("proftpd-core", "usr/sbin/proftpd"),
+    ("pure-ftpd", "usr/sbin/pure-ftpd"),
+];
+
+/// Shared libraries of the unpacked servers, by package: Debian 12's names.
+const LIBRARIES: [&str; 8] = [
+    "libwrap0",
+    "libhiredis0.14",
+    "libmemcached11",
+    "libmemcachedutil2",
+    "libpcre2-posix3",
+    "libsodium23",
+    "libpam0g",
+    "libcap2",
+];
+
+/// The version of pyftpdlib under which the expectations were made.
+const PYFTPDLIB: &str = "pyftpdlib==2.2.0";
+
+const POLICY: &str = "/usr/sbin/policy-rc.d";
+
+/// Where unpacked servers and the Python environment live: `lab/cache` of this source tree.
+pub fn cache() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("cache")
+}
+
+/// The program of an unpacked server.
+pub(crate) fn unpacked(package: &str) -> PathBuf {
+    let inside = UNPACKED.iter().find(|row| row.0 == package).map_or("", |row| row.1);
+    cache().join(package).join(inside)
+}
+
+/// The Python interpreter that has pyftpdlib.
+pub(crate) fn python() -> PathBuf {
+    cache().join("venv/bin/python")
+}
+
+/// Installs what is missing; quick when nothing is.
+pub fn install() -> Result<()> {
+    let cache = cache();
+    fs::create_dir_all(&cache).map_err(|error| format!("{}: {error}", cache.display()))?;
+    let mut wanted: Vec<&str> =
+        PACKAGES.iter().filter(|row| !Path::new(row.1).exists()).map(|row| row.0).collect();
+    // python3 may be there without the module that makes environments.
+    if !runs("/usr/bin/python3", &["-c", "import ensurepip, venv"]) {
+        wanted.push("python3-venv");
+    }
+    let servers: Vec<&(&str, &str)> =
+        UNPACKED.iter().filter(|row| !unpacked(row.0).exists()).collect();
+    if !wanted.is_empty() || !servers.is_empty() {
+        wanted.extend(LIBRARIES);
+        let policy = Policy::hold()?;
+        apt(&["update", "-q"])?;
+        let mut arguments = vec!["install", "-q", "-y", "--no-install-recommends"];
+        arguments.extend(&wanted);
+        apt(&arguments)?;
+        drop(policy);
+    }
+    for (package, _) in servers {
+        unpack(&cache, package)?;
+    }
+    if !runs(&python().to_string_lossy(), &["-c", "import pyftpdlib.servers"]) {
+        let venv = cache.join("venv");
+        let mut command = Command::new("/usr/bin/python3");
+        command.args(["-m", "venv", "--clear"]).arg(&venv);
+        step(command, "python environment")?;
+        let mut command = Command::new(venv.join("bin/pip"));
+        command.args(["install", "--quiet", "--disable-pip-version-check", PYFTPDLIB]);
+        step(command, "pyftpdlib")?;
+    }
+    verify()
+}
+
+/// Everything has to be there and able to start, or the lab would skip without saying so.
+fn verify() -> Result<()> {
+    let mut missing: Vec<String> = PACKAGES
+        .iter()
+        .filter(|row| !Path::new(row.1).exists())
+        .map(|row| format!("{} ({})", row.0, row.1))
+        .collect();
+    for (package, _) in UNPACKED {
+        let program = unpacked(package);
+        let mut command = Command::new("ldd");
+        command.arg(&program);
+        let outcome = run(command, b"", Duration::from_secs(10))?;
+        let shown = String::from_utf8_lossy(&outcome.stdout).into_owned();
+        let absent: Vec<&str> = shown.lines().filter(|line| line.contains("not found")).collect();
+        if !outcome.succeeded() || !absent.is_empty() {
+            missing.push(format!("{}: {}", program.display(), absent.join(", ").replace('\t', "")));
+        }
+    }
+    if !runs(&python().to_string_lossy(), &["-c", "import pyftpdlib.servers"]) {
+        missing.push("pyftpdlib".to_owned());
+    }
+    if missing.is_empty() {
+        Ok(())
+    } else {
+        Err(format!("peers are missing: {}", missing.join("; ")).into())
+    }
+}
+
+fn unpack(cache: &Path, package: &str) -> Result<()> {
+    let staging = cache.join("deb").join(package);
+    let _ = fs::remove_dir_all(&staging);
+    fs::create_dir_all(&staging)?;
+    let mut command = Command::new("apt-get");
+    // As root the download would drop to user _apt, who may not write here; apt only warns.
+    command.args(["download", "-q", package]).current_dir(&staging);
+    step(command, package)?;
+    let archive = fs::read_dir(&staging)?
+        .filter_map(std::result::Result::ok)
+        .map(|entry| entry.path())
+        .find(|path| path.extension().is_some_and(|extension| extension == "deb"))
+        .ok_or_else(|| format!("{package}: nothing was downloaded"))?;
+    let mut command = Command::new("dpkg");
+    command.arg("-x").arg(&archive).arg(cache.join(package));
+    step(command, package)
+}
+
+fn apt(arguments: &[&str]) -> Result<()> {
+    let mut command = Command::new("apt-get");
+    command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
+    step(command, &format!("apt-get {}", arguments.first().unwrap_or(&"")))
+}
+
+fn step(command: Command, what: &str) -> Result<()> {
+    eprintln!("setup: {what}");
+    let outcome = run(command, b"", Duration::from_secs(300))?;
+    if outcome.succeeded() {
+        Ok(())
+    } else {
+        Err(format!("setup: {what}: {}", outcome.last_words()).into())
+    }
+}
+
+fn runs(program: &str, arguments: &[&str]) -> bool {
+    let mut command = Command::new(program);
+    command.args(arguments);
+    run(command, b"", Duration::from_secs(20)).is_ok_and(|outcome| outcome.succeeded())
+}
+
+/// A `policy-rc.d` that forbids starting services, for as long as it lives.
+struct Policy {
+    before: Option<(Vec<u8>, u32)>,
+}
+
+impl Policy {
+    fn hold() -> Result<Self> {
+        let before = match fs::read(POLICY) {
+            Ok(text) => Some((text, fs::metadata(POLICY)?.permissions().mode())),
+            Err(_) => None,
+        };
+        fs::write(POLICY, "#!/bin/sh\nexit 101\n")?;
+        fs::set_permissions(POLICY, fs::Permissions::from_mode(0o755))?;
+        Ok(Self { before })
+    }
+}
+
+impl Drop for Policy {
+    fn drop(&mut self) {
+        let restored = match &self.before {
+            Some((text, mode)) => fs::write(POLICY, text)
+                .and_then(|()| fs::set_permissions(POLICY, fs::Permissions::from_mode(*mode))),
+            None => fs::remove_file(POLICY),
+        };
+        if let Err(error) = restored {
+            eprintln!("note: {POLICY} could not be restored: {error}");
+        }
+    }
+}
