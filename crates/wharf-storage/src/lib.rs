@@ -3,16 +3,28 @@
 //! In reading order:
 //! * [`storage`]: the trait [`Storage`] with its [`Reader`], [`Upload`] (commit or nothing) and [`Listing`];
 //! * [`metadata`]: what a store says about a name, and what policy allows there;
-//! * [`error`]: a kind for the user, a cause for the log.
+//! * [`error`]: a kind for the user, a cause for the log;
+//! * [`local`]: a directory of the host, jailed by the kernel;
+//! * [`memory`]: the same in memory, for tests;
+//! * [`scoped`]: a subdirectory and permissions around any store;
+//! * `conformance`: the suite that every store passes (feature `conformance`).
 //!
 //! Uploads are transactions because STOR has no length: the store must be told whether the end was clean.
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
 pub mod error;
+pub mod local;
+pub mod memory;
 pub mod metadata;
+pub mod scoped;
 pub mod storage;
 
 pub use error::{Error, ErrorKind, Result};
+pub use local::{Local, LocalOptions};
+pub use memory::{Memory, MemoryOptions};
 pub use metadata::{Entry, Kind, Metadata, Permissions};
+pub use scoped::Scoped;
 pub use storage::{
     BATCH, ListOrder, Listing, ReadFile, Reader, SORT_LIMIT, Storage, Upload, Write, collect,
 };
