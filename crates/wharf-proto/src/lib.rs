@@ -38,6 +38,9 @@ mod telnet;
 // The data connection.
 pub mod data_connection;
 
+// The session.
+pub mod trace;
+
 pub use command::{Command, CommandError, CommandErrorKind, DuringTransfer, VERBS, Verb};
 pub use line::{Line, LineDecoder};
 pub use parameter::{Format, Protection, RepresentationType, Structure, TransferMode};

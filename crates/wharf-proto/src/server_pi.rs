@@ -88,13 +88,21 @@ impl ServerPi {
         match command {
             Command::Pass(_) => self.admit_pass(),
             Command::Acct(_) => self.admit_acct(),
-            Command::Port(_) | Command::Pasv | Command::Eprt(_) | Command::Lprt(_) | Command::Lpsv if self.epsv_all => {
+            Command::Port(_)
+            | Command::Pasv
+            | Command::Eprt(_)
+            | Command::Lprt(_)
+            | Command::Lpsv
+                if self.epsv_all =>
+            {
                 Err(Reply::new(503, "only EPSV is allowed after EPSV ALL"))
             }
             Command::Type(representation) => admit_representation(*representation),
             Command::Stru(structure) => admit_structure(*structure),
             Command::Mode(mode) => admit_transfer_mode(*mode),
-            Command::Rnto(_) if self.rename_marker.is_none() => Err(Reply::new(503, "send RNFR directly before RNTO")),
+            Command::Rnto(_) if self.rename_marker.is_none() => {
+                Err(Reply::new(503, "send RNFR directly before RNTO"))
+            }
             Command::Rnfr(_) => {
                 self.rename_marker = None;
                 Ok(())
@@ -126,19 +134,19 @@ impl ServerPi {
     }
 
     /// After a command was answered, whatever the answer: REST and RNFR reach only as far as the next command that is not one of those that may
-    /// stand between marker and use ([`Verb::keeps_markers`]). This is the only place where they die of age.
+    /// stand between marker and use ([`Verb::keeps_markers`]); RNFR keeps the marker it has just set. This is the only place where they die of age.
     pub fn finish(&mut self, verb: &'static Verb) {
-        if !verb.keeps_markers {
-            self.forget_markers();
+        if verb.keeps_markers {
+            return;
+        }
+        self.restart_marker = 0;
+        if verb.word != "RNFR" {
+            self.rename_marker = None;
         }
     }
 
     /// After a line that was no command (unknown verb, bad argument): the markers die. A REST that could not be read must not leave an older one in force.
     pub fn finish_unreadable(&mut self) {
-        self.forget_markers();
-    }
-
-    fn forget_markers(&mut self) {
         self.restart_marker = 0;
         self.rename_marker = None;
     }
@@ -159,7 +167,9 @@ impl ServerPi {
     pub fn user(&self) -> Option<&Text> {
         match &self.stage {
             LoginStage::NoUser => None,
-            LoginStage::NeedsPassword(user) | LoginStage::NeedsAccount(user) | LoginStage::In(user) => Some(user),
+            LoginStage::NeedsPassword(user)
+            | LoginStage::NeedsAccount(user)
+            | LoginStage::In(user) => Some(user),
         }
     }
 
@@ -295,10 +305,19 @@ impl ServerPi {
 /// found outside of mainframes; other byte sizes have no meaning on our storage.
 fn admit_representation(representation: RepresentationType) -> Result<(), Reply> {
     match representation {
-        RepresentationType::Ascii(Format::NonPrint) | RepresentationType::Image | RepresentationType::Local(8) => Ok(()),
-        RepresentationType::Ascii(Format::Telnet | Format::Carriage) => Err(Reply::new(504, "of the ASCII formats only N (non-print) is implemented")),
-        RepresentationType::Ebcdic(_) => Err(Reply::new(504, "TYPE E is not implemented, use A or I")),
-        RepresentationType::Local(_) => Err(Reply::new(504, "TYPE L is implemented for 8 bits only")),
+        RepresentationType::Ascii(Format::NonPrint)
+        | RepresentationType::Image
+        | RepresentationType::Local(8) => Ok(()),
+        RepresentationType::Ascii(Format::Telnet | Format::Carriage) => Err(Reply::new(
+            504,
+            "of the ASCII formats only N (non-print) is implemented",
+        )),
+        RepresentationType::Ebcdic(_) => {
+            Err(Reply::new(504, "TYPE E is not implemented, use A or I"))
+        }
+        RepresentationType::Local(_) => {
+            Err(Reply::new(504, "TYPE L is implemented for 8 bits only"))
+        }
     }
 }
 
@@ -312,7 +331,9 @@ fn admit_structure(structure: Structure) -> Result<(), Reply> {
 fn admit_transfer_mode(mode: TransferMode) -> Result<(), Reply> {
     match mode {
         TransferMode::Stream => Ok(()),
-        TransferMode::Block | TransferMode::Compressed | TransferMode::Deflate => Err(Reply::new(504, "only MODE S is implemented")),
+        TransferMode::Block | TransferMode::Compressed | TransferMode::Deflate => {
+            Err(Reply::new(504, "only MODE S is implemented"))
+        }
     }
 }
 
@@ -422,24 +443,45 @@ mod tests {
 
     #[test]
     fn login_goes_user_pass_acct() {
-        transcript("PASS x -> 503\nACCT x -> 503\nUSER joe -> 331\nACCT x -> 503\nPASS x -> 230\nPASS x -> 202\nACCT x -> 202");
-        transcript("USER acct -> 331\nPASS x -> 332\nPASS x -> 503\nPWD -> 530\nACCT x -> 230\nPWD -> 200");
+        transcript(
+            "PASS x -> 503\nACCT x -> 503\nUSER joe -> 331\nACCT x -> 503\nPASS x -> 230\nPASS x -> 202\nACCT x -> 202",
+        );
+        transcript(
+            "USER acct -> 331\nPASS x -> 332\nPASS x -> 503\nPWD -> 530\nACCT x -> 230\nPWD -> 200",
+        );
         transcript("USER anonymous -> 230\nPASS me@home -> 202");
-        transcript("USER wrong -> 331\nPASS x -> 530\nPASS x -> 503\nUSER joe -> 331\nPASS x -> 230");
+        transcript(
+            "USER wrong -> 331\nPASS x -> 530\nPASS x -> 503\nUSER joe -> 331\nPASS x -> 230",
+        );
     }
 
     #[test]
     fn nothing_of_a_login_survives_user_and_rein() {
-        transcript("USER joe -> 331\nPASS x -> 230\nPWD -> 200\nUSER jim -> 331\nPWD -> 530\nPASS x -> 230\nPWD -> 200");
+        transcript(
+            "USER joe -> 331\nPASS x -> 230\nPWD -> 200\nUSER jim -> 331\nPWD -> 530\nPASS x -> 230\nPWD -> 200",
+        );
         transcript("USER joe -> 331\nPASS x -> 230\nREIN -> 220\nPWD -> 530\nPASS x -> 503");
         let mut pi = ServerPi::new();
-        for line in ["USER joe", "PASS x", "TYPE I", "EPSV ALL", "REST 5", "CWD /deep/er"] {
+        for line in [
+            "USER joe",
+            "PASS x",
+            "TYPE I",
+            "EPSV ALL",
+            "REST 5",
+            "CWD /deep/er",
+        ] {
             execute(&mut pi, &command(line));
         }
         assert_eq!(pi.cwd().as_bytes(), b"/deep/er");
         execute(&mut pi, &command("REIN"));
-        assert_eq!(pi.representation(), RepresentationType::Ascii(Format::NonPrint));
-        assert_eq!((pi.epsv_all(), pi.take_restart_marker(), pi.cwd().as_bytes()), (false, 0, &b"/"[..]));
+        assert_eq!(
+            pi.representation(),
+            RepresentationType::Ascii(Format::NonPrint)
+        );
+        assert_eq!(
+            (pi.epsv_all(), pi.take_restart_marker(), pi.cwd().as_bytes()),
+            (false, 0, &b"/"[..])
+        );
     }
 
     #[test]
@@ -455,18 +497,7 @@ mod tests {
     #[test]
     fn every_verb_that_needs_a_login_is_refused_before_it() {
         for verb in crate::command::VERBS {
-            let argument = match verb.word {
-                "PORT" => " 127,0,0,1,200,200",
-                "EPRT" => " |1|127.0.0.1|50000|",
-                "TYPE" => " I",
-                "STRU" => " F",
-                "MODE" => " S",
-                "REST" | "ALLO" => " 5",
-                _ => " x",
-            };
-            let parsed = Command::parse(format!("{}{argument}", verb.word).as_bytes()).or_else(|_| Command::parse(verb.word.as_bytes()));
-            let Ok(command) = parsed else { continue };
-            let admitted = ServerPi::new().admit(&command);
+            let admitted = ServerPi::new().admit(&command(verb.example));
             if verb.needs_login {
                 assert_eq!(admitted.unwrap_err().code(), 530, "{}", verb.word);
             } else if !matches!(verb.word, "PASS" | "ACCT") {
@@ -478,21 +509,35 @@ mod tests {
     #[test]
     fn rename_marker_dies_with_the_next_command() {
         let login = "USER anonymous -> 230\n";
-        transcript(&format!("{login}RNTO b -> 503\nRNFR a -> 350\nRNTO b -> 250\nRNTO c -> 503"));
+        transcript(&format!(
+            "{login}RNTO b -> 503\nRNFR a -> 350\nRNTO b -> 250\nRNTO c -> 503"
+        ));
         transcript(&format!("{login}RNFR a -> 350\nPWD -> 200\nRNTO b -> 503"));
-        transcript(&format!("{login}RNFR a -> 350\nNONSENSE -> 500\nRNTO b -> 503"));
-        transcript(&format!("{login}RNFR a -> 350\nRNFR missing -> 550\nRNTO b -> 503"));
+        transcript(&format!(
+            "{login}RNFR a -> 350\nNONSENSE -> 500\nRNTO b -> 503"
+        ));
+        transcript(&format!(
+            "{login}RNFR a -> 350\nRNFR missing -> 550\nRNTO b -> 503"
+        ));
     }
 
     #[test]
     fn restart_marker_reaches_over_the_data_connection_commands_only() {
         let login = "USER anonymous -> 230\n";
-        transcript(&format!("{login}REST 5 -> 350\nRETR a -> 250\nRETR a -> 226"));
+        transcript(&format!(
+            "{login}REST 5 -> 350\nRETR a -> 250\nRETR a -> 226"
+        ));
         transcript(&format!("{login}REST 5 -> 350\nPASV -> 200\nRETR a -> 250"));
         transcript(&format!("{login}REST 5 -> 350\nEPSV -> 200\nRETR a -> 250"));
-        transcript(&format!("{login}REST 5 -> 350\nPORT 127,0,0,1,200,200 -> 200\nRETR a -> 250"));
-        transcript(&format!("{login}REST 5 -> 350\nCWD b -> 250\nRETR a -> 226"));
-        transcript(&format!("{login}REST 5 -> 350\nREST 99999999999999999999 -> 501\nRETR a -> 226"));
+        transcript(&format!(
+            "{login}REST 5 -> 350\nPORT 127,0,0,1,200,200 -> 200\nRETR a -> 250"
+        ));
+        transcript(&format!(
+            "{login}REST 5 -> 350\nCWD b -> 250\nRETR a -> 226"
+        ));
+        transcript(&format!(
+            "{login}REST 5 -> 350\nREST 99999999999999999999 -> 501\nRETR a -> 226"
+        ));
     }
 
     #[test]
@@ -515,8 +560,18 @@ mod tests {
     fn pathnames_resolve_against_the_working_directory() {
         let mut pi = ServerPi::new();
         pi.logged_in(Text::new("joe").unwrap(), &"/home/joe".parse().unwrap());
-        for (path, want) in [("a", "/home/joe/a"), ("/a", "/a"), ("..", "/home"), ("../../../..", "/"), ("./x//y/", "/home/joe/x/y")] {
-            assert_eq!(pi.resolve(&path.parse().unwrap()).as_bytes(), want.as_bytes(), "{path}");
+        for (path, want) in [
+            ("a", "/home/joe/a"),
+            ("/a", "/a"),
+            ("..", "/home"),
+            ("../../../..", "/"),
+            ("./x//y/", "/home/joe/x/y"),
+        ] {
+            assert_eq!(
+                pi.resolve(&path.parse().unwrap()).as_bytes(),
+                want.as_bytes(),
+                "{path}"
+            );
         }
     }
 }

@@ -1,0 +1,795 @@
+//! What happened on the connections of a session, as values and as text.
+//!
+//! One text format serves `--trace`, the transcripts of tests and the tool that draws a session:
+//!
+//! ```text
+//! # wharf trace 1
+//! @0.000 s1 + user 192.0.2.7:40000 203.0.113.9:21
+//! @0.012 s1 < 220 ready
+//! @0.013 s1 > RETR notes.txt
+//! @0.030 s1 ! opened user 192.0.2.7:40001 203.0.113.9:51213
+//! @0.031 s1 < 150 here it comes
+//! @0.040 s1 ! closed 1024 end
+//! @0.041 s1 < 226 done
+//! @0.050 s1 - end
+//! ```
+//!
+//! The first sign says who speaks: `>` user to server, `<` server to user, `!` the data connection, `+` and `-` begin and end of the control connection, `#` a
+//! note. Before it may stand `@seconds` since the beginning of the recording and `sN`, the session; both count on until they are given again, so that
+//! a transcript written by hand needs neither. A line with nothing behind `@seconds` only moves the time on.
+//!
+//! Bytes: UTF-8 as it is, a backslash doubled, everything else (controls, invalid UTF-8) as `\xNN`; reading gives back the same bytes. Times have
+//! milliseconds. Whoever makes the events masks secrets first ([`Command::redacted`](crate::command::Command::redacted)).
+
+use std::fmt::{self, Write as _};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::data_connection::Opener;
+use crate::reply::Reply;
+
+/// The first line of a trace file.
+pub const HEADER: &str = "# wharf trace 1";
+
+/// Something that happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// Since the recording began; kept to the millisecond.
+    pub at: Duration,
+    /// Which control connection; numbered by the recorder.
+    pub session: u64,
+    /// What it was.
+    pub what: What,
+}
+
+/// What happened. Addresses are named from the recorder's side: `local` is its own end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum What {
+    /// The control connection is there.
+    Connected {
+        /// The side that records.
+        side: Side,
+        /// The recorder's end.
+        local: SocketAddr,
+        /// The other end.
+        peer: SocketAddr,
+    },
+    /// A command line, secrets masked, without line end.
+    Command(Vec<u8>),
+    /// A reply, each of its lines as on the wire, without line ends. Never empty.
+    Reply(Vec<Vec<u8>>),
+    /// Somebody waits for a data connection.
+    DataAwaited {
+        /// The side that will open it; the other one listens.
+        opener: Opener,
+        /// Where it listens.
+        at: SocketAddr,
+    },
+    /// A data connection came about.
+    DataOpened {
+        /// The side that opened it.
+        opener: Opener,
+        /// The recorder's end.
+        local: SocketAddr,
+        /// The other end.
+        peer: SocketAddr,
+    },
+    /// No data connection came about.
+    DataFailed {
+        /// The side that should have opened it.
+        opener: Opener,
+        /// Where it should have gone, or where somebody listened.
+        at: SocketAddr,
+        /// What was seen.
+        reason: String,
+    },
+    /// Somebody who may not have it came for the data connection and was dropped.
+    Stranger {
+        /// Where it came from.
+        peer: SocketAddr,
+    },
+    /// The data connection ended.
+    DataClosed {
+        /// Bytes that went over it, in both directions.
+        bytes: u64,
+        /// How it ended.
+        end: DataEnd,
+    },
+    /// The control connection ended; the reason in words, e.g. `end`, `reset`, `idle`.
+    Closed(String),
+    /// Anything else worth telling.
+    Note(String),
+}
+
+/// A side of the control connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Side {
+    /// The user-PI.
+    User,
+    /// The server-PI.
+    Server,
+}
+
+/// How a data connection ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum DataEnd {
+    /// With an orderly close: in MODE S the end of the file.
+    Clean,
+    /// The other side reset it, or the network lost it.
+    Broken,
+    /// We gave it up on request (ABOR, a dropped transfer).
+    Aborted,
+    /// We gave it up because nothing moved any more.
+    Stalled,
+}
+
+impl DataEnd {
+    const WORDS: [(Self, &'static str); 4] = [
+        (Self::Clean, "end"),
+        (Self::Broken, "broken"),
+        (Self::Aborted, "aborted"),
+        (Self::Stalled, "stalled"),
+    ];
+
+    fn word(self) -> &'static str {
+        Self::WORDS
+            .iter()
+            .find(|(end, _)| *end == self)
+            .map_or("end", |(_, word)| word)
+    }
+
+    fn find(word: &str) -> Option<Self> {
+        Self::WORDS
+            .iter()
+            .find(|(_, known)| *known == word)
+            .map(|(end, _)| *end)
+    }
+}
+
+impl What {
+    /// A reply as it goes over the wire.
+    pub fn reply(reply: &Reply) -> Self {
+        let mut wire = Vec::new();
+        reply.encode(&mut wire);
+        Self::Reply(
+            wire.strip_suffix(b"\r\n")
+                .unwrap_or(&wire)
+                .split(|&b| b == b'\n')
+                .map(|line| line.strip_suffix(b"\r").unwrap_or(line).to_vec())
+                .collect(),
+        )
+    }
+
+    /// The code of a reply, if this is one and it has one.
+    pub fn code(&self) -> Option<u16> {
+        match self {
+            Self::Reply(lines) => lines.first().and_then(|line| code(line)),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Event {
+    /// The lines of the text format, without line end behind the last.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let head = format!(
+            "@{}.{:03} s{}",
+            self.at.as_secs(),
+            self.at.subsec_millis(),
+            self.session
+        );
+        match &self.what {
+            What::Connected { side, local, peer } => {
+                let side = match side {
+                    Side::User => "user",
+                    Side::Server => "server",
+                };
+                write!(f, "{head} + {side} {local} {peer}")
+            }
+            What::Command(line) => write!(f, "{head} > {}", escape(line)),
+            What::Reply(lines) => {
+                for (number, line) in lines.iter().enumerate() {
+                    if number > 0 {
+                        f.write_char('\n')?;
+                    }
+                    write!(f, "{head} < {}", escape(line))?;
+                }
+                Ok(())
+            }
+            What::DataAwaited { opener, at } => write!(f, "{head} ! awaited {opener} {at}"),
+            What::DataOpened {
+                opener,
+                local,
+                peer,
+            } => write!(f, "{head} ! opened {opener} {local} {peer}"),
+            What::DataFailed { opener, at, reason } => write!(
+                f,
+                "{head} ! failed {opener} {at} {}",
+                escape(reason.as_bytes())
+            ),
+            What::Stranger { peer } => write!(f, "{head} ! stranger {peer}"),
+            What::DataClosed { bytes, end } => write!(f, "{head} ! closed {bytes} {}", end.word()),
+            What::Closed(reason) => write!(f, "{head} - {}", escape(reason.as_bytes())),
+            What::Note(text) => write!(f, "{head} # {}", escape(text.as_bytes())),
+        }
+    }
+}
+
+/// A whole trace: the header and a line or more per event.
+pub fn write(events: &[Event]) -> String {
+    let mut text = String::from(HEADER);
+    text.push('\n');
+    for event in events {
+        // writing to a String does not fail
+        let _ = writeln!(text, "{event}");
+    }
+    text
+}
+
+/// A trace as read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Transcript {
+    /// What was understood, in the order of the text.
+    pub events: Vec<Event>,
+    /// The numbers (from 1) of lines that were not, with their text.
+    pub unread: Vec<(usize, String)>,
+}
+
+/// Reads a trace. Tolerant: CRLF or LF, indented lines, times and sessions left out, empty lines. What is not understood is reported, the rest still read.
+pub fn read(text: &[u8]) -> Transcript {
+    let mut reader = TraceReader::new();
+    let mut transcript = Transcript::default();
+    for (number, line) in text.split(|&b| b == b'\n').enumerate() {
+        match reader.line(line) {
+            Ok(Some(event)) => transcript.events.push(event),
+            Ok(None) => {}
+            Err(Unread) => transcript
+                .unread
+                .push((number + 1, crate::text::visible(line))),
+        }
+    }
+    transcript.events.extend(reader.finish());
+    transcript
+}
+
+/// The line is not of the trace format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unread;
+
+/// Reads a trace line by line, for files that grow.
+#[derive(Debug, Clone)]
+pub struct TraceReader {
+    at: Duration,
+    session: u64,
+    /// The lines of a reply whose last line has not come, and where it began.
+    reply: Option<(Duration, u64, Vec<Vec<u8>>)>,
+    /// Complete, but overtaken by the end of an incomplete reply.
+    ready: Option<Event>,
+}
+
+/// Lines of one reply that are kept together; a longer one is cut into several events.
+const REPLY_LINES: usize = 10_000;
+
+impl Default for TraceReader {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl TraceReader {
+    /// At second 0, in session 1.
+    pub fn new() -> Self {
+        Self {
+            at: Duration::ZERO,
+            session: 1,
+            reply: None,
+            ready: None,
+        }
+    }
+
+    /// The time reached: that of the last line that gave one. Test transcripts move a virtual clock with it.
+    pub fn at(&self) -> Duration {
+        self.at
+    }
+
+    /// Takes one line without its LF. Gives at most one event; a multi-line reply comes with its last line.
+    pub fn line(&mut self, line: &[u8]) -> Result<Option<Event>, Unread> {
+        let line = line.strip_suffix(b"\r").unwrap_or(line).trim_ascii_start();
+        let mut rest = line;
+        if let Some(time) = rest.strip_prefix(b"@") {
+            let (word, behind) = split_word(time);
+            self.at = seconds(word).ok_or(Unread)?;
+            rest = behind.trim_ascii_start();
+        }
+        if let Some(number) = rest.strip_prefix(b"s") {
+            let (word, behind) = split_word(number);
+            self.session = decimal(word).ok_or(Unread)?;
+            rest = behind.trim_ascii_start();
+        }
+        let Some((&sign, rest)) = rest.split_first() else {
+            return Ok(self.ready.take());
+        };
+        let rest = rest.strip_prefix(b" ").unwrap_or(rest);
+        if line == HEADER.as_bytes() {
+            return Ok(None);
+        }
+        let what = match sign {
+            b'<' => return self.reply_line(unescape(rest).ok_or(Unread)?),
+            b'>' => What::Command(unescape(rest).ok_or(Unread)?),
+            b'!' => data(rest).ok_or(Unread)?,
+            b'+' => connected(rest).ok_or(Unread)?,
+            b'-' => What::Closed(words(rest).ok_or(Unread)?),
+            b'#' => What::Note(words(rest).ok_or(Unread)?),
+            _ => return Err(Unread),
+        };
+        Ok(self.give(Event {
+            at: self.at,
+            session: self.session,
+            what,
+        }))
+    }
+
+    /// The end of the text: what is left of a reply without last line.
+    pub fn finish(self) -> impl Iterator<Item = Event> {
+        let cut = self.reply.map(|(at, session, lines)| Event {
+            at,
+            session,
+            what: What::Reply(lines),
+        });
+        self.ready.into_iter().chain(cut)
+    }
+
+    fn reply_line(&mut self, line: Vec<u8>) -> Result<Option<Event>, Unread> {
+        let (at, session, mut lines) = match self.reply.take() {
+            Some(begun) if begun.1 == self.session => begun,
+            Some((at, session, lines)) => {
+                // another session speaks in between: what there is of the first reply is an event of its own
+                self.ready = Some(Event {
+                    at,
+                    session,
+                    what: What::Reply(lines),
+                });
+                (self.at, self.session, Vec::new())
+            }
+            None => (self.at, self.session, Vec::new()),
+        };
+        lines.push(line);
+        if ends_reply(&lines) || lines.len() >= REPLY_LINES {
+            return Ok(self.give(Event {
+                at,
+                session,
+                what: What::Reply(lines),
+            }));
+        }
+        self.reply = Some((at, session, lines));
+        Ok(self.ready.take())
+    }
+
+    /// Events leave one by one in order; at most one waits.
+    fn give(&mut self, event: Event) -> Option<Event> {
+        match self.ready.take() {
+            Some(first) => {
+                self.ready = Some(event);
+                Some(first)
+            }
+            None => Some(event),
+        }
+    }
+}
+
+/// RFC 959 §4.2: `ddd-` begins several lines, `ddd ` with the same code ends them. A line alone that has no hyphen is a reply.
+fn ends_reply(lines: &[Vec<u8>]) -> bool {
+    let (Some(first), Some(last)) = (lines.first(), lines.last()) else {
+        return true;
+    };
+    match (code(first), first.get(3)) {
+        (Some(opened), Some(b'-')) => {
+            lines.len() > 1
+                && code(last) == Some(opened)
+                && matches!(last.get(3), None | Some(b' '))
+        }
+        _ => true,
+    }
+}
+
+fn code(line: &[u8]) -> Option<u16> {
+    let digits = line.get(..3)?;
+    decimal(digits).and_then(|code| u16::try_from(code).ok())
+}
+
+fn data(rest: &[u8]) -> Option<What> {
+    let (verb, rest) = split_word(rest);
+    match verb {
+        b"awaited" => {
+            let (opener, rest) = opener(rest)?;
+            Some(What::DataAwaited {
+                opener,
+                at: address(rest)?.0,
+            })
+        }
+        b"opened" => {
+            let (opener, rest) = opener(rest)?;
+            let (local, rest) = address(rest)?;
+            Some(What::DataOpened {
+                opener,
+                local,
+                peer: address(rest)?.0,
+            })
+        }
+        b"failed" => {
+            let (opener, rest) = opener(rest)?;
+            let (at, reason) = address(rest)?;
+            Some(What::DataFailed {
+                opener,
+                at,
+                reason: words(reason)?,
+            })
+        }
+        b"stranger" => Some(What::Stranger {
+            peer: address(rest)?.0,
+        }),
+        b"closed" => {
+            let (bytes, rest) = split_word(rest);
+            let end = DataEnd::find(std::str::from_utf8(rest.trim_ascii()).ok()?)?;
+            Some(What::DataClosed {
+                bytes: decimal(bytes)?,
+                end,
+            })
+        }
+        _ => None,
+    }
+}
+
+fn connected(rest: &[u8]) -> Option<What> {
+    let (side, rest) = split_word(rest);
+    let side = match side {
+        b"user" => Side::User,
+        b"server" => Side::Server,
+        _ => return None,
+    };
+    let (local, rest) = address(rest)?;
+    Some(What::Connected {
+        side,
+        local,
+        peer: address(rest)?.0,
+    })
+}
+
+fn opener(rest: &[u8]) -> Option<(Opener, &[u8])> {
+    let (word, rest) = split_word(rest);
+    match word {
+        b"user" => Some((Opener::User, rest)),
+        b"server" => Some((Opener::Server, rest)),
+        _ => None,
+    }
+}
+
+fn address(rest: &[u8]) -> Option<(SocketAddr, &[u8])> {
+    let (word, rest) = split_word(rest);
+    Some((std::str::from_utf8(word).ok()?.parse().ok()?, rest))
+}
+
+fn words(rest: &[u8]) -> Option<String> {
+    String::from_utf8(unescape(rest)?).ok()
+}
+
+/// Up to the first space, and what follows it.
+fn split_word(rest: &[u8]) -> (&[u8], &[u8]) {
+    match rest.iter().position(|&b| b == b' ') {
+        Some(space) => {
+            let (word, behind) = rest.split_at(space);
+            (word, behind.strip_prefix(b" ").unwrap_or(behind))
+        }
+        None => (rest, &[]),
+    }
+}
+
+fn decimal(digits: &[u8]) -> Option<u64> {
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    std::str::from_utf8(digits).ok()?.parse().ok()
+}
+
+/// `12`, `12.3`, `12.345`; digits behind the third are dropped.
+fn seconds(word: &[u8]) -> Option<Duration> {
+    let mut parts = word.splitn(2, |&b| b == b'.');
+    let whole = decimal(parts.next()?)?;
+    let mut millis = 0;
+    if let Some(fraction) = parts.next() {
+        if fraction.is_empty() || !fraction.iter().all(u8::is_ascii_digit) {
+            return None;
+        }
+        let digits = fraction
+            .iter()
+            .copied()
+            .chain(std::iter::repeat(b'0'))
+            .take(3);
+        millis = digits.fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0'));
+    }
+    Duration::from_secs(whole).checked_add(Duration::from_millis(millis))
+}
+
+/// Controls, invalid UTF-8 and the backslash made visible, so that one line of text holds any bytes and gives them back. Invisible and
+/// direction-changing characters are escaped as well: a trace is read by people.
+fn escape(bytes: &[u8]) -> String {
+    let mut out = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            match c {
+                '\\' => out.push_str(r"\\"),
+                c if c.is_control() || misleads(c) => {
+                    let mut buffer = [0; 4];
+                    for byte in c.encode_utf8(&mut buffer).bytes() {
+                        let _ = write!(out, "\\x{byte:02x}");
+                    }
+                }
+                c => out.push(c),
+            }
+        }
+        for byte in chunk.invalid() {
+            let _ = write!(out, "\\x{byte:02x}");
+        }
+    }
+    out
+}
+
+/// Line and paragraph separators, and the marks that reorder or hide text (Unicode UAX #9).
+fn misleads(c: char) -> bool {
+    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+}
+
+fn unescape(text: &[u8]) -> Option<Vec<u8>> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut bytes = text.iter().copied();
+    while let Some(byte) = bytes.next() {
+        if byte != b'\\' {
+            out.push(byte);
+            continue;
+        }
+        match bytes.next()? {
+            b'\\' => out.push(b'\\'),
+            b'x' => {
+                let high = char::from(bytes.next()?).to_digit(16)?;
+                let low = char::from(bytes.next()?).to_digit(16)?;
+                out.push(u8::try_from(high * 16 + low).ok()?);
+            }
+            _ => return None,
+        }
+    }
+    Some(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn at(millis: u64, session: u64, what: What) -> Event {
+        Event {
+            at: Duration::from_millis(millis),
+            session,
+            what,
+        }
+    }
+
+    fn address(text: &str) -> SocketAddr {
+        text.parse().unwrap()
+    }
+
+    fn one_of_each() -> Vec<Event> {
+        let (user, server) = (address("192.0.2.7:40000"), address("[2001:db8::9]:21"));
+        vec![
+            at(
+                0,
+                1,
+                What::Connected {
+                    side: Side::Server,
+                    local: server,
+                    peer: user,
+                },
+            ),
+            at(5, 1, What::Reply(vec![b"220 ready".to_vec()])),
+            at(1005, 1, What::Command(b"PASS ****".to_vec())),
+            at(
+                1006,
+                2,
+                What::Reply(vec![
+                    b"211-features".to_vec(),
+                    b" UTF8".to_vec(),
+                    b"211 end".to_vec(),
+                ]),
+            ),
+            at(
+                1007,
+                2,
+                What::DataAwaited {
+                    opener: Opener::User,
+                    at: server,
+                },
+            ),
+            at(
+                1008,
+                2,
+                What::DataOpened {
+                    opener: Opener::User,
+                    local: server,
+                    peer: user,
+                },
+            ),
+            at(
+                1009,
+                2,
+                What::DataOpened {
+                    opener: Opener::Server,
+                    local: server,
+                    peer: user,
+                },
+            ),
+            at(
+                1010,
+                2,
+                What::DataFailed {
+                    opener: Opener::Server,
+                    at: user,
+                    reason: "no answer in 10 s".to_owned(),
+                },
+            ),
+            at(1011, 2, What::Stranger { peer: user }),
+            at(
+                1012,
+                2,
+                What::DataClosed {
+                    bytes: u64::MAX,
+                    end: DataEnd::Clean,
+                },
+            ),
+            at(
+                1013,
+                2,
+                What::DataClosed {
+                    bytes: 0,
+                    end: DataEnd::Broken,
+                },
+            ),
+            at(
+                3_600_000,
+                2,
+                What::Command(b"RETR \xff\\\x1b[1m\xe2\x80\xae ".to_vec()),
+            ),
+            at(3_600_000, 2, What::Note("a note".to_owned())),
+            at(3_600_001, 1, What::Closed("end".to_owned())),
+        ]
+    }
+
+    #[test]
+    fn the_text_is_made_for_people() {
+        expect![[r#"
+            # wharf trace 1
+            @0.000 s1 + server [2001:db8::9]:21 192.0.2.7:40000
+            @0.005 s1 < 220 ready
+            @1.005 s1 > PASS ****
+            @1.006 s2 < 211-features
+            @1.006 s2 <  UTF8
+            @1.006 s2 < 211 end
+            @1.007 s2 ! awaited user [2001:db8::9]:21
+            @1.008 s2 ! opened user [2001:db8::9]:21 192.0.2.7:40000
+            @1.009 s2 ! opened server [2001:db8::9]:21 192.0.2.7:40000
+            @1.010 s2 ! failed server 192.0.2.7:40000 no answer in 10 s
+            @1.011 s2 ! stranger 192.0.2.7:40000
+            @1.012 s2 ! closed 18446744073709551615 end
+            @1.013 s2 ! closed 0 broken
+            @3600.000 s2 > RETR \xff\\\x1b[1m\xe2\x80\xae 
+            @3600.000 s2 # a note
+            @3600.001 s1 - end
+        "#]]
+        .assert_eq(&write(&one_of_each()));
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let transcript = read(write(&one_of_each()).as_bytes());
+        assert_eq!(transcript.unread, []);
+        assert_eq!(transcript.events, one_of_each());
+    }
+
+    #[test]
+    fn a_transcript_by_hand_needs_no_times() {
+        let transcript = read(b"> USER joe\r\n  < 331 password\n\n@2.5\n> PASS ****\n< 230-hello\n< 331 not the end\n<  230 neither\n< 230 welcome\nwhat?\n! nonsense\n@x\n@9 s7 # late");
+        let got: Vec<(u64, u64, String)> = transcript
+            .events
+            .iter()
+            .map(|event| {
+                (
+                    u64::try_from(event.at.as_millis()).unwrap(),
+                    event.session,
+                    format!(
+                        "{:?}",
+                        event.what.code().ok_or(()).map_err(|()| &event.what)
+                    ),
+                )
+            })
+            .collect();
+        expect![[r#"
+            [
+                (
+                    0,
+                    1,
+                    "Err(Command([85, 83, 69, 82, 32, 106, 111, 101]))",
+                ),
+                (
+                    0,
+                    1,
+                    "Ok(331)",
+                ),
+                (
+                    2500,
+                    1,
+                    "Err(Command([80, 65, 83, 83, 32, 42, 42, 42, 42]))",
+                ),
+                (
+                    2500,
+                    1,
+                    "Ok(230)",
+                ),
+                (
+                    9000,
+                    7,
+                    "Err(Note(\"late\"))",
+                ),
+            ]
+        "#]]
+        .assert_debug_eq(&got);
+        let lines: Vec<usize> = transcript.unread.iter().map(|(line, _)| *line).collect();
+        assert_eq!(lines, [10, 11, 12]);
+    }
+
+    #[test]
+    fn a_reply_that_never_ends_is_still_told() {
+        let transcript = read(b"< 211-features\n<  UTF8\n@1 s2 < 200 other session");
+        assert_eq!(transcript.events.len(), 2);
+        assert_eq!(
+            transcript
+                .events
+                .first()
+                .and_then(|event| event.what.code()),
+            Some(211)
+        );
+    }
+
+    #[test]
+    fn a_reply_value_becomes_its_wire_lines() {
+        let lines = vec![
+            crate::Text::lossy("first"),
+            crate::Text::lossy("200 inside"),
+            crate::Text::lossy("last"),
+        ];
+        let What::Reply(wire) = What::reply(&Reply::with_lines(200, lines)) else {
+            panic!()
+        };
+        assert_eq!(
+            wire,
+            [
+                b"200-first".to_vec(),
+                b" 200 inside".to_vec(),
+                b"200 last".to_vec()
+            ]
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_survive_the_text(line in proptest::collection::vec(any::<u8>(), 0..60)) {
+            let event = at(1, 1, What::Command(line));
+            let transcript = read(event.to_string().as_bytes());
+            prop_assert_eq!(transcript.events, vec![event]);
+        }
+
+        #[test]
+        fn reading_never_panics(text in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = read(&text);
+        }
+    }
+}
