@@ -8,16 +8,19 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
-use wharf_proto::Guard;
+use wharf_proto::data_connection::guard::Guard;
+use wharf_proto::trace::{DataEnd, What};
 
 use crate::conn::{Conn, SourceNote};
 use crate::net::{Listener, Net, Source};
+use crate::trace::Trace;
 
 /// So many strangers are named in an error; further ones are only counted.
 const STRANGERS_NAMED: usize = 16;
@@ -55,9 +58,50 @@ impl DataPort {
         guard: &Guard,
         patience: Duration,
     ) -> Result<DataConnection, OpenError> {
-        match self {
-            Self::Listening(listener) => wait_for(listener, guard, patience).await,
-            Self::Target { source, to } => connect(net, source, to, patience).await,
+        self.open_traced(net, guard, patience, &Trace::off()).await
+    }
+
+    /// As [`open`](Self::open), and tells the session's trace of the wait, of strangers, and of the connection's
+    /// beginning and end.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub async fn open_traced(
+        self,
+        net: &dyn Net,
+        guard: &Guard,
+        patience: Duration,
+        trace: &Trace,
+    ) -> Result<DataConnection, OpenError> {
+        let (opener, at, opened) = match self {
+            Self::Listening(listener) => {
+                let (opener, at) = (trace.opener(true), listener.local_addr());
+                trace.record(|| What::DataAwaited { opener, at });
+                (opener, at, wait_for(listener, guard, patience, trace).await)
+            }
+            Self::Target { source, to } => {
+                let opened = connect(net, source, to, patience).await;
+                (trace.opener(false), to, opened)
+            }
+        };
+        match opened {
+            Ok(conn) => {
+                let (local, peer) = (conn.local_addr(), conn.peer_addr());
+                trace.record(|| What::DataOpened {
+                    opener,
+                    local,
+                    peer,
+                });
+                Ok(DataConnection::traced(conn, trace.clone()))
+            }
+            Err(error) => {
+                trace.record(|| What::DataFailed {
+                    opener,
+                    at,
+                    reason: error.to_string(),
+                });
+                Err(error)
+            }
         }
     }
 
@@ -85,7 +129,8 @@ async fn wait_for(
     mut listener: Box<dyn Listener>,
     guard: &Guard,
     patience: Duration,
-) -> Result<DataConnection, OpenError> {
+    trace: &Trace,
+) -> Result<Conn, OpenError> {
     let at = listener.local_addr();
     let began = Instant::now();
     let mut strangers = Vec::new();
@@ -107,9 +152,10 @@ async fn wait_for(
         };
         let peer = conn.peer_addr();
         if guard.admits(peer.ip()) {
-            return Ok(DataConnection::new(conn));
+            return Ok(conn);
         }
         conn.abort();
+        trace.record(|| What::Stranger { peer });
         count += 1;
         if strangers.len() < STRANGERS_NAMED {
             tracing::warn!(%peer, %at, "stranger at the data port: dropped");
@@ -132,10 +178,10 @@ async fn connect(
     source: Source,
     to: SocketAddr,
     patience: Duration,
-) -> Result<DataConnection, OpenError> {
+) -> Result<Conn, OpenError> {
     let began = Instant::now();
     let error = match tokio::time::timeout(patience, net.connect(source, to)).await {
-        Ok(Ok(conn)) => return Ok(DataConnection::new(conn)),
+        Ok(Ok(conn)) => return Ok(conn),
         Ok(Err(error)) => error,
         Err(_elapsed) => {
             return Err(OpenError::Silent {
@@ -261,13 +307,36 @@ impl fmt::Display for Strangers<'_> {
 pub struct DataConnection {
     conn: Conn,
     ended: bool,
+    broken: bool,
+    bytes: AtomicU64,
+    trace: Trace,
 }
 
 impl DataConnection {
     /// Takes a connection that has been judged already.
     pub fn new(conn: Conn) -> Self {
+        Self::traced(conn, Trace::off())
+    }
+
+    fn traced(conn: Conn, trace: Trace) -> Self {
         conn.reset_on_close(true);
-        Self { conn, ended: false }
+        Self {
+            conn,
+            ended: false,
+            broken: false,
+            bytes: AtomicU64::new(0),
+            trace,
+        }
+    }
+
+    /// Bytes that have gone through it, in both directions.
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Counts what `sendfile` moves.
+    pub(crate) fn count(&self, bytes: usize) {
+        self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
     fn end(&mut self) {
@@ -331,6 +400,14 @@ impl Drop for DataConnection {
         if !self.ended {
             self.conn.reset();
         }
+        self.trace.record(|| What::DataClosed {
+            bytes: self.bytes(),
+            end: match (self.ended, self.broken) {
+                (true, _) => DataEnd::Clean,
+                (false, true) => DataEnd::Broken,
+                (false, false) => DataEnd::Aborted,
+            },
+        });
     }
 }
 
@@ -342,9 +419,12 @@ impl AsyncRead for DataConnection {
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let polled = Pin::new(&mut self.conn).poll_read(cx, buf);
-        let nothing = buf.filled().len() == before && buf.remaining() > 0;
-        if nothing && matches!(polled, Poll::Ready(Ok(()))) {
-            self.end();
+        let read = buf.filled().len() - before;
+        match polled {
+            Poll::Ready(Ok(())) if read == 0 && buf.remaining() > 0 => self.end(),
+            Poll::Ready(Ok(())) => self.count(read),
+            Poll::Ready(Err(_)) => self.broken = true,
+            Poll::Pending => (),
         }
         polled
     }
@@ -356,7 +436,13 @@ impl AsyncWrite for DataConnection {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.conn).poll_write(cx, buf)
+        let polled = Pin::new(&mut self.conn).poll_write(cx, buf);
+        match polled {
+            Poll::Ready(Ok(written)) => self.count(written),
+            Poll::Ready(Err(_)) => self.broken = true,
+            Poll::Pending => (),
+        }
+        polled
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -8,7 +8,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 
 use async_trait::async_trait;
-use wharf_proto::PortRange;
+use wharf_proto::data_connection::passive::PortRange;
 
 use crate::conn::Conn;
 

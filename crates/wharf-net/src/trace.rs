@@ -4,7 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use tokio::time::Instant;
-use wharf_proto::trace::{Event, What};
+use wharf_proto::data_connection::Opener;
+use wharf_proto::trace::{Event, Side, What};
 
 /// Takes the events of one or many sessions. Called on the session's own task: must not block.
 pub trait Recorder: Send + Sync {
@@ -17,6 +18,7 @@ pub trait Recorder: Send + Sync {
 pub struct Trace {
     recorder: Option<Arc<dyn Recorder>>,
     session: u64,
+    side: Side,
     start: Instant,
 }
 
@@ -26,7 +28,27 @@ impl Trace {
         Self {
             recorder,
             session,
+            side: Side::User,
             start: Instant::now(),
+        }
+    }
+
+    /// The same for the other side of the control connection; a new trace is the user's.
+    #[must_use]
+    pub fn on_side(self, side: Side) -> Self {
+        Self { side, ..self }
+    }
+
+    /// The side that records.
+    pub fn side(&self) -> Side {
+        self.side
+    }
+
+    /// Who opens a data connection for which this side listens, and who one to which it connects.
+    pub(crate) fn opener(&self, listening: bool) -> Opener {
+        match (self.side, listening) {
+            (Side::User, true) | (Side::Server, false) => Opener::Server,
+            (Side::User, false) | (Side::Server, true) => Opener::User,
         }
     }
 

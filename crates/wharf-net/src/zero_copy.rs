@@ -52,6 +52,7 @@ pub async fn send_file(
             Ok(Ok(n)) => {
                 moved += n as u64;
                 progress.add(n as u64);
+                data.count(n);
             }
             Ok(Err(error)) if moved == 0 && is_not_possible(&error) => return Ok(None),
             Ok(Err(error)) if is_about_the_file(&error) => return Err(PumpError::File(error)),

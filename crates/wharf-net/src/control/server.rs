@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::io::AsyncReadExt;
-use wharf_proto::trace::What;
+use wharf_proto::trace::{Side, What};
 use wharf_proto::{Command, Line, LineDecoder, Reply, ReplyClass, visible};
 
 use super::outbox::{KEEPALIVE, Outbox, READ_SIZE, Undecoded, part};
@@ -27,10 +27,14 @@ pub struct ServerControl {
 impl ServerControl {
     /// `line_limit`: bytes that a command line may have; a longer one is skipped and told as [`Line::TooLong`].
     pub fn new(conn: Conn, line_limit: usize, trace: impl Into<Trace>) -> Self {
-        let trace = trace.into();
+        let trace = trace.into().on_side(Side::Server);
         prepare_control(&conn, KEEPALIVE);
         let (local, peer) = (conn.local_addr(), conn.peer_addr());
-        trace.record(|| What::Connected { local, peer });
+        trace.record(|| What::Connected {
+            side: Side::Server,
+            local,
+            peer,
+        });
         Self {
             conn,
             decoder: LineDecoder::new(line_limit),
@@ -56,8 +60,7 @@ impl ServerControl {
                 self.trace.record(|| describe(&line));
                 return Ok(Some(line));
             }
-            let answers = self.decoder.take_answers();
-            self.out.push(&answers);
+            self.out.push(&self.decoder.take_answers());
             self.out.flush(&mut self.conn).await?;
             let mut buffer = [0; READ_SIZE];
             let room = self.decoder.room().min(READ_SIZE);
@@ -71,7 +74,7 @@ impl ServerControl {
     }
 
     /// Whether a complete line waits already: [`next_line`](Self::next_line) would return at once.
-    pub fn has_line(&self) -> bool {
+    pub fn has_line(&mut self) -> bool {
         self.decoder.has_line()
     }
 
@@ -94,7 +97,7 @@ impl ServerControl {
     /// [`next_line`](Self::next_line) writes it.
     pub fn queue(&mut self, reply: &Reply) {
         reply.encode(self.out.end());
-        self.trace.record(|| What::Reply(reply.clone()));
+        self.trace.record(|| What::reply(reply));
     }
 
     /// Writes everything that waits. Cancel-safe.

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::io::AsyncReadExt;
-use wharf_proto::trace::What;
+use wharf_proto::trace::{Side, What};
 use wharf_proto::{Command, Reply, ReplyDecoder, ReplyError, ReplyLimits, Text, visible};
 
 use super::outbox::{KEEPALIVE, Outbox, READ_SIZE, Undecoded, part};
@@ -44,10 +44,14 @@ pub enum ControlError {
 impl UserControl {
     /// `limits`: what a reply may measure before the server is taken for something else.
     pub fn new(conn: Conn, limits: ReplyLimits, trace: impl Into<Trace>) -> Self {
-        let trace = trace.into();
+        let trace = trace.into().on_side(Side::User);
         prepare_control(&conn, KEEPALIVE);
         let (local, peer) = (conn.local_addr(), conn.peer_addr());
-        trace.record(|| What::Connected { local, peer });
+        trace.record(|| What::Connected {
+            side: Side::User,
+            local,
+            peer,
+        });
         Self {
             conn,
             decoder: ReplyDecoder::new(limits),
@@ -97,9 +101,10 @@ impl UserControl {
     pub async fn next_reply(&mut self) -> Result<Reply, ControlError> {
         loop {
             if let Some(reply) = self.decoder.next()? {
-                self.trace.record(|| What::Reply(reply.clone()));
+                self.trace.record(|| What::reply(&reply));
                 return Ok(reply);
             }
+            self.out.push(&self.decoder.take_answers());
             self.out.flush(&mut self.conn).await?;
             let mut buffer = [0; READ_SIZE];
             let n = self.conn.read(&mut buffer).await?;
