@@ -19,7 +19,7 @@ use wharf_proto::data_connection::guard::Guard;
 use wharf_proto::trace::{DataEnd, What};
 
 use crate::conn::{Conn, SourceNote};
-use crate::net::{Listener, Net, Source};
+use crate::net::{ListenAt, Listener, Net, Source};
 use crate::trace::Trace;
 
 /// So many strangers are named in an error; further ones are only counted.
@@ -42,6 +42,14 @@ pub enum DataPort {
 }
 
 impl DataPort {
+    /// Listens for the next data connection.
+    ///
+    /// # Errors
+    /// Those of [`Net::listen`]; a used-up range is [`RangeExhausted`](crate::RangeExhausted).
+    pub async fn listen(net: &dyn Net, at: ListenAt) -> io::Result<Self> {
+        Ok(Self::Listening(net.listen(at).await?))
+    }
+
     /// Makes the data connection, or says within `patience` why there is none.
     ///
     /// While listening, connections that `guard` does not admit are reset and logged, and the wait goes on: a

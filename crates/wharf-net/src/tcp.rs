@@ -46,10 +46,12 @@ impl Net for TcpNet {
             Ports::Any => bind(at.ip, 0)?,
             Ports::One(port) => bind(at.ip, port)?,
             Ports::Range(range) => {
-                let free = range.order(random()).find_map(|port| match bind(at.ip, port) {
-                    Err(e) if e.kind() == io::ErrorKind::AddrInUse => None,
-                    outcome => Some(outcome),
-                });
+                let free = range
+                    .order(random())
+                    .find_map(|port| match bind(at.ip, port) {
+                        Err(e) if e.kind() == io::ErrorKind::AddrInUse => None,
+                        outcome => Some(outcome),
+                    });
                 match free {
                     Some(outcome) => outcome?,
                     None => return Err(RangeExhausted { ip: at.ip, range }.into_error()),

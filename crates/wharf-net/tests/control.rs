@@ -10,7 +10,9 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf};
-use wharf_net::{Conn, ControlError, Recorder, ServerControl, Stream, Trace, Undecoded, UserControl};
+use wharf_net::{
+    Conn, ControlError, Recorder, ServerControl, Stream, Trace, Undecoded, UserControl,
+};
 use wharf_proto::trace::Event;
 use wharf_proto::{Command, Line, Reply, ReplyLimits, Text};
 
@@ -96,7 +98,10 @@ async fn a_preliminary_reply_does_not_wait_for_the_end_of_the_burst() {
     let (mut server, mut far) = server(4096);
     far.write_all(b"RETR a\r\nRETR b\r\n").await.unwrap();
     server.next_line().await.unwrap().unwrap();
-    server.send(&Reply::new(150, "here it comes")).await.unwrap();
+    server
+        .send(&Reply::new(150, "here it comes"))
+        .await
+        .unwrap();
     assert_eq!(sent(&mut far).await, "150 here it comes\r\n");
 }
 
@@ -170,14 +175,18 @@ async fn write_patience_counts_from_the_last_byte_taken() {
 #[tokio::test]
 async fn nothing_sent_in_clear_is_taken_for_protected() {
     let (mut server, mut far) = server(4096);
-    far.write_all(b"AUTH TLS\r\nUSER smuggled\r\n").await.unwrap();
+    far.write_all(b"AUTH TLS\r\nUSER smuggled\r\n")
+        .await
+        .unwrap();
     server.next_line().await.unwrap().unwrap();
     server.send(&Reply::new(234, "go on")).await.unwrap();
     server.flush().await.unwrap();
     assert_eq!(server.into_conn().unwrap_err(), Undecoded);
 
     let (mut user, mut far) = user(4096);
-    far.write_all(b"234 go on\r\n230 smuggled\r\n").await.unwrap();
+    far.write_all(b"234 go on\r\n230 smuggled\r\n")
+        .await
+        .unwrap();
     user.next_reply().await.unwrap();
     assert_eq!(user.into_conn().unwrap_err(), Undecoded);
 }
@@ -254,7 +263,10 @@ async fn a_server_that_goes_away_is_told_as_such() {
 async fn something_that_is_not_ftp_is_told_as_such() {
     let (mut user, mut far) = user(64 * 1024);
     far.write_all(&[b'x'; 5000]).await.unwrap();
-    assert!(matches!(user.next_reply().await, Err(ControlError::Reply(_))));
+    assert!(matches!(
+        user.next_reply().await,
+        Err(ControlError::Reply(_))
+    ));
 }
 
 #[tokio::test]

@@ -55,7 +55,11 @@ impl Filter {
     pub(crate) fn judge(&self, src: SocketAddr, dst: SocketAddr) -> Verdict {
         let passes = self.ports.iter().any(|r| within(*r, dst.port()))
             || self.from_ports.iter().any(|r| within(*r, src.port()));
-        if passes { Verdict::Allow } else { self.otherwise }
+        if passes {
+            Verdict::Allow
+        } else {
+            self.otherwise
+        }
     }
 }
 
@@ -253,9 +257,7 @@ impl Gateway {
         src: SocketAddr,
         dst: SocketAddr,
     ) -> Result<(SocketAddr, SocketAddr), Verdict> {
-        let seen = self
-            .snat
-            .map_or(src, |ip| SocketAddr::new(ip, src.port()));
+        let seen = self.snat.map_or(src, |ip| SocketAddr::new(ip, src.port()));
         if let Some(inside) = self.take_expected(src.ip(), dst) {
             return Ok((seen, inside));
         }

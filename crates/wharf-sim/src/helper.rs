@@ -79,7 +79,11 @@ impl Tap {
                 SocketAddr::V6(_) => None,
             },
             (Speaker::Server, b"229") => {
-                let here = if self.from_inside { self.own.inside } else { self.own.outside };
+                let here = if self.from_inside {
+                    self.own.inside
+                } else {
+                    self.own.outside
+                };
                 let told = self.announce(SocketAddr::new(here, read_229(rest)?))?;
                 Some(format!("229 {}", write_229_text(told.port())))
             }

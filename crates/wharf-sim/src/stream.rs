@@ -39,7 +39,10 @@ struct Pipe {
 
 impl Pipe {
     fn wake(&mut self) {
-        for waker in [self.reader.take(), self.writer.take()].into_iter().flatten() {
+        for waker in [self.reader.take(), self.writer.take()]
+            .into_iter()
+            .flatten()
+        {
             waker.wake();
         }
     }
@@ -63,7 +66,11 @@ impl Way {
     /// Whether the gateways still know the connection; a byte now keeps it alive.
     fn alive(&self) -> bool {
         let mut last = lock(&self.last);
-        if self.quality.idle.is_some_and(|idle| last.0.elapsed() > idle) {
+        if self
+            .quality
+            .idle
+            .is_some_and(|idle| last.0.elapsed() > idle)
+        {
             last.1 = false;
         }
         last.0 = Instant::now();

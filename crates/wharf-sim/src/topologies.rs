@@ -220,10 +220,7 @@ pub const TOPOLOGIES: &[Topology] = &[
         what: "client and server in one LAN, client dials the public address",
         build: || {
             let world = World::new();
-            let lan = world.site(
-                World::INTERNET,
-                server_nat_range().hairpin("10.20.0.1"),
-            );
+            let lan = world.site(World::INTERNET, server_nat_range().hairpin("10.20.0.1"));
             world.add_host("client", lan, ["10.20.0.9"]);
             world.add_host("server", lan, ["10.20.0.2"]);
             advertising(

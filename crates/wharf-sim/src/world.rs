@@ -222,11 +222,7 @@ impl Map {
     }
 
     /// Who listens at an address of a host: `0.0.0.0` hears IPv4, `::` hears both.
-    pub(crate) fn door(
-        &self,
-        host: HostId,
-        to: SocketAddr,
-    ) -> Option<mpsc::UnboundedSender<Conn>> {
+    pub(crate) fn door(&self, host: HostId, to: SocketAddr) -> Option<mpsc::UnboundedSender<Conn>> {
         let hears = |door: &&Door| {
             let any = match door.at.ip() {
                 IpAddr::V4(ip) => ip.is_unspecified() && to.is_ipv4(),

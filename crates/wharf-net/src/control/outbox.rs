@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use wharf_proto::{Command, visible};
+
 use crate::conn::Conn;
 
 /// For so long a peer may take nothing of what we have to say before the connection is given up.
@@ -104,6 +106,19 @@ pub(super) async fn part(mut conn: Conn) -> io::Result<()> {
     };
     let _ = tokio::time::timeout(LINGER, drain).await;
     Ok(())
+}
+
+/// A command line without its secrets, also when it is not well-formed.
+pub(super) fn redacted(line: &[u8]) -> String {
+    if let Ok(command) = Command::parse(line) {
+        return command.redacted();
+    }
+    let word = line.trim_ascii_start().get(..4).unwrap_or_default();
+    if word.eq_ignore_ascii_case(b"PASS") || word.eq_ignore_ascii_case(b"ACCT") {
+        format!("{} ****", visible(word))
+    } else {
+        visible(line)
+    }
 }
 
 /// Bytes that came in clear were still waiting when the connection should change hands (to TLS). They must never be

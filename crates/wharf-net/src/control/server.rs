@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use tokio::io::AsyncReadExt;
 use wharf_proto::trace::{Side, What};
-use wharf_proto::{Command, Line, LineDecoder, Reply, ReplyClass, visible};
+use wharf_proto::{Line, LineDecoder, Reply, ReplyClass};
 
-use super::outbox::{KEEPALIVE, Outbox, READ_SIZE, Undecoded, part};
+use super::outbox::{KEEPALIVE, Outbox, READ_SIZE, Undecoded, part, redacted};
 use crate::conn::Conn;
 use crate::tcp::prepare_control;
 use crate::trace::Trace;
@@ -85,8 +85,7 @@ impl ServerControl {
     /// As [`flush`](Self::flush).
     pub async fn send(&mut self, reply: &Reply) -> io::Result<()> {
         self.queue(reply);
-        let more_to_come =
-            self.decoder.has_line() && reply.class() != ReplyClass::Preliminary;
+        let more_to_come = self.decoder.has_line() && reply.class() != ReplyClass::Preliminary;
         if more_to_come && self.out.len() < BURST {
             return Ok(());
         }
@@ -151,18 +150,5 @@ fn describe(line: &Line) -> What {
         Line::Command(bytes) => What::Command(redacted(bytes).into_bytes()),
         Line::TooLong => What::Note("line too long: skipped".to_owned()),
         Line::Synch => What::Note("telnet synch".to_owned()),
-    }
-}
-
-/// A command line without its secrets, also when it is not well-formed.
-fn redacted(line: &[u8]) -> String {
-    if let Ok(command) = Command::parse(line) {
-        return command.redacted();
-    }
-    let word = line.trim_ascii_start().get(..4).unwrap_or_default();
-    if word.eq_ignore_ascii_case(b"PASS") || word.eq_ignore_ascii_case(b"ACCT") {
-        format!("{} ****", visible(word))
-    } else {
-        visible(line)
     }
 }

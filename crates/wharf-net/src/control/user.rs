@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use tokio::io::AsyncReadExt;
 use wharf_proto::trace::{Side, What};
-use wharf_proto::{Command, Reply, ReplyDecoder, ReplyError, ReplyLimits, Text, visible};
+use wharf_proto::{Command, Reply, ReplyDecoder, ReplyError, ReplyLimits, Text};
 
-use super::outbox::{KEEPALIVE, Outbox, READ_SIZE, Undecoded, part};
+use super::outbox::{KEEPALIVE, Outbox, READ_SIZE, Undecoded, part, redacted};
 use crate::conn::Conn;
 use crate::tcp::{prepare_control, send_urgent};
 use crate::trace::Trace;
@@ -82,13 +82,14 @@ impl UserControl {
     /// # Errors
     /// As [`send`](Self::send).
     pub async fn send_line(&mut self, line: &Text) -> io::Result<()> {
-        self.trace.record(|| {
-            let shown = Command::parse(line.as_bytes())
-                .map_or_else(|_| visible(line.as_bytes()), |known| known.redacted());
-            What::Command(shown.into_bytes())
-        });
+        self.trace
+            .record(|| What::Command(redacted(line.as_bytes()).into_bytes()));
         for &byte in line.as_bytes() {
-            self.out.push(if byte == IAC { &[IAC, IAC] } else { std::slice::from_ref(&byte) });
+            self.out.push(if byte == IAC {
+                &[IAC, IAC]
+            } else {
+                std::slice::from_ref(&byte)
+            });
         }
         self.out.push(b"\r\n");
         self.out.flush(&mut self.conn).await

@@ -1,6 +1,7 @@
 //! The representation type as a stage between file and data connection.
 
-use wharf_proto::{AsciiDecoder, AsciiEncoder, RepresentationType};
+use wharf_proto::RepresentationType;
+use wharf_proto::ascii::{AsciiDecoder, AsciiEncoder};
 
 /// What happens to the bytes between file and data connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

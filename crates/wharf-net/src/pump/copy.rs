@@ -61,7 +61,11 @@ where
     loop {
         let converted = stage.convert(&emptying);
         let ((), wire) = tokio::try_join!(
-            async { fill(reader, &mut filling, stall).await?.map_err(PumpError::File) },
+            async {
+                fill(reader, &mut filling, stall)
+                    .await?
+                    .map_err(PumpError::File)
+            },
             async {
                 empty(data, converted, stall, |n| progress.add(n))
                     .await?
