@@ -4,8 +4,7 @@ use std::fmt;
 use std::net::SocketAddrV4;
 
 use crate::host_port::{
-    EprtArgument, EpsvArgument, LprtArgument, read_eprt, read_epsv, read_lprt, read_port,
-    write_eprt, write_lprt, write_port,
+    read_eprt, read_epsv, read_lprt, read_port, write_eprt, write_lprt, write_port,
 };
 use crate::parameter::{ParameterError, RepresentationType, Structure, TransferMode};
 use crate::pathname::Pathname;
@@ -18,6 +17,7 @@ mod argument;
 mod site;
 mod table;
 
+pub use crate::host_port::{EprtArgument, EpsvArgument, LprtArgument};
 pub use argument::ListArgument;
 pub use site::{SITE_VERBS, SiteCommand, SiteError, SiteVerb};
 pub use table::{ALWAYS_ALLOWED, DuringTransfer, VERBS, Verb};

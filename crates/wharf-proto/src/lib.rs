@@ -35,13 +35,22 @@ pub mod line;
 pub mod reply;
 mod telnet;
 
-// The data connection.
+// What travels on the data connection, and what is told about it.
+pub mod ascii;
 pub mod data_connection;
+pub mod facts;
+pub mod feature;
+pub mod listing;
 
 // The session.
+pub mod server_pi;
 pub mod trace;
 
+pub use ascii::{AsciiDecoder, AsciiEncoder};
 pub use command::{Command, CommandError, CommandErrorKind, DuringTransfer, VERBS, Verb};
+pub use facts::{Fact, FactSet, FactType, Facts, Perm};
+pub use feature::{Feature, Features};
+pub use host_port::{EprtArgument, EpsvArgument, LprtArgument};
 pub use line::{Line, LineDecoder};
 pub use parameter::{Format, Protection, RepresentationType, Structure, TransferMode};
 pub use pathname::{Pathname, PathnameError};

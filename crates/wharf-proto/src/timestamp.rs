@@ -101,11 +101,11 @@ impl Timestamp {
     /// Writes `YYYYMMDDHHMMSS`, and `.sss` if there are milliseconds.
     pub fn to_wire(self) -> String {
         let (year, month, day, hour, minute, second) = self.civil();
-        let mut out = format!("{year:04}{month:02}{day:02}{hour:02}{minute:02}{second:02}");
-        if self.millis != 0 {
-            out.push_str(&format!(".{:03}", self.millis));
+        let whole = format!("{year:04}{month:02}{day:02}{hour:02}{minute:02}{second:02}");
+        match self.millis {
+            0 => whole,
+            millis => format!("{whole}.{millis:03}"),
         }
-        out
     }
 
     /// Seconds since 1970-01-01 00:00 UTC.

@@ -145,7 +145,7 @@ macro_rules! verbs {
 verbs! {
     // RFC 959 §4.1.1, access control
     USER "USER <SP> <username>", "USER anna", free, ends, WAIT,
-        &[230, 331, 332, 232, 336], &[], "RFC 959 §4.1.1", "who logs in";
+        &[230, 232, 331, 332, 336], &[], "RFC 959 §4.1.1", "who logs in";
     PASS "PASS <SP> <password>", "PASS s3cret", free, ends, WAIT,
         &[202, 230, 332], &[], "RFC 959 §4.1.1", "the password, after USER";
     ACCT "ACCT <SP> <account-information>", "ACCT bureau", free, ends, WAIT,
