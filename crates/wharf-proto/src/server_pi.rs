@@ -15,8 +15,9 @@
 //!
 //! RFC 959 §5.1's minimum is TYPE A N, STRU F, MODE S; the parameters start there and REIN returns them there.
 
-use crate::command::{Command, EpsvArgument, Verb};
+use crate::command::{Command, Verb};
 use crate::facts::FactSet;
+use crate::host_port::EpsvArgument;
 use crate::parameter::{Format, RepresentationType, Structure, TransferMode};
 use crate::pathname::Pathname;
 use crate::reply::Reply;
@@ -69,7 +70,7 @@ impl ServerPi {
             rename_marker: None,
             epsv_all: false,
             utf8: true,
-            facts: FactSet::default(),
+            facts: FactSet::all(),
         }
     }
 

@@ -6,9 +6,11 @@
 //! * [`guard`]: may this address be paired with this control connection? (both sides)
 //! * [`passive`]: the port range a passive opener listens in (server side, and the user side of active transfers)
 //! * [`advertise`]: which address a 227 names to which client (server side)
+//! * [`evidence`]: what was seen when an attempt failed (user side)
 //! * [`path`]: which ways to a data connection are left to try, given what was seen (user side)
 
 pub mod advertise;
+pub mod evidence;
 pub mod guard;
 pub mod passive;
 pub mod path;
