@@ -1,0 +1,156 @@
+//! RFC 959 §4.1.1: USER PASS ACCT CWD CDUP REIN QUIT.
+
+use std::sync::Arc;
+
+use wharf_accounts::{Credentials, Denied};
+use wharf_proto::{Pathname, Reply, Secret, Text};
+
+use crate::failure::{AtPath, Failure, Outcome};
+use crate::log;
+use crate::session::{Login, Session, new_pi};
+
+impl Session {
+    /// Begins a login; one that stood before is forgotten
+    pub(super) async fn user(&mut self, name: Text) -> Outcome {
+        self.log_out();
+        let accounts = Arc::clone(&self.setup.accounts);
+        if !accounts.needs_password(name.as_bytes()) {
+            return self.log_in(name, Secret::default()).await;
+        }
+        let reply = if is_anonymous(&name) {
+            Reply::new(331, "Anonymous login: any password will do")
+        } else {
+            Reply::new(331, "Password required")
+        };
+        self.pi.expect_password(name);
+        Ok(reply)
+    }
+
+    pub(super) async fn pass(&mut self, password: Secret) -> Outcome {
+        match self.pi.user().cloned() {
+            Some(name) => self.log_in(name, password).await,
+            None => Err(Failure::Refused(Reply::new(503, "Send USER first"))),
+        }
+    }
+
+    /// RFC 959 §5.4 allows 202 for a system without accounts
+    pub(super) fn acct(&mut self) -> Outcome {
+        Ok(Reply::new(202, "No account needed"))
+    }
+
+    async fn log_in(&mut self, name: Text, password: Secret) -> Outcome {
+        let accounts = Arc::clone(&self.setup.accounts);
+        let who = Credentials {
+            user: name,
+            password,
+            peer: self.peer().ip(),
+        };
+        let granted = match accounts.login(&who).await {
+            Ok(granted) => granted,
+            Err(denied) => return Err(self.login_denied(&who, &denied)),
+        };
+        let seat = match granted.limits.sessions {
+            None => None,
+            Some(maximum) => {
+                let limits = &self.setup.shared.limits;
+                let Some(seat) = limits.admit_user(&granted.user, maximum) else {
+                    self.pi.login_failed();
+                    tracing::info!(user = granted.user, maximum, "user has enough sessions");
+                    return Err(Failure::Refused(Reply::new(
+                        530,
+                        "You have as many sessions as you may",
+                    )));
+                };
+                Some(seat)
+            }
+        };
+        tracing::info!(user = granted.user, "logged in");
+        self.pi.logged_in(who.user.clone(), &granted.home);
+        self.failed_logins = 0;
+        let mut lines: Vec<Text> = granted
+            .welcome
+            .iter()
+            .flat_map(|text| text.lines())
+            .map(Text::lossy)
+            .collect();
+        lines.push(Text::lossy("Logged in"));
+        self.login = Some(Login {
+            anonymous: is_anonymous(&who.user),
+            granted,
+            _seat: seat,
+        });
+        Ok(Reply::with_lines(230, lines))
+    }
+
+    fn login_denied(&mut self, who: &Credentials, denied: &Denied) -> Failure {
+        self.pi.login_failed();
+        let text = match denied {
+            Denied::Refused => {
+                log::login_failed(who.user.as_bytes(), who.peer);
+                self.failed_logins += 1;
+                "Login incorrect"
+            }
+            Denied::TooBusy => "Too many logins at once, try again",
+            other => {
+                tracing::error!(error = other as &dyn std::error::Error, "login is broken");
+                "Login is not possible now; the server's log says more"
+            }
+        };
+        if self.failed_logins >= self.setup.config.login_attempts.max(1) {
+            self.closing = true;
+            tracing::warn!(client = %who.peer, "too many failed logins: closed");
+            return Failure::Refused(Reply::new(
+                530,
+                format!("{text}; that was one too many, goodbye"),
+            ));
+        }
+        Failure::Refused(Reply::new(530, text))
+    }
+
+    pub(super) async fn cwd(&mut self, path: &Pathname) -> Outcome {
+        let full = self.pi.resolve(path);
+        let found = self.storage()?.metadata(&full).await.at(path)?;
+        if !found.is_dir() {
+            return Err(Failure::file(path, "not a directory"));
+        }
+        let text = format!("Working directory is {}", full.display());
+        self.pi.set_cwd(&full);
+        Ok(Reply::new(250, text))
+    }
+
+    pub(super) async fn cdup(&mut self) -> Outcome {
+        let full = self.pi.cwd().parent().unwrap_or_else(Pathname::root);
+        // The directory above may be gone or closed to this user.
+        let found = self.storage()?.metadata(&full).await.at(&full)?;
+        if !found.is_dir() {
+            return Err(Failure::file(&full, "not a directory"));
+        }
+        let text = format!("Working directory is {}", full.display());
+        self.pi.set_cwd(&full);
+        Ok(Reply::new(250, text))
+    }
+
+    /// Back to where the greeting left it (RFC 959 §4.1.1)
+    pub(super) fn rein(&mut self) -> Outcome {
+        self.log_out();
+        self.pi = new_pi();
+        self.idle = self.setup.config.idle;
+        Ok(Reply::new(220, "Ready for a new user"))
+    }
+
+    pub(super) fn quit(&mut self) -> Outcome {
+        self.closing = true;
+        Ok(Reply::new(221, "Goodbye"))
+    }
+
+    fn log_out(&mut self) {
+        self.login = None;
+        self.data_port = None;
+        self.pi.login_failed();
+    }
+}
+
+/// The two names that RFC 1635 §2 and old habit know
+fn is_anonymous(name: &Text) -> bool {
+    name.is_word("anonymous") || name.is_word("ftp")
+}

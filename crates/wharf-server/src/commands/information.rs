@@ -1,0 +1,175 @@
+//! RFC 959 §4.1.3, information: SYST STAT HELP NOOP; RFC 2389: FEAT OPTS; LANG of RFC 2640, and CLNT.
+
+use wharf_proto::facts::FactSet;
+use wharf_proto::feature::Features;
+use wharf_proto::{Reply, Text, VERBS, Verb};
+
+use super::lines::OFFERED;
+use crate::failure::{Failure, Outcome};
+use crate::session::Session;
+
+/// Verbs of the table that are answered 502, whatever their argument
+pub(crate) const NOT_OFFERED: &[&str] = &[
+    "SMNT", "AUTH", "ADAT", "PBSZ", "PROT", "CCC", "MIC", "CONF", "ENC", "HOST", "MFCT",
+];
+
+impl Session {
+    /// `UNIX` and the eight-bit byte: what clients look for before they trust LIST and TYPE I
+    pub(super) fn syst(&mut self) -> Outcome {
+        Ok(Reply::new(215, "UNIX Type: L8"))
+    }
+
+    /// The session; a transfer that runs is told by `dtp.rs`
+    pub(super) fn stat(&mut self) -> Outcome {
+        let user = match &self.login {
+            Some(login) => format!(" Logged in as {}", login.granted.user),
+            None => " Not logged in".to_owned(),
+        };
+        let data = match &self.data_port {
+            Some(port) => match port.listening_at() {
+                Some(at) => format!(" Data connection: expected at {at}"),
+                None => " Data connection: will be opened to you".to_owned(),
+            },
+            None => " Data connection: none".to_owned(),
+        };
+        let lines = [
+            "wharf FTP server".to_owned(),
+            format!(" Session {} from {}", self.number, self.peer().ip()),
+            user,
+            format!(" Working directory: {}", self.pi.cwd().display()),
+            format!(
+                " TYPE {}, STRU {}, MODE {}",
+                self.pi.representation(),
+                self.pi.structure(),
+                self.pi.transfer_mode()
+            ),
+            data,
+            format!(
+                " {} files, {} bytes transferred",
+                self.totals.files, self.totals.octets
+            ),
+            format!(" Closed after {} s without a command", self.idle.as_secs()),
+            "End of status".to_owned(),
+        ];
+        Ok(Reply::with_lines(
+            211,
+            lines.iter().map(Text::lossy).collect(),
+        ))
+    }
+
+    pub(super) fn help(&mut self, about: Option<&Text>) -> Outcome {
+        let Some(about) = about else {
+            return Ok(Reply::with_lines(214, overview()));
+        };
+        if about.is_word("SITE") {
+            return Ok(super::site::help());
+        }
+        match Verb::find(about.as_bytes()) {
+            Some(verb) if NOT_OFFERED.contains(&verb.word) => Ok(Reply::new(
+                214,
+                format!("{} is known and not offered here ({})", verb.word, verb.rfc),
+            )),
+            Some(verb) => Ok(Reply::new(
+                214,
+                format!("Syntax: {}: {} ({})", verb.syntax, verb.help, verb.rfc),
+            )),
+            None => Err(Failure::argument(format!("No such command: {about}"))),
+        }
+    }
+
+    pub(super) fn noop(&mut self) -> Outcome {
+        Ok(Reply::new(200, "Still here"))
+    }
+
+    /// What there is beyond RFC 959 (RFC 2389 §3)
+    pub(super) fn feat(&mut self) -> Outcome {
+        let facts = FactSet::of(OFFERED).feature_line(*self.pi.facts());
+        let features = [
+            "CLNT",
+            "EPRT",
+            "EPSV",
+            "LANG EN*",
+            "MDTM",
+            "MFF modify;UNIX.mode;",
+            "MFMT",
+            &facts,
+            "REST STREAM",
+            "SIZE",
+            "TVFS",
+            "UTF8",
+        ];
+        let features = features.into_iter().fold(Features::new(), Features::with);
+        Ok(features.to_reply())
+    }
+
+    pub(super) fn opts(&mut self, name: &Text, value: Option<&Text>) -> Outcome {
+        if name.is_word("MLST") || name.is_word("MLSD") {
+            let wanted = value.map(Text::as_bytes).unwrap_or_default();
+            let chosen = FactSet::read_options(wanted).and(FactSet::of(OFFERED));
+            self.pi.set_facts(chosen);
+            return Ok(Reply::new(200, chosen.options_text()));
+        }
+        if name.is_word("UTF8") || name.is_word("UTF-8") {
+            return match value {
+                None => Ok(Reply::new(
+                    200,
+                    "Names are bytes; UTF-8 is what they should be",
+                )),
+                Some(value) if value.is_word("ON") => {
+                    self.pi.set_utf8(true);
+                    Ok(Reply::new(200, "UTF8 is on"))
+                }
+                Some(value) if value.is_word("OFF") => {
+                    self.pi.set_utf8(false);
+                    Ok(Reply::new(
+                        200,
+                        "UTF8 is off; names stay the bytes that they are",
+                    ))
+                }
+                Some(_) => Err(Failure::argument("OPTS UTF8 is ON or OFF")),
+            };
+        }
+        match Verb::find(name.as_bytes()) {
+            // RFC 2389 §4: 501 also for a command that has no options.
+            Some(verb) => Err(Failure::argument(format!("{} has no options", verb.word))),
+            None => Err(Failure::argument("No such command")),
+        }
+    }
+
+    pub(super) fn clnt(&mut self, name: &Text) -> Outcome {
+        tracing::debug!(program = %name, "client");
+        Ok(Reply::new(200, "Noted"))
+    }
+
+    /// RFC 2640 §4.1: without an argument the default language; there is one
+    pub(super) fn lang(&mut self, language: Option<&Text>) -> Outcome {
+        let english = language.is_none_or(|tag| {
+            let tag = tag.as_bytes().split(|byte| *byte == b'-').next();
+            tag.is_some_and(|primary| primary.eq_ignore_ascii_case(b"en"))
+        });
+        if english {
+            Ok(Reply::new(200, "Replies are in English"))
+        } else {
+            Err(Failure::parameter("The only language is EN"))
+        }
+    }
+}
+
+/// The verbs in columns; those that are not offered are marked as RFC 959 §4.1.3 HELP leaves to us
+fn overview() -> Vec<Text> {
+    let mut lines = vec![Text::lossy("Commands (* known and not offered):")];
+    for row in VERBS.chunks(8) {
+        let mut line = String::new();
+        for verb in row {
+            let mark = if NOT_OFFERED.contains(&verb.word) {
+                "*"
+            } else {
+                ""
+            };
+            line.push_str(&format!(" {:<6}", format!("{}{mark}", verb.word)));
+        }
+        lines.push(Text::lossy(line.trim_end()));
+    }
+    lines.push(Text::lossy("HELP and a command's name tells more"));
+    lines
+}

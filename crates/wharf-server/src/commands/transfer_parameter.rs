@@ -1,0 +1,233 @@
+//! RFC 959 §4.1.2, RFC 2428 and RFC 1639: PORT PASV EPRT EPSV LPRT LPSV TYPE STRU MODE.
+//!
+//! What these leave behind is a [`DataPort`]: a listener, or a target that the guard has judged.
+//! No packet is sent before a transfer command asks for the data connection.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr, SocketAddrV4};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::timeout;
+use wharf_net::{DataPort, ListenAt, Source};
+use wharf_proto::data_connection::Offer;
+use wharf_proto::data_connection::advertise::{self, Named};
+use wharf_proto::data_connection::guard::Guard;
+use wharf_proto::host_port::{
+    EprtArgument, EpsvArgument, LprtArgument, write_227_text, write_228_text, write_229_text,
+};
+use wharf_proto::trace::What;
+use wharf_proto::{Reply, RepresentationType, Structure, TransferMode};
+
+use crate::config::Address;
+use crate::failure::{Failure, Outcome};
+use crate::session::Session;
+
+/// A name to advertise that does not resolve in this time is passed over
+const RESOLVE_PATIENCE: Duration = Duration::from_secs(3);
+
+impl Session {
+    pub(super) fn port(&mut self, target: SocketAddrV4) -> Outcome {
+        self.target(SocketAddr::V4(target), Offer::Port)?;
+        Ok(Reply::new(200, "PORT accepted"))
+    }
+
+    pub(super) fn eprt(&mut self, argument: EprtArgument) -> Outcome {
+        match argument {
+            EprtArgument::Address(target) => self.target(target, Offer::Eprt)?,
+            EprtArgument::UnknownProtocol(_) => return Err(self.other_protocol()),
+        }
+        Ok(Reply::new(200, "EPRT accepted"))
+    }
+
+    pub(super) fn lprt(&mut self, argument: LprtArgument) -> Outcome {
+        match argument {
+            LprtArgument::Address(target) => self.target(target, Offer::Port)?,
+            LprtArgument::UnknownFamily(_) => {
+                return Err(Failure::Refused(Reply::new(
+                    521,
+                    "Supported address families are (4, 6)",
+                )));
+            }
+        }
+        Ok(Reply::new(200, "LPRT accepted"))
+    }
+
+    /// Remembers where to connect to, if the guard finds nothing in it
+    fn target(&mut self, target: SocketAddr, offer: Offer) -> Result<(), Failure> {
+        if !self.setup.config.active {
+            return Err(Failure::Refused(Reply::new(
+                502,
+                "Active mode is not offered here; use PASV or EPSV",
+            )));
+        }
+        self.data_port = None;
+        let peer = self.peer();
+        if let Err(refusal) = Guard::new(peer.ip()).check_target(target) {
+            return Err(Failure::Target {
+                target,
+                refusal,
+                offer,
+            });
+        }
+        let own = self.control.local_addr().ip();
+        let source = match self.setup.config.active_port {
+            Some(port) => Source::Port(SocketAddr::new(own, port)),
+            None => Source::Address(own),
+        };
+        self.data_port = Some(DataPort::Target {
+            source,
+            to: Guard::scoped(peer, target),
+        });
+        Ok(())
+    }
+
+    pub(super) async fn pasv(&mut self) -> Outcome {
+        let IpAddr::V4(_) = self.control.local_addr().ip() else {
+            // A 227 has room for IPv4 only (RFC 2428 §3).
+            return Err(Failure::Refused(Reply::new(
+                501,
+                "PASV is for IPv4; use EPSV on this connection",
+            )));
+        };
+        let named = self.advertised().await;
+        let at = self.listen().await?;
+        match named {
+            IpAddr::V4(ip) => Ok(Reply::new(
+                227,
+                write_227_text(SocketAddrV4::new(ip, at.port())),
+            )),
+            IpAddr::V6(_) => Err(Failure::Refused(Reply::new(
+                501,
+                "PASV is for IPv4; use EPSV",
+            ))),
+        }
+    }
+
+    pub(super) async fn epsv(&mut self, argument: EpsvArgument) -> Outcome {
+        let ipv4 = self.control.local_addr().is_ipv4();
+        match argument {
+            EpsvArgument::All => {
+                self.pi.set_epsv_all();
+                return Ok(Reply::new(200, "From now on EPSV only"));
+            }
+            EpsvArgument::Unspecified => {}
+            EpsvArgument::Ipv4 if ipv4 => {}
+            EpsvArgument::Ipv6 if !ipv4 => {}
+            _ => return Err(self.other_protocol()),
+        }
+        let at = self.listen().await?;
+        Ok(Reply::new(229, write_229_text(at.port())))
+    }
+
+    pub(super) async fn lpsv(&mut self) -> Outcome {
+        let named = self.advertised().await;
+        let at = self.listen().await?;
+        Ok(Reply::new(
+            228,
+            write_228_text(SocketAddr::new(named, at.port())),
+        ))
+    }
+
+    /// Waits for a data connection from now on, at the address that the control connection reached
+    async fn listen(&mut self) -> Result<SocketAddr, Failure> {
+        // Gives the port of an earlier PASV back first: a client may hold one at a time.
+        self.data_port = None;
+        let range = self.setup.config.passive_ports;
+        let at = ListenAt::range(self.control.local_addr().ip(), range);
+        match DataPort::listen(&*self.setup.net, at).await {
+            Ok(port) => {
+                let at = port.listening_at();
+                self.data_port = Some(port);
+                at.ok_or_else(|| Failure::NoPassivePort {
+                    error: io::ErrorKind::AddrNotAvailable.into(),
+                    range: range.to_string(),
+                })
+            }
+            Err(error) => Err(Failure::NoPassivePort {
+                error,
+                range: range.to_string(),
+            }),
+        }
+    }
+
+    /// The address to tell this client, with a warning where it cannot work
+    async fn advertised(&mut self) -> IpAddr {
+        let client = self.peer().ip();
+        let reached = self.control.local_addr().ip();
+        let setup = Arc::clone(&self.setup);
+        let named = match setup.config.advertise.address_for(client) {
+            Address::Reached => Named::Reached,
+            Address::Fixed(address) => Named::Fixed(*address),
+            // EPSV and IPv6 name no address but the one reached.
+            Address::Name(_) if reached.is_ipv6() => Named::Reached,
+            Address::Name(name) => match self.resolve(name).await {
+                Some(address) => Named::Fixed(address),
+                None => Named::Reached,
+            },
+        };
+        let choice = advertise::Advertise::with_rules(Vec::new(), named).choose(client, reached);
+        if let Some(warning) = choice.warning {
+            tracing::warn!(%client, "{warning}");
+            self.control
+                .trace()
+                .record(|| What::Note(warning.to_string()));
+        }
+        choice.address
+    }
+
+    /// Passive connections on IPv6 are EPSV's, which names no address: only IPv4 is looked for
+    async fn resolve(&mut self, name: &str) -> Option<IpAddr> {
+        let setup = Arc::clone(&self.setup);
+        let shared = &setup.shared;
+        if let Some(known) = shared.resolved(name) {
+            return Some(known);
+        }
+        let found = match timeout(RESOLVE_PATIENCE, setup.net.resolve(name, 0)).await {
+            Ok(Ok(addresses)) => addresses.iter().map(SocketAddr::ip).find(IpAddr::is_ipv4),
+            Ok(Err(error)) => {
+                tracing::warn!(name, %error, "the advertised name does not resolve");
+                return None;
+            }
+            Err(_) => {
+                tracing::warn!(name, "the advertised name does not resolve in time");
+                return None;
+            }
+        };
+        match found {
+            Some(address) => shared.remember(name, address),
+            None => tracing::warn!(name, "the advertised name has no IPv4 address"),
+        }
+        found
+    }
+
+    /// RFC 2428 §2: the reply lists in parentheses what would be understood
+    fn other_protocol(&self) -> Failure {
+        let number = if self.control.local_addr().is_ipv4() {
+            1
+        } else {
+            2
+        };
+        Failure::Refused(Reply::new(
+            522,
+            format!("Network protocol not supported, use ({number})"),
+        ))
+    }
+
+    // Only what is carried out is admitted: see the rules in `wharf_proto::server_pi`.
+
+    pub(super) fn representation_type(&mut self, representation: RepresentationType) -> Outcome {
+        self.pi.set_representation(representation);
+        Ok(Reply::new(200, format!("TYPE is {representation}")))
+    }
+
+    pub(super) fn structure(&mut self, structure: Structure) -> Outcome {
+        self.pi.set_structure(structure);
+        Ok(Reply::new(200, format!("STRU is {structure}")))
+    }
+
+    pub(super) fn transfer_mode(&mut self, mode: TransferMode) -> Outcome {
+        self.pi.set_transfer_mode(mode);
+        Ok(Reply::new(200, format!("MODE is {mode}")))
+    }
+}

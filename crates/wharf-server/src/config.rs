@@ -1,0 +1,147 @@
+//! What a server can be told. Typed and without a file format: the binary translates its TOML into this.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use wharf_net::Recorder;
+use wharf_proto::data_connection::advertise::Network;
+use wharf_proto::data_connection::passive::PortRange;
+
+use crate::log::Observer;
+
+/// Everything a server can be told; `Config { ..Config::default() }` is a working one
+///
+/// A session keeps the configuration it began with.
+#[derive(Clone)]
+pub struct Config {
+    /// Where to listen for control connections. Port 0 lets the system choose. Default `0.0.0.0:2121`
+    pub listen: Vec<SocketAddr>,
+    /// Where to listen for data connections, never anywhere else: a firewall is told this range.
+    /// Each running or awaited passive transfer takes one port. Default 50000-50999
+    pub passive_ports: PortRange,
+    /// The address that PASV tells the client. Default: the one that the client reached
+    pub advertise: Advertise,
+    /// Whether PORT and EPRT are served (active mode). Default yes
+    pub active: bool,
+    /// The source port wanted for active data connections; any other one when it cannot be had.
+    /// Default 20 (RFC 959 §8), which needs a privilege
+    pub active_port: Option<u16>,
+    /// How long a data connection may take to come about before the 425. Default 10 s
+    pub patience: Duration,
+    /// Sessions at the same time; a further one is told 421. Default 10 000
+    pub max_sessions: usize,
+    /// Sessions at the same time from one IPv4 address or one IPv6 /64. Default 100
+    pub max_per_address: usize,
+    /// Failed logins after which the control connection is closed; at least 1. Default 5
+    pub login_attempts: u32,
+    /// Time from the connection to the login, in which all of it must happen. Default 60 s
+    pub no_login: Duration,
+    /// Time without a command after which a session is told 421; transfers do not count.
+    /// Default 10 min; RFC 1123 §4.1.3.2 wants at least 5
+    pub idle: Duration,
+    /// The most that SITE IDLE may ask for. Default 2 h
+    pub max_idle: Duration,
+    /// Time without a single octet moving after which a transfer, or a client that does not read
+    /// its replies, is given up. Default 2 min
+    pub stall: Duration,
+    /// The longest command line in octets; a longer one is answered 500. Default 8192
+    pub line_limit: usize,
+    /// Text of the 220. Default `wharf FTP server ready`
+    pub greeting: String,
+    /// A transfer log in the classic format of wu-ftpd, appended to. Default none
+    pub xferlog: Option<PathBuf>,
+    /// Is told of every transfer. Default none
+    pub observer: Option<Arc<dyn Observer>>,
+    /// Is told of every line and data connection, passwords masked. Default none
+    pub recorder: Option<Arc<dyn Recorder>>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: vec![SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 2121)],
+            passive_ports: PortRange::new(50_000, 50_999).expect("a range of ports"),
+            advertise: Advertise::default(),
+            active: true,
+            active_port: Some(20),
+            patience: Duration::from_secs(10),
+            max_sessions: 10_000,
+            max_per_address: 100,
+            login_attempts: 5,
+            no_login: Duration::from_secs(60),
+            idle: Duration::from_mins(10),
+            max_idle: Duration::from_hours(2),
+            stall: Duration::from_mins(2),
+            line_limit: 8192,
+            greeting: "wharf FTP server ready".to_owned(),
+            xferlog: None,
+            observer: None,
+            recorder: None,
+        }
+    }
+}
+
+impl std::fmt::Debug for Config {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Config")
+            .field("listen", &self.listen)
+            .field("passive_ports", &self.passive_ports)
+            .field("advertise", &self.advertise)
+            .field("active", &self.active)
+            .field("active_port", &self.active_port)
+            .field("patience", &self.patience)
+            .field("max_sessions", &self.max_sessions)
+            .field("max_per_address", &self.max_per_address)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Which address a client is told in a 227: the first rule for its network, else the default
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Advertise {
+    /// Rules by the client's network, first match wins
+    pub rules: Vec<AdvertiseRule>,
+    /// For every other client
+    pub default: Address,
+}
+
+/// Clients of one network are told one address
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AdvertiseRule {
+    /// The network that the control connection comes from
+    pub clients: Network,
+    /// What these clients are told
+    pub address: Address,
+}
+
+/// An address to tell a client
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Address {
+    /// The one that the client's control connection reached: right unless there is NAT between
+    #[default]
+    Reached,
+    /// This one
+    Fixed(IpAddr),
+    /// What this name resolves to; looked up when needed, an answer is used for 30 s
+    Name(String),
+}
+
+impl Advertise {
+    /// Everybody is told this address
+    pub fn everybody(address: Address) -> Self {
+        Self {
+            rules: Vec::new(),
+            default: address,
+        }
+    }
+
+    /// What a client at `client` is told
+    pub(crate) fn address_for(&self, client: IpAddr) -> &Address {
+        self.rules
+            .iter()
+            .find(|rule| rule.clients.contains(client))
+            .map_or(&self.default, |rule| &rule.address)
+    }
+}

@@ -1,0 +1,479 @@
+//! The server-DTP at work while the server-PI keeps listening.
+//!
+//! A transfer is two futures in one `select!`: the DTP (open, move, close) and the next line of
+//! the control connection. NOOP and STAT are answered beside the transfer, ABOR drops the DTP, and
+//! everything else waits its turn. How octets are moved is `wharf_net::pump`'s business.
+
+use std::future::Future;
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::AsyncWriteExt;
+use tokio::time::{Instant, sleep_until, timeout};
+use wharf_net::pump::{self, Conversion, Moved, Progress, PumpError};
+use wharf_net::{DataConnection, DataPort, Net};
+use wharf_proto::data_connection::guard::Guard;
+use wharf_proto::{Command, DuringTransfer, Line, Pathname, Reply};
+use wharf_storage::{Reader, Upload};
+
+use crate::commands::lines::Lines;
+use crate::failure::{AtPath, Failure};
+use crate::log::{self, Direction, Transferred};
+use crate::server::Stop;
+use crate::session::{Session, check_reply};
+
+/// So many lines may come during a transfer; then reading stops until it is over
+const WAITING: usize = 32;
+
+/// Everything a data connection needs to come about and move octets, apart from the session
+pub(crate) struct Dtp {
+    net: Arc<dyn Net>,
+    guard: Guard,
+    patience: Duration,
+    stall: Duration,
+    pub(crate) conversion: Conversion,
+    trace: wharf_net::Trace,
+    pub(crate) watch: Watch,
+}
+
+/// A transfer as STAT tells it; `expected` counts octets of the file
+#[derive(Clone)]
+pub(crate) struct Watch {
+    what: &'static str,
+    progress: Progress,
+    expected: Option<u64>,
+    began: Instant,
+}
+
+/// Whether ABOR can still undo the work
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Abort {
+    /// It drops the work
+    Drops,
+    /// The work is past the point of return: an upload appears under its name
+    ComesTooLate,
+}
+
+enum Event<T> {
+    Done(T),
+    Line(io::Result<Option<Line>>),
+    Deadline,
+}
+
+impl Session {
+    /// The DTP for the command being executed; `expected` is in octets of the file
+    pub(crate) fn dtp(
+        &self,
+        what: &'static str,
+        conversion: Conversion,
+        expected: Option<u64>,
+    ) -> Dtp {
+        let config = &self.setup.config;
+        Dtp {
+            net: Arc::clone(&self.setup.net),
+            guard: Guard::new(self.peer().ip()),
+            patience: config.patience,
+            stall: config.stall,
+            conversion,
+            trace: self.control.trace().clone(),
+            watch: Watch {
+                what,
+                progress: Progress::new(),
+                expected,
+                began: Instant::now(),
+            },
+        }
+    }
+
+    /// From a file to the user: 150 has not been sent yet, the final reply is the caller's
+    pub(crate) async fn send_file(
+        &mut self,
+        port: DataPort,
+        mut reader: Reader,
+        path: &Pathname,
+        opening: Reply,
+        dtp: &Dtp,
+    ) -> Result<Moved, Failure> {
+        self.preliminary(&opening).await?;
+        let work = async {
+            let mut data = dtp.open(port).await?;
+            let moved = dtp.send(&mut reader, &mut data, path).await?;
+            dtp.close(data).await?;
+            Ok(moved)
+        };
+        self.attend(work, &dtp.watch, Abort::Drops).await?
+    }
+
+    /// From the user to a file, which appears under its name when the data connection ended cleanly
+    pub(crate) async fn receive_file(
+        &mut self,
+        port: DataPort,
+        mut upload: Box<dyn Upload>,
+        path: &Pathname,
+        opening: Reply,
+        dtp: &Dtp,
+    ) -> Result<Moved, Failure> {
+        self.preliminary(&opening).await?;
+        let work = async {
+            let mut data = dtp.open(port).await?;
+            let moved = dtp.receive(&mut data, &mut upload, path).await?;
+            dtp.close(data).await?;
+            Ok(moved)
+        };
+        let moved = match self.attend(work, &dtp.watch, Abort::Drops).await {
+            Ok(Ok(moved)) => moved,
+            Ok(Err(failure)) | Err(failure) => return give_up(upload, failure).await,
+        };
+        if let Err(vanished) = self.look_for_the_client().await {
+            tracing::warn!(path = %upload.name().display(), "client vanished during upload");
+            return give_up(upload, Failure::Gone(vanished)).await;
+        }
+        self.attend(upload.commit(), &dtp.watch, Abort::ComesTooLate)
+            .await?
+            .at(path)?;
+        Ok(moved)
+    }
+
+    /// Lines of a listing to the user
+    pub(crate) async fn send_lines(
+        &mut self,
+        port: DataPort,
+        mut lines: Lines,
+        path: &Pathname,
+        opening: Reply,
+        dtp: &Dtp,
+    ) -> Result<Moved, Failure> {
+        self.preliminary(&opening).await?;
+        let work = async {
+            let mut data = dtp.open(port).await?;
+            let mut moved = Moved::default();
+            let mut batch = Vec::new();
+            while lines.next(&mut batch).await.at(path)? {
+                dtp.write(&mut data, &batch).await?;
+                moved.wire += batch.len() as u64;
+                batch.clear();
+            }
+            dtp.close(data).await?;
+            Ok(moved)
+        };
+        self.attend(work, &dtp.watch, Abort::Drops).await?
+    }
+
+    /// Tells the log, the observer and xferlog how a transfer of a file ended
+    pub(crate) fn tell(
+        &mut self,
+        direction: Direction,
+        path: &Pathname,
+        dtp: &Dtp,
+        result: &Result<Moved, Failure>,
+    ) {
+        let bytes = dtp.watch.progress.moved();
+        let outcome = match result {
+            Ok(_) => log::Outcome::Complete,
+            Err(_) => log::Outcome::Incomplete,
+        };
+        self.totals.octets += bytes;
+        if result.is_ok() {
+            self.totals.files += 1;
+        }
+        let Some(login) = &self.login else { return };
+        let transferred = Transferred {
+            session: self.number,
+            user: login.granted.user.clone(),
+            anonymous: login.anonymous,
+            client: self.peer().ip(),
+            path: path.clone(),
+            direction,
+            bytes,
+            took: dtp.watch.began.elapsed(),
+            ascii: dtp.conversion == Conversion::NvtAscii,
+            outcome,
+        };
+        tracing::info!(
+            user = transferred.user,
+            path = %path.display(),
+            bytes,
+            seconds = transferred.took.as_secs_f64(),
+            ?direction,
+            ?outcome,
+            "transfer"
+        );
+        self.setup.shared.xferlog.write(&transferred);
+        if let Some(observer) = &self.setup.config.observer {
+            observer.transferred(&transferred);
+        }
+    }
+
+    /// A reply of the 1yz group, sent at once
+    async fn preliminary(&mut self, reply: &Reply) -> Result<(), Failure> {
+        if let Some(verb) = self.verb {
+            check_reply(verb, reply);
+        }
+        self.control.queue(reply);
+        self.control.flush().await.map_err(Failure::Gone)
+    }
+
+    /// Does `work` and keeps an ear at the control connection
+    async fn attend<F: Future>(
+        &mut self,
+        work: F,
+        watch: &Watch,
+        abort: Abort,
+    ) -> Result<F::Output, Failure> {
+        let mut work = pin!(work);
+        let mut stop = self.stop.clone();
+        let mut out_of_time = pin!(deadline(&mut stop));
+        let mut gone = None;
+        let mut stopping = true;
+        loop {
+            let listen = gone.is_none() && !self.hung_up && self.waiting.len() < WAITING;
+            // Biased, the control connection first: a transfer that is always ready would use up
+            // the task's budget before the control connection is looked at.
+            let event = tokio::select! {
+                biased;
+                line = self.control.next_line(), if listen => Event::Line(line),
+                () = &mut out_of_time, if stopping => Event::Deadline,
+                done = &mut work => Event::Done(done),
+            };
+            let line = match event {
+                Event::Done(done) => match gone {
+                    Some(error) => return Err(Failure::Gone(error)),
+                    None => return Ok(done),
+                },
+                Event::Deadline if abort == Abort::Drops => {
+                    tracing::info!("the server stops: transfer cut");
+                    return Err(Failure::Aborted);
+                }
+                Event::Deadline => {
+                    stopping = false;
+                    continue;
+                }
+                Event::Line(Ok(Some(line))) => line,
+                // Who said QUIT may hang up: the transfer goes on (RFC 959 §4.1.1 QUIT).
+                Event::Line(Ok(None)) if self.quit_is_waiting() => {
+                    self.hung_up = true;
+                    continue;
+                }
+                Event::Line(ended) => {
+                    let error = ended
+                        .err()
+                        .unwrap_or_else(|| io::ErrorKind::UnexpectedEof.into());
+                    match abort {
+                        Abort::Drops => return Err(Failure::Gone(error)),
+                        Abort::ComesTooLate => gone = Some(error),
+                    }
+                    continue;
+                }
+            };
+            match during_transfer(&line) {
+                DuringTransfer::Answer if self.waiting.is_empty() => {
+                    self.answer_beside(&line, watch)
+                        .await
+                        .map_err(Failure::Gone)?;
+                }
+                DuringTransfer::Abort => {
+                    self.waiting.push_back(line);
+                    if abort == Abort::Drops {
+                        return Err(Failure::Aborted);
+                    }
+                }
+                // Replies come in the order of the commands, so a NOOP behind a CWD waits as well.
+                DuringTransfer::Answer | DuringTransfer::Wait | DuringTransfer::Quit => {
+                    self.waiting.push_back(line);
+                }
+            }
+        }
+    }
+
+    /// A client that was killed ends its data connection like one that has finished; but its control
+    /// connection ends with it. Whoever said QUIT may have hung up.
+    async fn look_for_the_client(&mut self) -> io::Result<()> {
+        // The two ends arrive together: let the runtime see both.
+        tokio::task::yield_now().await;
+        while self.waiting.len() < WAITING && !self.hung_up {
+            let line = tokio::select! {
+                biased;
+                line = self.control.next_line() => line?,
+                () = std::future::ready(()) => return Ok(()),
+            };
+            match line {
+                Some(line) => self.waiting.push_back(line),
+                None if self.quit_is_waiting() => self.hung_up = true,
+                None => return Err(io::ErrorKind::UnexpectedEof.into()),
+            }
+        }
+        Ok(())
+    }
+
+    async fn answer_beside(&mut self, line: &Line, watch: &Watch) -> io::Result<()> {
+        let Line::Command(line) = line else {
+            return Ok(());
+        };
+        let reply = match Command::parse(line) {
+            Ok(Command::Stat(None)) => Reply::new(211, watch.to_string()),
+            Ok(command) => {
+                let reply = Reply::new(200, "Transfer goes on");
+                check_reply(command.verb(), &reply);
+                reply
+            }
+            Err(error) => error.reply(),
+        };
+        self.control.queue(&reply);
+        self.control.flush().await
+    }
+
+    fn quit_is_waiting(&self) -> bool {
+        self.waiting
+            .iter()
+            .any(|line| during_transfer(line) == DuringTransfer::Quit)
+    }
+}
+
+async fn give_up(upload: Box<dyn Upload>, failure: Failure) -> Result<Moved, Failure> {
+    if let Err(error) = upload.abandon().await {
+        tracing::warn!(%error, "an upload cannot be given up cleanly");
+    }
+    Err(failure)
+}
+
+/// What a line does while a transfer runs; only STAT without an argument asks about the transfer
+fn during_transfer(line: &Line) -> DuringTransfer {
+    match line {
+        Line::Command(line) => match Command::parse(line) {
+            Ok(Command::Stat(Some(_))) | Err(_) => DuringTransfer::Wait,
+            Ok(command) => command.verb().during_transfer,
+        },
+        Line::TooLong | Line::Synch => DuringTransfer::Wait,
+    }
+}
+
+/// The moment at which a graceful stop cuts transfers
+async fn deadline(stop: &mut tokio::sync::watch::Receiver<Stop>) {
+    loop {
+        let now = *stop.borrow_and_update();
+        let changed = match now {
+            Stop::No => stop.changed().await,
+            Stop::By(at) => tokio::select! {
+                () = sleep_until(at) => return,
+                changed = stop.changed() => changed,
+            },
+        };
+        if changed.is_err() {
+            match now {
+                Stop::No => return std::future::pending().await,
+                Stop::By(at) => return sleep_until(at).await,
+            }
+        }
+    }
+}
+
+impl Dtp {
+    async fn open(&self, port: DataPort) -> Result<DataConnection, Failure> {
+        let data = port
+            .open_traced(&*self.net, &self.guard, self.patience, &self.trace)
+            .await
+            .map_err(Failure::Open)?;
+        if let Some(note) = data.source_note() {
+            tracing::info!(%note, "active data connection from another port than wanted");
+        }
+        Ok(data)
+    }
+
+    async fn send(
+        &self,
+        reader: &mut Reader,
+        data: &mut DataConnection,
+        path: &Pathname,
+    ) -> Result<Moved, Failure> {
+        let progress = &self.watch.progress;
+        let copied = None; // ZEROCOPY
+        let moved = match copied {
+            Some(moved) => moved,
+            None => pump::send(reader, data, self.conversion, progress, self.stall)
+                .await
+                .map_err(|error| pumped(error, path))?,
+        };
+        match self.watch.expected {
+            // The file became shorter meanwhile: what was sent is not a file that ever was.
+            Some(expected) if moved.file < expected => Err(Failure::Shrunk),
+            _ => Ok(moved),
+        }
+    }
+
+    async fn receive(
+        &self,
+        data: &mut DataConnection,
+        upload: &mut Box<dyn Upload>,
+        path: &Pathname,
+    ) -> Result<Moved, Failure> {
+        pump::receive(
+            data,
+            upload,
+            self.conversion,
+            &self.watch.progress,
+            self.stall,
+        )
+        .await
+        .map_err(|error| pumped(error, path))
+    }
+
+    async fn write(&self, data: &mut DataConnection, mut bytes: &[u8]) -> Result<(), Failure> {
+        while !bytes.is_empty() {
+            let written = match timeout(self.stall, data.write(bytes)).await {
+                Ok(Ok(0)) => return Err(Failure::Broken(io::ErrorKind::WriteZero.into())),
+                Ok(Ok(written)) => written,
+                Ok(Err(error)) => return Err(Failure::Broken(error)),
+                Err(_) => return Err(Failure::Stalled(self.stall)),
+            };
+            self.watch.progress.add(written as u64);
+            bytes = bytes.get(written..).unwrap_or_default();
+        }
+        Ok(())
+    }
+
+    /// In stream mode the end of the connection is the end of the file (RFC 959 §3.4.1)
+    async fn close(&self, data: DataConnection) -> Result<(), Failure> {
+        match timeout(self.stall, data.close()).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(Failure::Broken(error)),
+            Err(_) => Err(Failure::Stalled(self.stall)),
+        }
+    }
+}
+
+fn pumped(error: PumpError, path: &Pathname) -> Failure {
+    match error {
+        PumpError::File(error) => Failure::Storage {
+            error: error.into(),
+            path: path.as_bytes().to_vec(),
+        },
+        PumpError::Connection(error) => Failure::Broken(error),
+        PumpError::Stalled(waited) => Failure::Stalled(waited),
+        other => Failure::Broken(io::Error::other(other)),
+    }
+}
+
+impl std::fmt::Display for Watch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let moved = self.progress.moved();
+        let millis = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let rate = moved.saturating_mul(1000) / millis.max(1);
+        write!(f, "{} in progress: {moved}", self.what)?;
+        if let Some(expected) = self.expected {
+            write!(f, " of {expected}")?;
+        }
+        write!(f, " bytes, {rate} bytes/s")?;
+        match (self.expected, rate) {
+            (Some(expected), 1..) => {
+                write!(
+                    f,
+                    ", {} s left",
+                    expected.saturating_sub(moved).div_ceil(rate)
+                )
+            }
+            _ => write!(f, ", time left unknown"),
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! Every failure a command handler can meet, and the reply it becomes. The only place that
+//! chooses reply codes for failures.
+//!
+//! The text comes from a fixed set and names the path *as the client named it*; the cause (an
+//! errno, a path on this machine) goes to the log with the session's number.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use wharf_net::OpenError;
+use wharf_proto::data_connection::Offer;
+use wharf_proto::data_connection::guard::TargetRefusal;
+use wharf_proto::{Pathname, Reply};
+use wharf_storage::ErrorKind;
+
+/// What a handler returns: its one final reply, or why there is none
+pub(crate) type Outcome = Result<Reply, Failure>;
+
+/// Why a command was not carried out
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The reply is the whole story: a rule refused the command
+    Refused(Reply),
+    /// The storage said no; the path is the one the client wrote
+    Storage {
+        error: wharf_storage::Error,
+        path: Vec<u8>,
+    },
+    /// A transfer command without PASV, EPSV, PORT or EPRT before it
+    NoDataPort,
+    /// No passive port could be taken
+    NoPassivePort { error: io::Error, range: String },
+    /// PORT, EPRT or LPRT names an address that no data connection will be opened to
+    Target {
+        target: SocketAddr,
+        refusal: TargetRefusal,
+        offer: Offer,
+    },
+    /// The data connection did not come about
+    Open(OpenError),
+    /// The data connection broke
+    Broken(io::Error),
+    /// Nothing moved on the data connection for this long
+    Stalled(Duration),
+    /// The file became shorter while it was sent
+    Shrunk,
+    /// ABOR, or the control connection went away, or the server stops
+    Aborted,
+    /// The control connection is gone: nobody is left to be answered
+    Gone(io::Error),
+}
+
+impl Failure {
+    /// 501: the argument cannot be meant
+    pub(crate) fn argument(text: impl AsRef<[u8]>) -> Self {
+        Self::Refused(Reply::new(501, text))
+    }
+
+    /// 504: understood, and not offered with this parameter
+    pub(crate) fn parameter(text: impl AsRef<[u8]>) -> Self {
+        Self::Refused(Reply::new(504, text))
+    }
+
+    /// 550 with a text of its own: the file is not what the command needs
+    pub(crate) fn file(path: &Pathname, text: &str) -> Self {
+        Self::Refused(Reply::new(550, named(path.as_bytes(), text)))
+    }
+
+    /// The reply for it; `None` when nobody is left to read one
+    pub(crate) fn reply(&self) -> Option<Reply> {
+        let reply = match self {
+            Self::Refused(reply) => reply.clone(),
+            Self::Storage { error, path } => {
+                let (code, text) = storage(error.kind());
+                Reply::new(code, named(path, text))
+            }
+            Self::NoDataPort => Reply::new(425, "Use PASV, EPSV, PORT or EPRT first"),
+            Self::NoPassivePort { error, range } => match error.kind() {
+                io::ErrorKind::AddrInUse => Reply::new(
+                    425,
+                    format!("Every passive port of {range} is in use; try again later"),
+                ),
+                _ => Reply::new(425, "Cannot listen for a data connection"),
+            },
+            Self::Target { refusal, offer, .. } => refusal.reply(*offer),
+            Self::Open(error) => Reply::new(425, format!("No data connection: {error}")),
+            Self::Broken(_) => Reply::new(426, "The data connection broke; transfer incomplete"),
+            Self::Stalled(waited) => Reply::new(
+                426,
+                format!(
+                    "Nothing moved for {} s; transfer incomplete",
+                    waited.as_secs()
+                ),
+            ),
+            Self::Shrunk => Reply::new(451, "The file became shorter; transfer incomplete"),
+            Self::Aborted => Reply::new(426, "Transfer aborted; data connection closed"),
+            Self::Gone(_) => return None,
+        };
+        Some(reply)
+    }
+
+    /// Tells the log what the reply keeps to itself
+    pub(crate) fn log(&self) {
+        match self {
+            Self::Storage { error, .. } => match error.kind() {
+                ErrorKind::Io => {
+                    tracing::error!(error = error as &dyn std::error::Error, "storage failed");
+                }
+                _ => tracing::debug!(error = error as &dyn std::error::Error, "storage refused"),
+            },
+            Self::NoPassivePort { error, range } => {
+                tracing::warn!(%error, range, "no passive port");
+            }
+            Self::Target {
+                target, refusal, ..
+            } => {
+                tracing::warn!(%target, %refusal, "data connection target refused");
+            }
+            Self::Open(error) => tracing::info!(%error, "data connection did not come about"),
+            Self::Broken(error) => tracing::info!(%error, "data connection broke"),
+            Self::Stalled(waited) => tracing::info!(?waited, "data connection stalled"),
+            Self::Gone(error) => tracing::debug!(%error, "control connection is gone"),
+            Self::Shrunk => tracing::warn!("a file became shorter while it was sent"),
+            Self::Refused(_) | Self::NoDataPort | Self::Aborted => {}
+        }
+    }
+}
+
+/// Storage errors as replies; 450 and 452 promise that trying again may help
+fn storage(kind: ErrorKind) -> (u16, &'static str) {
+    match kind {
+        ErrorKind::NotFound => (550, "no such file or directory"),
+        ErrorKind::Denied => (550, "permission denied"),
+        ErrorKind::Exists => (550, "exists already"),
+        ErrorKind::IsDirectory => (550, "is a directory"),
+        ErrorKind::NotDirectory => (550, "not a directory"),
+        ErrorKind::WrongKind => (550, "not a plain file"),
+        ErrorKind::NotEmpty => (550, "directory not empty"),
+        ErrorKind::NameNotAllowed => (553, "name not allowed"),
+        ErrorKind::InvalidOffset => (550, "restart position beyond the end of the file"),
+        ErrorKind::NoSpace => (452, "no space left"),
+        ErrorKind::Quota => (552, "quota exceeded"),
+        ErrorKind::Busy => (450, "busy, try again"),
+        ErrorKind::Unsupported => (504, "not offered by this storage"),
+        _ => (451, "local error; the server's log says more"),
+    }
+}
+
+fn named(path: &[u8], text: &str) -> Vec<u8> {
+    let mut line = path.to_vec();
+    line.extend_from_slice(b": ");
+    line.extend_from_slice(text.as_bytes());
+    line
+}
+
+/// Says which path a storage error is about, in the client's own words
+pub(crate) trait AtPath<T> {
+    fn at(self, path: &Pathname) -> Result<T, Failure>;
+}
+
+impl<T> AtPath<T> for Result<T, wharf_storage::Error> {
+    fn at(self, path: &Pathname) -> Result<T, Failure> {
+        self.map_err(|error| Failure::Storage {
+            error,
+            path: path.as_bytes().to_vec(),
+        })
+    }
+}

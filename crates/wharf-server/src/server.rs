@@ -1,0 +1,391 @@
+//! Listeners, the sessions they start, a new configuration without a restart, and a graceful end.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
+use wharf_accounts::Authenticator;
+use wharf_net::{Conn, ListenAt, Listener, Net};
+
+use crate::config::Config;
+use crate::limits::{Full, Limits};
+use crate::log::XferLog;
+use crate::session::{self, Session};
+
+/// After `accept` fails for want of descriptors there is no use in trying again at once.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Why a server could not be started or given a new configuration
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The address cannot be listened on: taken, not of this host, or not permitted (ports below 1024)
+    #[error("cannot listen on {at}: {source}")]
+    Listen {
+        /// The address that was asked for
+        at: SocketAddr,
+        /// What the system said
+        source: io::Error,
+    },
+    /// The configuration names no address to listen on
+    #[error("no address to listen on")]
+    NoAddress,
+    /// The xferlog file cannot be opened for appending
+    #[error("cannot write the transfer log {}: {source}", path.display())]
+    Xferlog {
+        /// The file
+        path: std::path::PathBuf,
+        /// What the system said
+        source: io::Error,
+    },
+    /// The server has ended
+    #[error("the server has ended")]
+    Ended,
+}
+
+/// What a session is started with; a reload makes a new one, running sessions keep theirs
+pub(crate) struct Setup {
+    pub(crate) config: Config,
+    pub(crate) accounts: Arc<dyn Authenticator>,
+    pub(crate) net: Arc<dyn Net>,
+    pub(crate) shared: Arc<Shared>,
+}
+
+/// What all sessions of a server have in common
+#[derive(Default)]
+pub(crate) struct Shared {
+    pub(crate) limits: Arc<Limits>,
+    pub(crate) xferlog: XferLog,
+    sessions: AtomicU64,
+    /// What advertised names resolved to, and when
+    names: Mutex<HashMap<String, (Instant, IpAddr)>>,
+}
+
+/// For so long an answer of the resolver is used again
+const NAME_AGE: Duration = Duration::from_secs(30);
+
+impl Shared {
+    /// What an advertised name resolved to a moment ago
+    pub(crate) fn resolved(&self, name: &str) -> Option<IpAddr> {
+        let names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        let (when, address) = names.get(name)?;
+        (when.elapsed() < NAME_AGE).then_some(*address)
+    }
+
+    pub(crate) fn remember(&self, name: &str, address: IpAddr) {
+        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        names.insert(name.to_owned(), (Instant::now(), address));
+    }
+
+    pub(crate) fn next_session(&self) -> u64 {
+        self.sessions.fetch_add(1, Ordering::Relaxed) + 1
+    }
+}
+
+/// Whether the server wants its sessions to end
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stop {
+    /// It serves
+    No,
+    /// Sessions end now, those with a transfer when it is done or at this moment
+    By(Instant),
+}
+
+/// A bound server that has not accepted anybody yet
+pub struct Server {
+    listeners: Vec<(SocketAddr, Box<dyn Listener>)>,
+    addresses: Vec<SocketAddr>,
+    handle: Handle,
+    orders: mpsc::Receiver<Order>,
+}
+
+/// Steers a running server from elsewhere: a signal handler, an administration interface
+#[derive(Clone)]
+pub struct Handle {
+    setup: Arc<RwLock<Arc<Setup>>>,
+    stop: watch::Sender<Stop>,
+    orders: mpsc::Sender<Order>,
+}
+
+enum Order {
+    Listen(Vec<SocketAddr>, oneshot::Sender<Result<(), Error>>),
+}
+
+impl Server {
+    /// Listens on every address of the configuration, or on none when one of them fails
+    pub async fn bind(
+        config: Config,
+        net: Arc<dyn Net>,
+        accounts: Arc<dyn Authenticator>,
+    ) -> Result<Self, Error> {
+        if config.listen.is_empty() {
+            return Err(Error::NoAddress);
+        }
+        let mut listeners = Vec::new();
+        for &at in &config.listen {
+            listeners.push((at, listen(&*net, at).await?));
+        }
+        let shared = Arc::<Shared>::default();
+        open_xferlog(&shared, &config)?;
+        let (stop, _) = watch::channel(Stop::No);
+        let (orders_in, orders) = mpsc::channel(1);
+        let addresses = listeners.iter().map(|(_, l)| l.local_addr()).collect();
+        Ok(Self {
+            listeners,
+            addresses,
+            handle: Handle {
+                setup: Arc::new(RwLock::new(Arc::new(Setup {
+                    config,
+                    accounts,
+                    net,
+                    shared,
+                }))),
+                stop,
+                orders: orders_in,
+            },
+            orders,
+        })
+    }
+
+    /// Where it listens, in the order of the configuration; ports are the real ones
+    pub fn local_addrs(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// To steer the server while [`run`](Self::run) owns it
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// Serves until [`Handle::stop`]; returns when the last session has ended
+    pub async fn run(mut self) {
+        let sessions = TaskTracker::new();
+        let mut doors = Doors::default();
+        for (wanted, listener) in std::mem::take(&mut self.listeners) {
+            doors.open(wanted, listener);
+        }
+        let mut stopped = self.handle.stop.subscribe();
+        loop {
+            tokio::select! {
+                biased;
+                _ = stopped.wait_for(|stop| *stop != Stop::No) => break,
+                Some(order) = self.orders.recv() => match order {
+                    Order::Listen(wanted, done) => {
+                        let net = Arc::clone(&self.handle.setup().net);
+                        // The asker may have gone; the doors are changed all the same.
+                        let _ = done.send(doors.rearrange(&*net, &wanted).await);
+                    }
+                },
+                conn = doors.accepted() => {
+                    let setup = self.handle.setup();
+                    let stop = self.handle.stop.subscribe();
+                    sessions.spawn(receive(setup, conn, stop));
+                }
+            }
+        }
+        drop(doors);
+        sessions.close();
+        sessions.wait().await;
+    }
+}
+
+impl Handle {
+    /// Stops accepting; idle sessions are told 421, running transfers may finish within `patience`
+    ///
+    /// A second call with a shorter patience hurries the first.
+    pub fn stop(&self, patience: Duration) {
+        let by = Instant::now() + patience;
+        self.stop.send_modify(|stop| {
+            *stop = match *stop {
+                Stop::By(earlier) => Stop::By(earlier.min(by)),
+                Stop::No => Stop::By(by),
+            };
+        });
+    }
+
+    /// Gives sessions that begin from now on another configuration, and other accounts if given
+    ///
+    /// Addresses to listen on are opened and closed as `config` says; sessions that run are not
+    /// touched. The transfer log is opened anew, for all sessions. On an error the old
+    /// configuration stays in force.
+    pub async fn reload(
+        &self,
+        config: Config,
+        accounts: Option<Arc<dyn Authenticator>>,
+    ) -> Result<(), Error> {
+        let old = self.setup();
+        if config.listen.is_empty() {
+            return Err(Error::NoAddress);
+        }
+        open_xferlog(&old.shared, &config)?;
+        let (done, result) = oneshot::channel();
+        self.orders
+            .send(Order::Listen(config.listen.clone(), done))
+            .await
+            .map_err(|_| Error::Ended)?;
+        result.await.map_err(|_| Error::Ended)??;
+        let new = Arc::new(Setup {
+            config,
+            accounts: accounts.unwrap_or_else(|| Arc::clone(&old.accounts)),
+            net: Arc::clone(&old.net),
+            shared: Arc::clone(&old.shared),
+        });
+        *self.setup.write().unwrap_or_else(PoisonError::into_inner) = new;
+        tracing::info!("configuration reloaded");
+        Ok(())
+    }
+
+    /// Sessions now
+    pub fn sessions(&self) -> usize {
+        self.setup().shared.limits.sessions()
+    }
+
+    fn setup(&self) -> Arc<Setup> {
+        Arc::clone(&self.setup.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Runs one session over a connection that came about elsewhere: embedding, tests, fuzzing
+///
+/// Serves until the client leaves or is sent away. Counts against no limit but its own, and
+/// nothing stops it but dropping the future.
+pub async fn serve_connection(
+    conn: Conn,
+    config: Config,
+    accounts: Arc<dyn Authenticator>,
+    net: Arc<dyn Net>,
+) -> io::Result<()> {
+    let shared = Arc::<Shared>::default();
+    let setup = Arc::new(Setup {
+        config,
+        accounts,
+        net,
+        shared,
+    });
+    let (_never, stop) = watch::channel(Stop::No);
+    Session::new(setup, conn, stop).serve().await
+}
+
+/// A connection at the control port: a session if there is room, a 421 if not
+async fn receive(setup: Arc<Setup>, conn: Conn, stop: watch::Receiver<Stop>) {
+    let peer = conn.peer_addr();
+    let config = &setup.config;
+    let seat = setup
+        .shared
+        .limits
+        .admit(peer.ip(), config.max_sessions, config.max_per_address);
+    let text = match seat {
+        Ok(_seat) => {
+            session::run(Session::new(Arc::clone(&setup), conn, stop)).await;
+            return;
+        }
+        Err(Full::Server) => "Too many sessions, try again later",
+        Err(Full::Address) => "Too many sessions from your address",
+    };
+    tracing::info!(client = %peer, text, "session refused");
+    session::refuse(&setup, conn, text).await;
+}
+
+fn open_xferlog(shared: &Shared, config: &Config) -> Result<(), Error> {
+    let path = config.xferlog.as_ref();
+    shared
+        .xferlog
+        .reopen(path)
+        .map_err(|source| Error::Xferlog {
+            path: path.cloned().unwrap_or_default(),
+            source,
+        })
+}
+
+async fn listen(net: &dyn Net, at: SocketAddr) -> Result<Box<dyn Listener>, Error> {
+    net.listen(ListenAt::one(at))
+        .await
+        .map_err(|source| Error::Listen { at, source })
+}
+
+/// The control listeners, each accepting in a task of its own
+#[derive(Default)]
+struct Doors {
+    open: Vec<Door>,
+    tasks: JoinSet<()>,
+    conns: Accepted,
+}
+
+struct Door {
+    wanted: SocketAddr,
+    task: tokio::task::AbortHandle,
+}
+
+struct Accepted {
+    sender: mpsc::Sender<Conn>,
+    receiver: mpsc::Receiver<Conn>,
+}
+
+impl Default for Accepted {
+    fn default() -> Self {
+        let (sender, receiver) = mpsc::channel(1);
+        Self { sender, receiver }
+    }
+}
+
+impl Doors {
+    fn open(&mut self, wanted: SocketAddr, listener: Box<dyn Listener>) {
+        let sender = self.conns.sender.clone();
+        let task = self.tasks.spawn(accept(listener, sender));
+        self.open.push(Door { wanted, task });
+    }
+
+    async fn accepted(&mut self) -> Conn {
+        match self.conns.receiver.recv().await {
+            Some(conn) => conn,
+            // Not reached: a sender lives in `self.conns`.
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Opens what is new in `wanted`, then closes what is no longer in it; all or nothing
+    async fn rearrange(&mut self, net: &dyn Net, wanted: &[SocketAddr]) -> Result<(), Error> {
+        let mut new = Vec::new();
+        for &at in wanted {
+            if !self.open.iter().any(|door| door.wanted == at) {
+                new.push((at, listen(net, at).await?));
+            }
+        }
+        self.open.retain(|door| {
+            let stays = wanted.contains(&door.wanted);
+            if !stays {
+                door.task.abort();
+            }
+            stays
+        });
+        while self.tasks.try_join_next().is_some() {}
+        for (at, listener) in new {
+            tracing::info!(address = %listener.local_addr(), "listening");
+            self.open(at, listener);
+        }
+        Ok(())
+    }
+}
+
+async fn accept(mut listener: Box<dyn Listener>, conns: mpsc::Sender<Conn>) {
+    loop {
+        match listener.accept().await {
+            Ok(conn) => {
+                if conns.send(conn).await.is_err() {
+                    return;
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%error, address = %listener.local_addr(), "cannot accept");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}

@@ -1,0 +1,306 @@
+//! One control connection from the greeting to the goodbye: next line, parse, admit, execute, answer.
+//!
+//! One task owns everything here (law 2): nothing is locked, and an ABOR can never wait for the
+//! transfer that it is to stop. How a transfer and the control connection live side by side is
+//! `dtp.rs`; what each command does is in `commands/`.
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until, timeout};
+use tracing::Instrument;
+use wharf_accounts::Granted;
+use wharf_net::{Conn, DataPort, ServerControl, Trace};
+use wharf_proto::facts::FactSet;
+use wharf_proto::server_pi::ServerPi;
+use wharf_proto::trace::Side;
+use wharf_proto::{Command, CommandErrorKind, Line, Reply, Verb};
+use wharf_storage::Storage;
+
+use crate::commands::lines::OFFERED;
+use crate::failure::{Failure, Outcome};
+use crate::limits::UserSeat;
+use crate::server::{Setup, Stop};
+
+/// So many lines that are no FTP command may come before the login; then it is no FTP client
+const NONSENSE_BEFORE_LOGIN: u32 = 10;
+
+/// How long a client that is turned away may take to read why
+const REFUSAL: Duration = Duration::from_secs(5);
+
+/// One control connection and all that belongs to it
+pub(crate) struct Session {
+    pub(crate) number: u64,
+    pub(crate) setup: Arc<Setup>,
+    pub(crate) control: ServerControl,
+    pub(crate) pi: ServerPi,
+    pub(crate) stop: watch::Receiver<Stop>,
+    /// Where the next data connection comes from: what PASV, EPSV, PORT or EPRT left behind
+    pub(crate) data_port: Option<DataPort>,
+    pub(crate) login: Option<Login>,
+    pub(crate) failed_logins: u32,
+    /// May be changed with SITE IDLE
+    pub(crate) idle: Duration,
+    /// Lines that came during a transfer and are answered after it, in order
+    pub(crate) waiting: VecDeque<Line>,
+    /// The client sent its last line; what is in `waiting` is still answered
+    pub(crate) hung_up: bool,
+    /// No further command is read; the loop ends after the reply being made
+    pub(crate) closing: bool,
+    /// The command being executed, for the law that its replies are of its row
+    pub(crate) verb: Option<&'static Verb>,
+    pub(crate) totals: Totals,
+    nonsense: u32,
+    began: Instant,
+}
+
+/// What a login gave
+pub(crate) struct Login {
+    pub(crate) granted: Granted,
+    pub(crate) anonymous: bool,
+    /// Held for its Drop
+    pub(crate) _seat: Option<UserSeat>,
+}
+
+/// What a session has moved, for STAT and the log
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Totals {
+    pub(crate) files: u64,
+    pub(crate) octets: u64,
+}
+
+/// What ends the wait for a command
+enum Wake {
+    Line(Option<Line>),
+    Idle,
+    NoLogin,
+    Stop,
+}
+
+impl Session {
+    pub(crate) fn new(setup: Arc<Setup>, conn: Conn, stop: watch::Receiver<Stop>) -> Self {
+        let number = setup.shared.next_session();
+        let trace = Trace::new(setup.config.recorder.clone(), number).on_side(Side::Server);
+        let mut control = ServerControl::new(conn, setup.config.line_limit, trace);
+        control.set_write_patience(setup.config.stall);
+        Self {
+            number,
+            control,
+            pi: new_pi(),
+            stop,
+            data_port: None,
+            login: None,
+            failed_logins: 0,
+            idle: setup.config.idle,
+            waiting: VecDeque::new(),
+            hung_up: false,
+            closing: false,
+            verb: None,
+            totals: Totals::default(),
+            nonsense: 0,
+            began: Instant::now(),
+            setup,
+        }
+    }
+
+    /// Serves until the client leaves or is sent away
+    pub(crate) async fn serve(mut self) -> io::Result<()> {
+        let greeting = Reply::new(220, &self.setup.config.greeting);
+        self.control.queue(&greeting);
+        while !self.closing {
+            match self.wake().await? {
+                Wake::Line(Some(line)) => self.answer(line).await?,
+                Wake::Line(None) => break,
+                Wake::Idle => {
+                    let text = format!("Nothing heard for {} s, goodbye", self.idle.as_secs());
+                    self.dismiss(&text);
+                }
+                Wake::NoLogin => self.dismiss("No login in time, goodbye"),
+                Wake::Stop => self.dismiss("The server is stopping, goodbye"),
+            }
+        }
+        tracing::debug!(
+            files = self.totals.files,
+            octets = self.totals.octets,
+            "session ends"
+        );
+        self.control.close().await
+    }
+
+    /// The storage of the login; the table of verbs lets no command without a login ask for it
+    pub(crate) fn storage(&self) -> Result<Arc<dyn Storage>, Failure> {
+        match &self.login {
+            Some(login) => Ok(Arc::clone(&login.granted.storage)),
+            None => Err(Failure::Refused(Reply::new(530, "Log in first"))),
+        }
+    }
+
+    pub(crate) fn peer(&self) -> SocketAddr {
+        self.control.peer_addr()
+    }
+
+    /// 421, and the end
+    pub(crate) fn dismiss(&mut self, text: &str) {
+        self.control.queue(&Reply::new(421, text));
+        self.closing = true;
+    }
+
+    async fn wake(&mut self) -> io::Result<Wake> {
+        if let Some(line) = self.waiting.pop_front() {
+            return Ok(Wake::Line(Some(line)));
+        }
+        if self.hung_up {
+            return Ok(Wake::Line(None));
+        }
+        let now = Instant::now();
+        let (deadline, late) = match self.login {
+            Some(_) => (now + self.idle, Wake::Idle),
+            None => (
+                (now + self.idle).min(self.began + self.setup.config.no_login),
+                Wake::NoLogin,
+            ),
+        };
+        let Self { control, stop, .. } = self;
+        tokio::select! {
+            biased;
+            // Writes the queued replies first, unless another command waits: a burst costs one write.
+            line = control.next_line() => Ok(Wake::Line(line?)),
+            () = stopping(stop) => Ok(Wake::Stop),
+            () = sleep_until(deadline) => Ok(late),
+        }
+    }
+
+    async fn answer(&mut self, line: Line) -> io::Result<()> {
+        let line = match line {
+            Line::Command(line) => line,
+            Line::TooLong => {
+                let limit = self.setup.config.line_limit;
+                let reply = Reply::new(500, format!("Line longer than {limit} octets"));
+                self.control.queue(&reply);
+                self.nonsense();
+                return Ok(());
+            }
+            // Telnet's "listen now": whoever reads promptly has nothing more to do (RFC 959 §4.1.3 ABOR).
+            Line::Synch => return Ok(()),
+        };
+        let command = match Command::parse(&line) {
+            Ok(command) => command,
+            Err(error) => {
+                let reply = error.reply();
+                self.pi.finish_unreadable();
+                match error.verb {
+                    Some(verb) => {
+                        check_reply(verb, &reply);
+                        self.control.queue(&reply);
+                    }
+                    None if error.kind == CommandErrorKind::ForeignProtocol => {
+                        tracing::warn!(client = %self.peer(), "not FTP: closed");
+                        self.control.queue(&reply);
+                        self.closing = true;
+                    }
+                    None => {
+                        self.control.queue(&reply);
+                        self.nonsense();
+                    }
+                }
+                return Ok(());
+            }
+        };
+        let verb = command.verb();
+        self.verb = Some(verb);
+        let outcome = match self.pi.admit(&command) {
+            Ok(()) => self.execute(command).await,
+            Err(reply) => Err(Failure::Refused(reply)),
+        };
+        self.pi.finish(verb);
+        self.verb = None;
+        match reply_to(outcome) {
+            Ok(reply) => {
+                check_reply(verb, &reply);
+                self.control.queue(&reply);
+                Ok(())
+            }
+            Err(gone) => Err(gone),
+        }
+    }
+
+    /// Counts a line that is no command: web browsers and mail servers are sent away before they do harm
+    fn nonsense(&mut self) {
+        self.nonsense += 1;
+        if self.login.is_none() && self.nonsense > NONSENSE_BEFORE_LOGIN {
+            tracing::warn!(client = %self.peer(), "too many unknown commands before login: closed");
+            self.dismiss("Too many unknown commands, goodbye");
+        }
+    }
+}
+
+/// The state after the greeting, with the facts that this server can tell
+pub(crate) fn new_pi() -> ServerPi {
+    let mut pi = ServerPi::new();
+    pi.set_facts(FactSet::of(OFFERED));
+    pi
+}
+
+/// Runs a session in a span of its own
+pub(crate) async fn run(session: Session) {
+    let span = tracing::info_span!(
+        "session",
+        id = session.number,
+        client = %session.peer(),
+    );
+    async {
+        tracing::debug!("session begins");
+        if let Err(error) = session.serve().await {
+            tracing::debug!(%error, "control connection is gone");
+        }
+    }
+    .instrument(span)
+    .await;
+}
+
+/// 421 instead of a session
+pub(crate) async fn refuse(setup: &Setup, conn: Conn, text: &str) {
+    let trace = Trace::new(setup.config.recorder.clone(), setup.shared.next_session())
+        .on_side(Side::Server);
+    let mut control = ServerControl::new(conn, setup.config.line_limit, trace);
+    control.queue(&Reply::new(421, text));
+    // Whether a client that is turned away reads why is its own affair.
+    let _ = timeout(REFUSAL, control.close()).await;
+}
+
+/// The moment a graceful stop begins
+async fn stopping(stop: &mut watch::Receiver<Stop>) {
+    if stop.wait_for(|stop| *stop != Stop::No).await.is_err() {
+        // Nobody is left who could stop this session.
+        std::future::pending().await
+    }
+}
+
+/// The reply of an outcome; an error when nobody is left to read one
+fn reply_to(outcome: Outcome) -> io::Result<Reply> {
+    let failure = match outcome {
+        Ok(reply) => return Ok(reply),
+        Err(failure) => failure,
+    };
+    failure.log();
+    match (failure.reply(), failure) {
+        (Some(reply), _) => Ok(reply),
+        (None, Failure::Gone(error)) => Err(error),
+        (None, _) => Err(io::ErrorKind::BrokenPipe.into()),
+    }
+}
+
+/// Law 4: every reply is one that the RFC allows for its command (RFC 959 §5.4)
+pub(crate) fn check_reply(verb: &Verb, reply: &Reply) {
+    debug_assert!(
+        verb.allows(reply.code()),
+        "{} does not answer {}: {:?}",
+        verb.word,
+        reply.code(),
+        reply,
+    );
+}
