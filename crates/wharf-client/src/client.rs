@@ -1,0 +1,288 @@
+//! A logged-in session: what is known about the server, and the way back when the control connection is lost.
+//!
+//! A `Client` has one owner, and an operation borrows it: there is no second transfer on the same control connection, and
+//! no lock. Whatever is dropped half-way leaves a mark here; the next operation first brings both sides in step again
+//! ([`Client::ready`]).
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::time::Instant;
+use wharf_proto::data_connection::path::{PathPolicy, Paths};
+use wharf_proto::{Command, Features, Format, Pathname, Reply, ReplyClass, RepresentationType};
+
+use crate::connect::{Login, Place, features, log_in};
+use crate::dialogue::Dialogue;
+use crate::error::{Access, Error, ErrorKind, Result};
+use crate::options::Options;
+use crate::target::Endpoint;
+
+/// A user-PI that is logged in. See the methods: one a verb, and the helpers for local files.
+pub struct Client {
+    pub(crate) place: Place,
+    login: Login,
+    pub(crate) dialogue: Dialogue,
+    /// A transfer command was sent and its final reply has not been read.
+    pub(crate) in_transfer: bool,
+    pub(crate) paths: Paths,
+    features: Option<Features>,
+    /// Verbs that the server does not know, whatever FEAT says.
+    refused: BTreeSet<&'static str>,
+    welcome: Reply,
+    /// TYPE for the next file transfer, and the one that the server was told last.
+    wanted: RepresentationType,
+    told: RepresentationType,
+    /// Where `change_dir` has led, for logging in anew; `None` is the login directory.
+    directory: Option<Pathname>,
+    notes: Vec<String>,
+}
+
+impl Client {
+    pub(crate) fn new(
+        mut place: Place,
+        login: Login,
+        dialogue: Dialogue,
+        features: Option<Features>,
+        welcome: Reply,
+    ) -> Self {
+        let peer = dialogue.control().peer_addr();
+        // A new login must come to the same machine: another address of the name may hold other files.
+        place.addresses = vec![peer];
+        let options = &place.options;
+        let paths = Paths::new(PathPolicy {
+            choice: options.data_mode.planned(),
+            data_host: options.data_host.planned(),
+            external_address: options.active_addr.is_some(),
+            patience: options.data_timeout,
+            ..PathPolicy::auto(peer.ip())
+        });
+        Self {
+            place,
+            login,
+            dialogue,
+            in_transfer: false,
+            paths,
+            features,
+            refused: BTreeSet::new(),
+            welcome,
+            wanted: RepresentationType::Image,
+            told: RepresentationType::Ascii(Format::NonPrint), // RFC 959 §5.1: the default
+            directory: None,
+            notes: Vec::new(),
+        }
+    }
+
+    /// The name and port that were connected to.
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.place.endpoint
+    }
+
+    /// The server's address.
+    pub fn peer_addr(&self) -> SocketAddr {
+        self.dialogue.control().peer_addr()
+    }
+
+    /// Our end of the control connection.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.dialogue.control().local_addr()
+    }
+
+    /// The settings this client was made with.
+    pub fn options(&self) -> &Options {
+        &self.place.options
+    }
+
+    /// What FEAT listed; `None` when the server does not know FEAT.
+    pub fn features(&self) -> Option<&Features> {
+        self.features.as_ref()
+    }
+
+    /// The reply that completed the login. It may hold a message of several lines.
+    pub fn welcome(&self) -> &Reply {
+        &self.welcome
+    }
+
+    /// The last reply of the server, to whatever it was.
+    pub fn last_reply(&self) -> Option<&Reply> {
+        self.dialogue.last()
+    }
+
+    /// Things that happened on the way and that a person may want to know: a data mode that did not work and the one that
+    /// does, a new login. Each is told once.
+    pub fn take_notes(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.notes)
+    }
+
+    pub(crate) fn note(&mut self, note: String) {
+        tracing::info!("{note}");
+        self.notes.push(note);
+    }
+
+    /// The representation type of the next file transfers; TYPE is sent with the first of them. Default: Image.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] for EBCDIC and for byte sizes other than 8, which this client does not convert.
+    pub fn set_type(&mut self, wanted: RepresentationType) -> Result<()> {
+        if wharf_net::pump::Conversion::of(wanted).is_none() {
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                "only TYPE A, I and L 8 are converted",
+            ));
+        }
+        self.wanted = wanted;
+        Ok(())
+    }
+
+    /// The representation type of the next file transfers.
+    pub fn representation(&self) -> RepresentationType {
+        self.wanted
+    }
+
+    pub(crate) fn is_binary(&self) -> bool {
+        matches!(
+            self.wanted,
+            RepresentationType::Image | RepresentationType::Local(_)
+        )
+    }
+
+    /// Sends TYPE if the server was last told another one.
+    pub(crate) async fn apply_type(&mut self) -> Result<()> {
+        if self.told != self.wanted {
+            let wanted = self.wanted;
+            self.command(Access::Other, &Command::Type(wanted)).await?;
+            self.told = wanted;
+        }
+        Ok(())
+    }
+
+    /// The server's representation type is not known any more (a quoted TYPE, a new login).
+    pub(crate) fn forget_type(&mut self) {
+        self.told = RepresentationType::Ebcdic(Format::NonPrint);
+    }
+
+    pub(crate) fn moved_to(&mut self, directory: &Pathname) {
+        self.directory = Some(match &self.directory {
+            Some(before) => before.join(directory),
+            None => directory.clone(),
+        });
+    }
+
+    /// Whether it is worth asking the server this verb: FEAT lists it, or there is no FEAT and the verb is older than
+    /// FEAT's habit, and the server has not refused it yet.
+    pub(crate) fn offers(&self, verb: &'static str) -> bool {
+        if self.refused.contains(verb) {
+            return false;
+        }
+        match &self.features {
+            Some(features) => features.has(if verb == "MLSD" { "MLST" } else { verb }),
+            None => matches!(verb, "SIZE" | "MDTM"),
+        }
+    }
+
+    /// Whether REST is worth trying: it is older than FEAT, so only a refusal rules it out.
+    pub(crate) fn offers_restart(&self) -> bool {
+        !self.refused.contains("REST")
+    }
+
+    /// The server does not know the verb after all.
+    pub(crate) fn not_offered(&mut self, verb: &'static str) {
+        self.refused.insert(verb);
+    }
+
+    /// A command whose success is a 2yz reply.
+    pub(crate) async fn command(&mut self, access: Access, command: &Command) -> Result<Reply> {
+        let reply = self.ask(command).await?;
+        match reply.class() {
+            ReplyClass::Completion => Ok(reply),
+            _ => Err(Error::refused(access, command.redacted(), reply)),
+        }
+    }
+
+    /// A command and its final reply, whatever that is.
+    pub(crate) async fn ask(&mut self, command: &Command) -> Result<Reply> {
+        self.ready().await?;
+        let reply = self
+            .dialogue
+            .exchange(command, self.place.options.reply_timeout)
+            .await?;
+        if matches!(reply.code(), 500 | 502) {
+            self.refused.insert(command.word());
+        }
+        Ok(reply)
+    }
+
+    /// Makes sure that the next reply will answer the next command: aborts a transfer that was dropped, reads what is
+    /// still owed, and logs in anew where the server does not come in step or is gone.
+    pub(crate) async fn ready(&mut self) -> Result<()> {
+        if self.dialogue.in_step() && !self.in_transfer {
+            return Ok(());
+        }
+        if !self.dialogue.is_lost() && self.dialogue.resynchronise(self.in_transfer).await {
+            self.in_transfer = false;
+            return Ok(());
+        }
+        self.log_in_anew().await
+    }
+
+    async fn log_in_anew(&mut self) -> Result<()> {
+        self.dialogue.give_up();
+        let within = self.place.options.reply_timeout;
+        let mut dialogue = self.place.dial(Instant::now()).await?.into_dialogue();
+        log_in(&mut dialogue, &self.login, within).await?;
+        if self.features.is_some() {
+            // Asked again for its side effect OPTS UTF8, not for its answer.
+            features(&mut dialogue, within).await?;
+        }
+        if let Some(directory) = &self.directory {
+            let cwd = Command::Cwd(directory.clone());
+            let reply = dialogue.exchange(&cwd, within).await?;
+            if reply.class() != ReplyClass::Completion {
+                return Err(Error::refused(Access::Reads, cwd.redacted(), reply));
+            }
+        }
+        dialogue.measured(self.dialogue.round_trip());
+        self.dialogue = dialogue;
+        self.in_transfer = false;
+        self.told = RepresentationType::Ascii(Format::NonPrint);
+        self.note(
+            "the server did not come in step after a transfer was given up; logged in anew"
+                .to_owned(),
+        );
+        Ok(())
+    }
+
+    /// Stops what was dropped half-way (a transfer, a reply that nobody waited for) now instead of with the next
+    /// operation. Does nothing when both sides are in step.
+    ///
+    /// # Errors
+    /// Those of a new login, where one is needed.
+    pub async fn abort(&mut self) -> Result<()> {
+        self.ready().await
+    }
+
+    /// QUIT, and the end of the control connection. A server that does not answer is left after a moment.
+    pub async fn quit(mut self) {
+        if !self.dialogue.is_lost() {
+            let within = self.dialogue.patience();
+            if !self.in_transfer {
+                let _ = self.dialogue.exchange(&Command::Quit, within).await;
+            }
+            self.dialogue.close().await;
+        }
+    }
+
+    pub(crate) fn net(&self) -> Arc<dyn wharf_net::Net> {
+        Arc::clone(&self.place.net)
+    }
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Client")
+            .field("endpoint", &self.place.endpoint)
+            .field("user", &self.login.user)
+            .field("in_transfer", &self.in_transfer)
+            .finish_non_exhaustive()
+    }
+}

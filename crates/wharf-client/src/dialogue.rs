@@ -1,0 +1,261 @@
+//! The control connection with its book-keeping: which commands still await their final reply, how long a round trip
+//! takes, and how both sides come in step again after a transfer was given up.
+//!
+//! Every command gets exactly one final reply (RFC 959 §4.2); as long as the count is right, a reply is never taken for
+//! the answer to another command, even when the future that waited for it was dropped. Where the count cannot be
+//! restored the control connection is given up and the client logs in anew.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout, timeout_at};
+use wharf_net::{ControlError, UserControl};
+use wharf_proto::{Command, Reply, ReplyClass, Text};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::options::SHORT_REPLY_LINES;
+
+/// The least time that a server gets to answer ABOR, and that a silent path costs.
+pub(crate) const LEAST_PATIENCE: Duration = Duration::from_millis(1500);
+
+/// So many round trips are enough for a SYN, its two early repetitions and a slow server.
+pub(crate) const PATIENT_ROUND_TRIPS: u32 = 8;
+
+/// Assumed until something has been measured.
+const UNMEASURED: Duration = Duration::from_millis(100);
+
+/// One control connection and what is owed on it.
+pub(crate) struct Dialogue {
+    control: UserControl,
+    owed: u32,
+    lost: bool,
+    round_trip: Option<Duration>,
+    last: Option<Reply>,
+}
+
+impl Dialogue {
+    pub(crate) fn new(control: UserControl) -> Self {
+        Self {
+            control,
+            owed: 0,
+            lost: false,
+            round_trip: None,
+            last: None,
+        }
+    }
+
+    pub(crate) fn control(&self) -> &UserControl {
+        &self.control
+    }
+
+    /// Whether the next reply will be the answer to the next command.
+    pub(crate) fn in_step(&self) -> bool {
+        self.owed == 0 && !self.lost
+    }
+
+    /// Whether the connection is of no use any more.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.lost
+    }
+
+    /// From here on the connection is of no use any more.
+    pub(crate) fn give_up(&mut self) {
+        self.lost = true;
+    }
+
+    /// The last reply, whatever it answered.
+    pub(crate) fn last(&self) -> Option<&Reply> {
+        self.last.as_ref()
+    }
+
+    /// The shortest time between a command and its reply so far.
+    pub(crate) fn round_trip(&self) -> Duration {
+        self.round_trip.unwrap_or(UNMEASURED)
+    }
+
+    pub(crate) fn measured(&mut self, took: Duration) {
+        self.round_trip = Some(self.round_trip.map_or(took, |it| it.min(took)));
+    }
+
+    /// How long something that should take one round trip is waited for.
+    pub(crate) fn patience(&self) -> Duration {
+        LEAST_PATIENCE.max(self.round_trip() * PATIENT_ROUND_TRIPS)
+    }
+
+    pub(crate) async fn send(&mut self, command: &Command) -> Result<()> {
+        // Counted first: when this future is dropped half-way, the line still goes out and its reply still comes.
+        self.owed += 1;
+        let sent = self.control.send(command).await;
+        self.sent(sent)
+    }
+
+    fn sent(&mut self, sent: std::io::Result<()>) -> Result<()> {
+        sent.map_err(|error| {
+            self.lost = true;
+            Error::from_source(ErrorKind::Closed, "control connection", error)
+        })
+    }
+
+    /// The next reply of any class. Cancel-safe.
+    pub(crate) async fn reply(&mut self, within: Duration) -> Result<Reply> {
+        let seen = timeout(within, self.control.next_reply()).await;
+        let Ok(seen) = seen else {
+            return Err(Error::new(
+                ErrorKind::Timeout,
+                format!("no reply within {} s", seconds(within)),
+            ));
+        };
+        let reply = seen.map_err(|error| self.broken(error))?;
+        self.heard(&reply);
+        Ok(reply)
+    }
+
+    /// The next reply, waited for without a limit; to be used inside `select!`. Cancel-safe.
+    pub(crate) async fn any_reply(&mut self) -> Result<Reply> {
+        let seen = self.control.next_reply().await;
+        let reply = seen.map_err(|error| self.broken(error))?;
+        self.heard(&reply);
+        Ok(reply)
+    }
+
+    fn heard(&mut self, reply: &Reply) {
+        if reply.class() != ReplyClass::Preliminary {
+            self.owed = self.owed.saturating_sub(1);
+        }
+        // RFC 959 §4.2.2: 421 may answer any command when the service closes the control connection.
+        self.lost |= reply.code() == 421;
+        self.last = Some(reply.clone());
+    }
+
+    fn broken(&mut self, error: ControlError) -> Error {
+        self.lost = true;
+        match error {
+            ControlError::Closed => Error::new(
+                ErrorKind::Closed,
+                "the server closed the control connection",
+            ),
+            ControlError::Reply(error) => {
+                Error::from_source(ErrorKind::Protocol, "not an FTP reply", error)
+            }
+            ControlError::Io(error) => {
+                Error::from_source(ErrorKind::Closed, "control connection", error)
+            }
+            error => Error::from_source(ErrorKind::Closed, "control connection", error),
+        }
+    }
+
+    /// A command and its final reply; preliminary replies are passed over (120 to USER, 150 that nobody asked for).
+    pub(crate) async fn exchange(&mut self, command: &Command, within: Duration) -> Result<Reply> {
+        let began = Instant::now();
+        self.send(command).await?;
+        let reply = self.final_reply(within).await?;
+        self.measured(began.elapsed());
+        if reply.lines().len() > SHORT_REPLY_LINES && !may_be_long(command) {
+            self.lost = true;
+            let what = format!(
+                "{}: a reply of {} lines",
+                command.redacted(),
+                reply.lines().len()
+            );
+            return Err(Error::new(ErrorKind::Protocol, what));
+        }
+        Ok(reply)
+    }
+
+    /// A line as it was typed, and its final reply.
+    pub(crate) async fn exchange_line(&mut self, line: &Text, within: Duration) -> Result<Reply> {
+        self.owed += 1;
+        let sent = self.control.send_line(line).await;
+        self.sent(sent)?;
+        self.final_reply(within).await
+    }
+
+    pub(crate) async fn final_reply(&mut self, within: Duration) -> Result<Reply> {
+        loop {
+            let reply = self.reply(within).await?;
+            if reply.class() != ReplyClass::Preliminary {
+                return Ok(reply);
+            }
+        }
+    }
+
+    /// Comes in step again: reads what is owed, with ABOR first when a transfer may still be running. `false` when the
+    /// server does not answer in time (one that sits in a `connect` or `accept` of its own often does not): then only a
+    /// new control connection helps. The data connection must be closed already.
+    ///
+    /// Servers answer an ABOR during a transfer with 426 and 226, with 226 and 225, with 226 twice or with one reply
+    /// only. After one reply and a silence NOOP settles it: whatever answers NOOP is the end.
+    pub(crate) async fn resynchronise(&mut self, abort: bool) -> bool {
+        if self.in_step() {
+            return true;
+        }
+        let deadline = Instant::now() + self.patience();
+        if abort && !self.lost && self.send(&Command::Abor).await.is_err() {
+            return false;
+        }
+        let mut heard = false;
+        while !self.lost && self.owed > 0 {
+            let silence = if heard {
+                Instant::now() + self.round_trip() * 2 + LEAST_PATIENCE / 5
+            } else {
+                deadline
+            };
+            match timeout_at(silence.min(deadline), self.any_reply()).await {
+                Ok(Ok(_)) => heard = true,
+                Ok(Err(_)) => return false,
+                Err(_) if heard => return self.mark(deadline).await,
+                Err(_) => {
+                    self.lost = true;
+                    return false;
+                }
+            }
+        }
+        self.in_step()
+    }
+
+    /// Sends NOOP and reads up to its answer.
+    async fn mark(&mut self, deadline: Instant) -> bool {
+        if self.send(&Command::Noop).await.is_err() {
+            return false;
+        }
+        while let Ok(Ok(reply)) = timeout_at(deadline, self.any_reply()).await {
+            let of_transfer = matches!(reply.code(), 225 | 226 | 250 | 425 | 426 | 451);
+            if reply.class() != ReplyClass::Preliminary && !of_transfer {
+                self.owed = 0;
+                return !self.lost;
+            }
+        }
+        self.lost = true;
+        false
+    }
+
+    /// Ends the connection after QUIT.
+    pub(crate) async fn close(self) {
+        // The connection is of no further use; how exactly it ends concerns nobody.
+        let _ = self.control.close().await;
+    }
+}
+
+/// Verbs whose replies have as many lines as the server has things to tell.
+fn may_be_long(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::Feat
+            | Command::Help(_)
+            | Command::Stat(_)
+            | Command::Site(_)
+            | Command::User(_)
+            | Command::Pass(_)
+            | Command::Acct(_)
+            | Command::Cwd(_) // ProFTPD shows .message files here
+    )
+}
+
+/// `60` or `1.5`.
+pub(crate) fn seconds(time: Duration) -> String {
+    let tenths = (time.as_millis() + 50) / 100;
+    if tenths % 10 == 0 {
+        (tenths / 10).to_string()
+    } else {
+        format!("{}.{}", tenths / 10, tenths % 10)
+    }
+}

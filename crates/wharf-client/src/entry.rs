@@ -1,0 +1,170 @@
+//! One thing in a directory, whichever command told it.
+
+use std::time::SystemTime;
+
+use wharf_proto::facts::{FactType, Facts, Perm};
+use wharf_proto::listing::{self, ListLine, ListReader, ListTime, Precision};
+use wharf_proto::{Text, Timestamp};
+
+/// A file, directory or link on the server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The name as the server wrote it: any bytes but NUL.
+    pub name: Vec<u8>,
+    /// What it is.
+    pub kind: EntryKind,
+    /// Bytes of a transfer in TYPE I; not for directories told by MLSD.
+    pub size: Option<u64>,
+    /// Last modification.
+    pub modified: Option<Modified>,
+    /// Permission bits, at most `0o7777`.
+    pub mode: Option<u32>,
+    /// Number of hard links, from LIST.
+    pub links: Option<u64>,
+    /// Owner, name or number.
+    pub owner: Option<Vec<u8>>,
+    /// Group, name or number.
+    pub group: Option<Vec<u8>>,
+    /// What this user may do with it, from MLSx (RFC 3659 §7.5.5).
+    pub perm: Option<Perm>,
+    /// Equal for two names of the same file, from MLSx (RFC 3659 §7.5.2).
+    pub unique: Option<Text>,
+}
+
+/// What an entry is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EntryKind {
+    /// A file.
+    File,
+    /// A directory.
+    Directory,
+    /// A symbolic link, with its target where the server tells it.
+    Symlink {
+        /// The target as the server wrote it.
+        target: Option<Vec<u8>>,
+    },
+    /// Anything else.
+    Other,
+}
+
+/// A time and how well it is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Modified {
+    /// From MLSx or MDTM: exact, UTC.
+    Utc(Timestamp),
+    /// From LIST: the server's local time, of an unknown zone and often without seconds.
+    Listed(ListTime),
+}
+
+impl Entry {
+    /// An entry of which only name and kind are known.
+    pub fn new(name: Vec<u8>, kind: EntryKind) -> Self {
+        Self {
+            name,
+            kind,
+            size: None,
+            modified: None,
+            mode: None,
+            links: None,
+            owner: None,
+            group: None,
+            perm: None,
+            unique: None,
+        }
+    }
+
+    /// Whether it is a directory.
+    pub fn is_directory(&self) -> bool {
+        self.kind == EntryKind::Directory
+    }
+
+    /// The time of last modification where it is exact.
+    pub fn modified_utc(&self) -> Option<Timestamp> {
+        match self.modified {
+            Some(Modified::Utc(time)) => Some(time),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn from_facts(facts: Facts, name: Vec<u8>) -> Self {
+        let kind = match facts.kind {
+            Some(FactType::File) | None => EntryKind::File,
+            Some(FactType::Directory | FactType::CurrentDirectory | FactType::ParentDirectory) => {
+                EntryKind::Directory
+            }
+            Some(FactType::Symlink(target)) => EntryKind::Symlink {
+                target: target.map(Text::into_bytes),
+            },
+            Some(FactType::Other(_)) => EntryKind::Other,
+        };
+        Self {
+            size: facts.size,
+            modified: facts.modify.map(Modified::Utc),
+            mode: facts.unix_mode,
+            owner: facts.unix_owner.map(Text::into_bytes),
+            group: facts.unix_group.map(Text::into_bytes),
+            perm: facts.perm,
+            unique: facts.unique,
+            ..Self::new(name, kind)
+        }
+    }
+
+    fn from_line(line: listing::Entry) -> Self {
+        let kind = match line.kind {
+            listing::EntryKind::File => EntryKind::File,
+            listing::EntryKind::Directory => EntryKind::Directory,
+            listing::EntryKind::Symlink { target } => EntryKind::Symlink { target },
+            listing::EntryKind::Other => EntryKind::Other,
+        };
+        Self {
+            size: line.size,
+            modified: line.modified.map(Modified::Listed),
+            mode: line.mode,
+            links: line.links,
+            owner: line.owner,
+            group: line.group,
+            ..Self::new(line.name, kind)
+        }
+    }
+}
+
+impl Modified {
+    /// The time, a listed one taken as UTC.
+    pub fn timestamp(self) -> Timestamp {
+        match self {
+            Self::Utc(time) => time,
+            Self::Listed(listed) => listed.at,
+        }
+    }
+
+    /// Whether zone and seconds are known.
+    pub fn is_exact(self) -> bool {
+        matches!(self, Self::Utc(_))
+    }
+
+    /// The smallest unit that was told.
+    pub fn precision(self) -> Precision {
+        match self {
+            Self::Utc(_) => Precision::Second,
+            Self::Listed(listed) => listed.precision,
+        }
+    }
+}
+
+/// Reads the lines of one LIST.
+pub(crate) struct Reader(ListReader);
+
+impl Reader {
+    pub(crate) fn new() -> Self {
+        Self(ListReader::new(Timestamp::from(SystemTime::now())))
+    }
+
+    /// The line, or `None` where it is not understood; `Some(None)` has nothing to keep.
+    pub(crate) fn line(&mut self, line: &[u8]) -> Option<Option<Entry>> {
+        match self.0.read(line) {
+            ListLine::Entry(entry) => Some(Some(Entry::from_line(entry))),
+            ListLine::Nothing => Some(None),
+            ListLine::Unknown => None,
+        }
+    }
+}

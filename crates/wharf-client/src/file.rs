@@ -1,0 +1,520 @@
+//! Whole files between the server and the local disk.
+//!
+//! A download goes to `NAME.part` beside its goal and gets its name by a rename, when the server has confirmed it and the
+//! length agrees: whatever happens before, a file under the final name is complete or untouched. The partial file stays
+//! for a resume. A resume reads the last bytes of what is there again and compares them, so that two versions of a file
+//! are not glued together; it refuses when the remote file is smaller than the partial one or was modified after it.
+//!
+//! Not here: fsync (a crash of the whole machine may lose a file that was just renamed), directories, several
+//! connections.
+
+use std::ffi::OsString;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use tokio::io::AsyncReadExt;
+use wharf_net::pump::Progress;
+use wharf_proto::{Pathname, Timestamp, visible};
+
+use crate::client::Client;
+use crate::error::{Error, ErrorKind, Result};
+use crate::transfer::{Known, Upload};
+use crate::verbs::is_about_the_file;
+
+/// So much of the end of a partial file is compared before it is continued.
+pub const RESUME_OVERLAP: u64 = 64 * 1024;
+
+/// Bytes that tokio's file collects before it writes; above this nothing is won.
+const FILE_BUFFER: usize = 1024 * 1024;
+
+/// How files are transferred.
+#[derive(Clone, Debug)]
+pub struct FileOptions {
+    /// Continue what an earlier transfer has left (`-c`).
+    pub resume: bool,
+    /// Give the copy the time of the original, where it is known. Default on.
+    pub keep_time: bool,
+    /// Counts bytes on the data connection; a progress bar reads it meanwhile.
+    pub progress: Progress,
+}
+
+impl Default for FileOptions {
+    fn default() -> Self {
+        Self {
+            resume: false,
+            keep_time: true,
+            progress: Progress::new(),
+        }
+    }
+}
+
+/// What a file transfer did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moved {
+    /// Length of the whole file afterwards; in TYPE A the bytes on the wire.
+    pub length: u64,
+    /// Where it was continued; 0 when it was transferred from its beginning.
+    pub resumed_at: u64,
+    /// Whether the lengths on both sides were compared.
+    pub verified: bool,
+    /// Nothing was transferred: `resume`, and the copy was complete already.
+    pub complete_before: bool,
+}
+
+impl Client {
+    /// Size and time, as [`known`](Self::known) but with MDTM where MLST is not offered.
+    async fn known_with_time(&mut self, remote: &Pathname) -> Result<Known> {
+        let mut known = self.known(remote).await?;
+        if known.modified.is_none() {
+            known.modified = match self.modified(remote).await {
+                Ok(modified) => modified,
+                Err(error) if is_about_the_file(&error) => None,
+                Err(error) => return Err(error),
+            };
+        }
+        Ok(known)
+    }
+
+    /// Downloads to `local`, through `local` + `.part`.
+    ///
+    /// # Errors
+    /// Those of [`retrieve`](Self::retrieve) and [`Download::finish`](crate::Download::finish); [`ErrorKind::Local`];
+    /// [`ErrorKind::Changed`] when there is a partial file that the remote one does not continue.
+    pub async fn retrieve_to_file(
+        &mut self,
+        remote: &Pathname,
+        local: &Path,
+        how: &FileOptions,
+    ) -> Result<Moved> {
+        let known = match (self.is_binary(), how.resume || how.keep_time) {
+            (true, true) => self.known_with_time(remote).await?,
+            (true, false) => self.known(remote).await?,
+            (false, _) => Known::default(),
+        };
+        let mut part = Part::new(local, known.modified)?;
+        if how.resume {
+            if !self.is_binary() {
+                return Err(Error::new(
+                    ErrorKind::Argument,
+                    "only TYPE I transfers can be resumed",
+                ));
+            }
+            if !part.path.exists() && local.exists() {
+                match finished_before(local, &known)? {
+                    Some(moved) => return Ok(moved),
+                    None => part.adopt(local)?,
+                }
+            }
+        }
+        let have = if how.resume {
+            part.length(remote, &known)?
+        } else {
+            0
+        };
+        let overlap = have.min(RESUME_OVERLAP);
+        let file = part.open(have > 0)?;
+        let mut download = self.retrieve_known(remote, have - overlap, known).await?;
+        download.count_into(how.progress.clone());
+        let tail = tail_of(&file, have, overlap).map_err(|error| part.failed(error))?;
+        if !tail.is_empty() {
+            let mut seen = vec![0; tail.len()];
+            match download.read_exact(&mut seen).await {
+                Ok(_) if seen == tail => {}
+                Ok(_) => {
+                    return Err(changed(
+                        remote,
+                        "its bytes differ from those of the partial file",
+                    ));
+                }
+                Err(error) => return Err(download.explain(error).await),
+            }
+        }
+        let mut file = tokio::fs::File::from_std(file);
+        file.set_max_buf_size(FILE_BUFFER);
+        download
+            .receive(&mut file)
+            .await
+            .map_err(|error| part.locate(error))?;
+        let received = download.complete().await?;
+        drop(file);
+        part.finish(local, how.keep_time)?;
+        let length = have - overlap + received.bytes;
+        Ok(Moved {
+            length,
+            resumed_at: have,
+            verified: received.verified,
+            complete_before: false,
+        })
+    }
+
+    /// Uploads a local file. With `resume` it continues behind what the server holds, with REST and STOR, or with APPE
+    /// where the server refuses REST.
+    ///
+    /// # Errors
+    /// Those of [`store`](Self::store) and [`Upload::finish`]; [`ErrorKind::Local`]; [`ErrorKind::Changed`] when the
+    /// server holds more than the local file has or other bytes, or when the local file changed meanwhile.
+    pub async fn store_from_file(
+        &mut self,
+        local: &Path,
+        remote: &Pathname,
+        how: &FileOptions,
+    ) -> Result<Moved> {
+        let failed =
+            |error| Error::from_source(ErrorKind::Local, local.display().to_string(), error);
+        let file = fs::File::open(local).map_err(failed)?;
+        let metadata = file.metadata().map_err(failed)?;
+        if !metadata.is_file() {
+            return Err(Error::new(
+                ErrorKind::Local,
+                format!("{} is not a regular file", local.display()),
+            ));
+        }
+        let length = metadata.len();
+        let mut offset = 0;
+        if how.resume {
+            if !self.is_binary() {
+                return Err(Error::new(
+                    ErrorKind::Argument,
+                    "only TYPE I transfers can be resumed",
+                ));
+            }
+            offset = self.known(remote).await?.size.unwrap_or(0);
+            if offset > length {
+                let what = format!(
+                    "{} has {offset} bytes on the server, {length} here",
+                    remote.display()
+                );
+                return Err(Error::new(ErrorKind::Changed, what));
+            }
+            self.compare_remote_tail(&file, remote, offset).await?;
+            if offset == length && length > 0 {
+                return Ok(Moved {
+                    length,
+                    resumed_at: offset,
+                    verified: true,
+                    complete_before: true,
+                });
+            }
+        }
+        let mut upload = self.store_behind(remote, offset).await?;
+        upload.count_into(how.progress.clone());
+        let reread = file.try_clone().map_err(failed)?;
+        upload
+            .send_file(file, offset)
+            .await
+            .map_err(|error| located(error, local))?;
+        let sent = upload.progress().moved();
+        let after = reread.metadata().map_err(failed)?;
+        let binary = upload.is_verbatim();
+        if binary && (after.len() != length || offset + sent != length) {
+            return Err(Error::new(
+                ErrorKind::Changed,
+                format!("{} changed while it was sent", local.display()),
+            ));
+        }
+        let stored = upload.finish().await?;
+        if how.keep_time
+            && let Ok(modified) = metadata.modified()
+        {
+            match self.set_modified(remote, Timestamp::from(modified)).await {
+                Ok(_) => {}
+                Err(error) if error.reply().is_some() && !self.dialogue.is_lost() => {
+                    tracing::debug!(%error, "the server does not set times");
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        let length = if binary { length } else { stored.bytes };
+        Ok(Moved {
+            length,
+            resumed_at: offset,
+            verified: stored.verified,
+            complete_before: false,
+        })
+    }
+
+    /// STOR at an offset; APPE where REST is refused.
+    async fn store_behind(&mut self, remote: &Pathname, offset: u64) -> Result<Upload<'_>> {
+        if offset > 0 && self.offers_restart() {
+            // A trial REST tells before anything is opened; the marker dies with the next command (RFC 3659 §5.3).
+            let rest = wharf_proto::Command::Rest(offset);
+            if self.ask(&rest).await?.code() != 350 {
+                self.not_offered("REST");
+            }
+        }
+        if offset > 0 && !self.offers_restart() {
+            self.append(remote).await
+        } else {
+            self.store(remote, offset).await
+        }
+    }
+
+    /// The last bytes that the server holds must be those of the local file. Not possible in directories that may be
+    /// written but not read; then the lengths have to do.
+    async fn compare_remote_tail(
+        &mut self,
+        local: &fs::File,
+        remote: &Pathname,
+        length: u64,
+    ) -> Result<()> {
+        let overlap = length.min(RESUME_OVERLAP);
+        if overlap == 0 || !self.offers_restart() {
+            return Ok(());
+        }
+        let known = Known {
+            size: Some(length),
+            modified: None,
+        };
+        let mut download = match self.retrieve_known(remote, length - overlap, known).await {
+            Ok(download) => download,
+            Err(error) if is_about_the_file(&error) => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        let tail = tail_of(local, length, overlap)
+            .map_err(|error| Error::from_source(ErrorKind::Local, "local file", error))?;
+        let mut seen = Vec::with_capacity(tail.len());
+        if let Err(error) = (&mut download).take(overlap).read_to_end(&mut seen).await {
+            return Err(download.explain(error).await);
+        }
+        if seen != tail {
+            return Err(changed(
+                remote,
+                "its bytes differ from those of the local file",
+            ));
+        }
+        download.finish().await.map(drop)
+    }
+}
+
+/// The local name for a file that the server names: one component, nothing that could lead elsewhere or steer a terminal.
+///
+/// # Errors
+/// [`ErrorKind::Local`] for an empty name, `.`, `..`, and names with `/`, `\`, NUL or control characters.
+pub fn local_name(server_name: &[u8]) -> Result<OsString> {
+    let refused = |why: &str| {
+        let what = format!(
+            "unsafe name from the server: {}: {why}",
+            visible(server_name)
+        );
+        Err(Error::new(ErrorKind::Local, what))
+    };
+    match server_name {
+        b"" => return refused("empty"),
+        b"." | b".." => return refused("a directory"),
+        _ => {}
+    }
+    if server_name.iter().any(|it| matches!(it, b'/' | b'\\')) {
+        return refused("a path separator");
+    }
+    let text = String::from_utf8_lossy(server_name);
+    if text.chars().any(char::is_control) {
+        return refused("a control character");
+    }
+    #[cfg(unix)]
+    let name = std::os::unix::ffi::OsStringExt::from_vec(server_name.to_vec());
+    #[cfg(not(unix))]
+    let name = {
+        if text.contains([':', '*', '?', '"', '<', '>', '|']) || text.ends_with(['.', ' ']) {
+            return refused("not possible on this system");
+        }
+        OsString::from(text.into_owned())
+    };
+    Ok(name)
+}
+
+/// The file that a download goes to until it is complete.
+struct Part {
+    path: PathBuf,
+    modified: Option<SystemTime>,
+    /// This download made it, or emptied it.
+    fresh: bool,
+    done: bool,
+}
+
+impl Part {
+    fn new(local: &Path, modified: Option<Timestamp>) -> Result<Self> {
+        let Some(name) = local.file_name() else {
+            return Err(Error::new(
+                ErrorKind::Local,
+                format!("{} is not a file name", local.display()),
+            ));
+        };
+        if local.is_dir() {
+            return Err(Error::new(
+                ErrorKind::Local,
+                format!("{} is a directory", local.display()),
+            ));
+        }
+        let mut part = name.to_owned();
+        part.push(".part");
+        let modified = modified.map(SystemTime::from);
+        Ok(Self {
+            path: local.with_file_name(part),
+            modified,
+            fresh: false,
+            done: false,
+        })
+    }
+
+    fn failed(&self, error: io::Error) -> Error {
+        Error::from_source(ErrorKind::Local, self.path.display().to_string(), error)
+    }
+
+    fn locate(&self, error: Error) -> Error {
+        located(error, &self.path)
+    }
+
+    /// Takes what another program has left under the final name as the beginning.
+    fn adopt(&self, local: &Path) -> Result<()> {
+        fs::copy(local, &self.path).map_err(|error| self.failed(error))?;
+        let time = fs::metadata(local)
+            .and_then(|it| it.modified())
+            .map_err(|error| self.failed(error))?;
+        set_time(&self.path, time).map_err(|error| self.failed(error))
+    }
+
+    /// How much there is to continue.
+    fn length(&self, remote: &Pathname, known: &Known) -> Result<u64> {
+        let metadata = match fs::metadata(&self.path) {
+            Ok(metadata) => metadata,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+            Err(error) => return Err(self.failed(error)),
+        };
+        let have = metadata.len();
+        if known.size.is_some_and(|size| size < have) {
+            return Err(changed(remote, "it is smaller than the partial file"));
+        }
+        if let (Some(remote_time), Ok(here)) = (self.modified, metadata.modified())
+            && have > 0
+            && remote_time > here + Duration::from_secs(1)
+        {
+            return Err(changed(remote, "it was modified after the partial file"));
+        }
+        Ok(have)
+    }
+
+    fn open(&mut self, keep: bool) -> Result<fs::File> {
+        self.fresh = !keep;
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(!keep);
+        options.open(&self.path).map_err(|error| self.failed(error))
+    }
+
+    fn finish(mut self, local: &Path, keep_time: bool) -> Result<()> {
+        if keep_time && let Some(time) = self.modified {
+            // A file system that keeps no times is no reason to lose the file.
+            let _ = set_time(&self.path, time);
+        }
+        fs::rename(&self.path, local).map_err(|error| self.failed(error))?;
+        self.done = true;
+        Ok(())
+    }
+}
+
+impl Drop for Part {
+    /// The partial file stays, dated like the version that it comes from; an empty one that we made does not.
+    fn drop(&mut self) {
+        if self.done {
+            return;
+        }
+        let empty = fs::metadata(&self.path).is_ok_and(|it| it.len() == 0);
+        if self.fresh && empty {
+            let _ = fs::remove_file(&self.path);
+        } else if let Some(time) = self.modified
+            && self.path.exists()
+        {
+            let _ = set_time(&self.path, time);
+        }
+    }
+}
+
+/// `resume` finds the goal already there: complete, to be continued (`None`), or another file.
+fn finished_before(local: &Path, known: &Known) -> Result<Option<Moved>> {
+    let failed = |error| Error::from_source(ErrorKind::Local, local.display().to_string(), error);
+    let length = fs::metadata(local).map_err(failed)?.len();
+    match known.size {
+        Some(size) if size == length => Ok(Some(Moved {
+            length,
+            resumed_at: length,
+            verified: true,
+            complete_before: true,
+        })),
+        Some(size) if size < length => {
+            let what = format!(
+                "{} is larger than the remote file, which has {size} bytes",
+                local.display()
+            );
+            Err(Error::new(ErrorKind::Changed, what))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// The last `overlap` bytes of the first `length`; leaves the file at `length`.
+fn tail_of(mut file: &fs::File, length: u64, overlap: u64) -> io::Result<Vec<u8>> {
+    let mut tail = Vec::new();
+    file.seek(SeekFrom::Start(length - overlap))?;
+    file.take(overlap).read_to_end(&mut tail)?;
+    file.seek(SeekFrom::Start(length))?;
+    Ok(tail)
+}
+
+fn set_time(path: &Path, time: SystemTime) -> io::Result<()> {
+    OpenOptions::new()
+        .write(true)
+        .open(path)?
+        .set_modified(time)
+}
+
+fn changed(remote: &Pathname, why: &str) -> Error {
+    Error::new(
+        ErrorKind::Changed,
+        format!("{} cannot be continued: {why}", remote.display()),
+    )
+}
+
+/// Puts the path into an error about a local file.
+fn located(error: Error, path: &Path) -> Error {
+    match error.kind() {
+        ErrorKind::Local => Error::from_source(ErrorKind::Local, path.display().to_string(), error),
+        _ => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_from_the_server_stay_in_their_directory() {
+        for good in [
+            &b"a"[..],
+            b"a b",
+            b"-rf",
+            b"|touch x",
+            b".netrc",
+            b"a..b",
+            "\u{fc}".as_bytes(),
+            b"\xff",
+        ] {
+            assert!(local_name(good).is_ok(), "{good:?}");
+        }
+        for bad in [
+            &b""[..],
+            b".",
+            b"..",
+            b"../x",
+            b"/etc/passwd",
+            b"a/b",
+            b"a\\b",
+            b"a\nb",
+            b"\x1b[2J",
+            b"a\0",
+            b"\xc2\x9b",
+        ] {
+            assert!(local_name(bad).is_err(), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! What a caller may set: the data mode, addresses and ports for it, and how long each phase may take.
+
+use std::net::IpAddr;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use wharf_net::Recorder;
+use wharf_proto::ReplyLimits;
+use wharf_proto::data_connection::passive::PortRange;
+use wharf_proto::data_connection::{Offer, path};
+
+/// Settings of one client. All of them have working defaults; change fields and keep the rest with `..Options::default()`.
+#[derive(Clone)]
+pub struct Options {
+    /// Which ways to a data connection may be tried, and in which order.
+    pub data_mode: DataModeChoice,
+    /// The address told to the server in PORT and EPRT; default: the local address of the control connection. To be set
+    /// behind a NAT that forwards [`port_range`](Self::port_range).
+    pub active_addr: Option<IpAddr>,
+    /// Ports to listen on for active data connections; default: the system chooses.
+    pub port_range: Option<PortRange>,
+    /// Whose address a passive data connection goes to.
+    pub data_host: DataHost,
+    /// How long a silent way to a data connection is waited for; default: max(1.5 s, 8 round trips).
+    pub data_timeout: Option<Duration>,
+    /// Resolving the name and opening the control connection, all addresses together. Default 15 s.
+    pub connect_timeout: Duration,
+    /// Waiting for one reply, the greeting included. Default 60 s: some servers look names up before they greet.
+    pub reply_timeout: Duration,
+    /// A transfer in which no byte moves for so long has failed. Default 30 s.
+    pub stall_timeout: Duration,
+    /// Waiting for the final reply after the last byte of a transfer; a server may be writing its file to a slow disk.
+    /// Default 60 s.
+    pub completion_timeout: Duration,
+    /// IPv4, IPv6, or what the resolver prefers.
+    pub family: FamilyChoice,
+    /// Limits of one reply. Default: 4 KiB a line, 1,000 lines, 64 KiB; replies that are neither banners nor answers to
+    /// FEAT, HELP, STAT or SITE are refused above [`SHORT_REPLY_LINES`].
+    pub reply_limits: ReplyLimits,
+    /// Most bytes of one listing. Default 256 MiB, about two million entries.
+    pub listing_limit: u64,
+    /// Adds `-a` to LIST and NLST, for servers that hide names with a leading dot. MLSD needs nothing. Default off,
+    /// because some servers take `-a` for a name.
+    pub list_hidden: bool,
+    /// Receives every line of the control connection (secrets masked) and every data connection.
+    pub recorder: Option<Arc<dyn Recorder>>,
+}
+
+/// Lines that an ordinary reply may have.
+pub const SHORT_REPLY_LINES: usize = 100;
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            data_mode: DataModeChoice::Auto,
+            active_addr: None,
+            port_range: None,
+            data_host: DataHost::Peer,
+            data_timeout: None,
+            connect_timeout: Duration::from_secs(15),
+            reply_timeout: Duration::from_secs(60),
+            stall_timeout: Duration::from_secs(30),
+            completion_timeout: Duration::from_secs(60),
+            family: FamilyChoice::Any,
+            reply_limits: ReplyLimits {
+                line: 4096,
+                lines: 1000,
+                bytes: 64 * 1024,
+            },
+            listing_limit: 256 << 20,
+            list_hidden: false,
+            recorder: None,
+        }
+    }
+}
+
+impl std::fmt::Debug for Options {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Options")
+            .field("data_mode", &self.data_mode)
+            .field("active_addr", &self.active_addr)
+            .field("port_range", &self.port_range)
+            .field("data_host", &self.data_host)
+            .field("data_timeout", &self.data_timeout)
+            .field("family", &self.family)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The user's choice of data modes; the words of `--mode`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum DataModeChoice {
+    /// EPSV, PASV at the control peer's address, then active; what works is kept.
+    #[default]
+    Auto,
+    /// EPSV, then PASV.
+    Passive,
+    /// PORT, then EPRT (helpers in NATs know PORT better); over IPv6 only EPRT.
+    Active,
+    /// EPSV only.
+    Epsv,
+    /// PASV only.
+    Pasv,
+    /// EPRT only.
+    Eprt,
+    /// PORT only.
+    Port,
+}
+
+impl DataModeChoice {
+    /// Every choice with its word.
+    pub const WORDS: &'static [(&'static str, Self)] = &[
+        ("auto", Self::Auto),
+        ("passive", Self::Passive),
+        ("active", Self::Active),
+        ("epsv", Self::Epsv),
+        ("pasv", Self::Pasv),
+        ("eprt", Self::Eprt),
+        ("port", Self::Port),
+    ];
+
+    pub(crate) fn planned(self) -> path::DataModeChoice {
+        match self {
+            Self::Auto => path::DataModeChoice::Auto,
+            Self::Passive => path::DataModeChoice::Passive,
+            Self::Active => path::DataModeChoice::Active,
+            Self::Epsv => path::DataModeChoice::Only(Offer::Epsv),
+            Self::Pasv => path::DataModeChoice::Only(Offer::Pasv),
+            Self::Eprt => path::DataModeChoice::Only(Offer::Eprt),
+            Self::Port => path::DataModeChoice::Only(Offer::Port),
+        }
+    }
+}
+
+impl FromStr for DataModeChoice {
+    type Err = UnknownWord;
+
+    fn from_str(word: &str) -> Result<Self, UnknownWord> {
+        find(Self::WORDS, word)
+    }
+}
+
+/// The host of a passive data connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum DataHost {
+    /// The peer of the control connection, whatever a 227 says: safe, and right behind nearly every NAT.
+    #[default]
+    Peer,
+    /// The address in the 227 reply. A server can thereby send the client to any host (RFC 2577 §3 seen from the other
+    /// side): for servers that are trusted and really spread over several addresses.
+    Reply,
+}
+
+impl DataHost {
+    /// Every choice with its word.
+    pub const WORDS: &'static [(&'static str, Self)] =
+        &[("peer", Self::Peer), ("reply", Self::Reply)];
+
+    pub(crate) fn planned(self) -> path::DataHost {
+        match self {
+            Self::Peer => path::DataHost::Peer,
+            Self::Reply => path::DataHost::Reply,
+        }
+    }
+}
+
+impl FromStr for DataHost {
+    type Err = UnknownWord;
+
+    fn from_str(word: &str) -> Result<Self, UnknownWord> {
+        find(Self::WORDS, word)
+    }
+}
+
+/// Which of a host's addresses are tried.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum FamilyChoice {
+    /// All, in the resolver's order, families alternating.
+    #[default]
+    Any,
+    /// IPv4 first, then IPv6.
+    PreferIpv4,
+    /// IPv6 first, then IPv4.
+    PreferIpv6,
+    /// IPv4 only.
+    Ipv4,
+    /// IPv6 only.
+    Ipv6,
+}
+
+/// A word that none of the choices has.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("unknown word: {word}; known: {known}")]
+pub struct UnknownWord {
+    word: String,
+    known: String,
+}
+
+fn find<T: Copy>(words: &[(&'static str, T)], word: &str) -> Result<T, UnknownWord> {
+    words
+        .iter()
+        .find(|(known, _)| *known == word)
+        .map(|(_, choice)| *choice)
+        .ok_or_else(|| {
+            let known: Vec<&str> = words.iter().map(|(known, _)| *known).collect();
+            UnknownWord {
+                word: wharf_proto::visible(word.as_bytes()),
+                known: known.join(", "),
+            }
+        })
+}
