@@ -2,7 +2,7 @@
 
 use wharf_proto::{Command, Line, LineDecoder};
 
-pub fn check(data: &[u8]) {
+pub(crate) fn check(data: &[u8]) {
     match Command::parse(data) {
         Ok(command) => {
             let written = command.encode();

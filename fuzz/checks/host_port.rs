@@ -5,7 +5,7 @@ use wharf_proto::host_port::{
     write_229_text, write_port,
 };
 
-pub fn check(data: &[u8]) {
+pub(crate) fn check(data: &[u8]) {
     if let Ok(address) = read_port(data) {
         assert_eq!(read_port(write_port(address).as_bytes()), Ok(address));
     }

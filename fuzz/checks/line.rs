@@ -4,7 +4,7 @@ use wharf_proto::{Command, Line, LineDecoder};
 
 const LIMIT: usize = 64;
 
-pub fn check(data: &[u8]) {
+pub(crate) fn check(data: &[u8]) {
     let whole = lines(data, usize::MAX);
     for size in [1, 3, 7] {
         assert_eq!(whole, lines(data, size), "split into {size}");

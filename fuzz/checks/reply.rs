@@ -2,7 +2,7 @@
 
 use wharf_proto::{Reply, ReplyDecoder, ReplyLimits};
 
-pub fn check(data: &[u8]) {
+pub(crate) fn check(data: &[u8]) {
     let whole = replies(data, usize::MAX);
     assert_eq!(whole, replies(data, 1));
     for reply in whole {
