@@ -10,7 +10,8 @@ pub(crate) fn check(data: &[u8]) {
     facts.write_line(FactSet::all(), &name, &mut line);
     assert!(!line.iter().any(|b| matches!(b, b'\r' | b'\n' | 0)), "{line:?}");
     match Facts::read_line(&line) {
-        Ok((_, again)) => assert_eq!(again, name, "{line:?}"),
+        // A name that itself looks like facts cannot be told from facts when there are none before it.
+        Ok((_, again)) => assert!(again == name || line.starts_with(b" "), "{line:?}"),
         Err(e) => panic!("{data:?} was written as {line:?}: {e:?}"),
     }
     let set = FactSet::read_options(data);
