@@ -75,11 +75,16 @@ pub struct Job {
 impl Recipe {
     /// The command line and the input; `None` when the client or the way cannot.
     pub fn fill(&self, way: &Way, job: &Job) -> Option<(Vec<String>, String)> {
-        let (Self::Run(template, input), None) = (self, way.cannot) else { return None };
+        let (Self::Run(template, input), None) = (self, way.cannot) else {
+            return None;
+        };
         let (directory, name) = job.local.rsplit_once('/').unwrap_or((".", &job.local));
         let fill = |text: &str| {
             text.replace("{lines}", way.lines)
-                .replace("{ip}", job.host.trim_start_matches('[').trim_end_matches(']'))
+                .replace(
+                    "{ip}",
+                    job.host.trim_start_matches('[').trim_end_matches(']'),
+                )
                 .replace("{host}", &job.host)
                 .replace("{user}", &job.user)
                 .replace("{password}", &job.password)
@@ -119,7 +124,13 @@ const fn way(
     arguments: &'static [&'static str],
     lines: &'static str,
 ) -> Way {
-    Way { name, family, arguments, lines, cannot: None }
+    Way {
+        name,
+        family,
+        arguments,
+        lines,
+        cannot: None,
+    }
 }
 
 const fn no_ipv6(name: &'static str) -> Way {
@@ -156,13 +167,44 @@ ftp.quit()
 pub static FOREIGN: &[Client] = &[
     Client {
         name: "curl",
-        list: Run(&["curl", "-sS", "-g", "{mode}", "-u", "{user}:{password}", "ftp://{host}/"], ""),
+        list: Run(
+            &[
+                "curl",
+                "-sS",
+                "-g",
+                "{mode}",
+                "-u",
+                "{user}:{password}",
+                "ftp://{host}/",
+            ],
+            "",
+        ),
         get: Run(
-            &["curl", "-sS", "-g", "{mode}", "-u", "{user}:{password}", "-o", "{local}", "ftp://{host}/{remote}"],
+            &[
+                "curl",
+                "-sS",
+                "-g",
+                "{mode}",
+                "-u",
+                "{user}:{password}",
+                "-o",
+                "{local}",
+                "ftp://{host}/{remote}",
+            ],
             "",
         ),
         put: Run(
-            &["curl", "-sS", "-g", "{mode}", "-u", "{user}:{password}", "-T", "{local}", "ftp://{host}/{remote}"],
+            &[
+                "curl",
+                "-sS",
+                "-g",
+                "{mode}",
+                "-u",
+                "{user}:{password}",
+                "-T",
+                "{local}",
+                "ftp://{host}/{remote}",
+            ],
             "",
         ),
         ways: &[
@@ -176,26 +218,72 @@ pub static FOREIGN: &[Client] = &[
     },
     Client {
         name: "lftp",
-        list: Run(&["lftp", "--norc", "-c", "{lines}; open -u {user},{password} ftp://{host}; ls; nlist"], ""),
+        list: Run(
+            &[
+                "lftp",
+                "--norc",
+                "-c",
+                "{lines}; open -u {user},{password} ftp://{host}; ls; nlist",
+            ],
+            "",
+        ),
         get: Run(
-            &["lftp", "--norc", "-c", "{lines}; open -u {user},{password} ftp://{host}; get {remote} -o {local}"],
+            &[
+                "lftp",
+                "--norc",
+                "-c",
+                "{lines}; open -u {user},{password} ftp://{host}; get {remote} -o {local}",
+            ],
             "",
         ),
         put: Run(
-            &["lftp", "--norc", "-c", "{lines}; open -u {user},{password} ftp://{host}; put {local} -o {remote}"],
+            &[
+                "lftp",
+                "--norc",
+                "-c",
+                "{lines}; open -u {user},{password} ftp://{host}; put {local} -o {remote}",
+            ],
             "",
         ),
         ways: &[
-            way("PASV", V4, &[], "set ftp:passive-mode on; set ftp:prefer-epsv off; set net:max-retries 1; set ftp:auto-passive-mode off"),
-            way("EPSV", V4, &[], "set ftp:passive-mode on; set ftp:prefer-epsv on; set net:max-retries 1; set ftp:auto-passive-mode off"),
-            way("PORT", V4, &[], "set ftp:passive-mode off; set net:max-retries 1; set ftp:auto-passive-mode off"),
-            way("EPSV", V6, &[], "set ftp:passive-mode on; set net:max-retries 1; set ftp:auto-passive-mode off"),
-            way("EPRT", V6, &[], "set ftp:passive-mode off; set net:max-retries 1; set ftp:auto-passive-mode off"),
+            way(
+                "PASV",
+                V4,
+                &[],
+                "set ftp:passive-mode on; set ftp:prefer-epsv off; set net:max-retries 1; set ftp:auto-passive-mode off",
+            ),
+            way(
+                "EPSV",
+                V4,
+                &[],
+                "set ftp:passive-mode on; set ftp:prefer-epsv on; set net:max-retries 1; set ftp:auto-passive-mode off",
+            ),
+            way(
+                "PORT",
+                V4,
+                &[],
+                "set ftp:passive-mode off; set net:max-retries 1; set ftp:auto-passive-mode off",
+            ),
+            way(
+                "EPSV",
+                V6,
+                &[],
+                "set ftp:passive-mode on; set net:max-retries 1; set ftp:auto-passive-mode off",
+            ),
+            way(
+                "EPRT",
+                V6,
+                &[],
+                "set ftp:passive-mode off; set net:max-retries 1; set ftp:auto-passive-mode off",
+            ),
         ],
     },
     Client {
         name: "tnftp",
-        list: Run(&["tnftp", "-n", "-i", "-v", "{mode}", "{ip}"], "user {user} {password}\n{lines}ls\nnlist\nquit\n"),
+        list: Run(
+            &["tnftp", "-n", "-i", "-v", "{mode}", "{ip}"],
+            "user {user} {password}\n{lines}ls\nnlist\nquit\n",
+        ),
         get: Run(
             &["tnftp", "-n", "-i", "-v", "{mode}", "{ip}"],
             "user {user} {password}\nbinary\n{lines}get {remote} {local}\nquit\n",
@@ -215,20 +303,65 @@ pub static FOREIGN: &[Client] = &[
     },
     Client {
         name: "ncftp",
-        list: Run(&["ncftpls", "{mode}", "-u", "{user}", "-p", "{password}", "-1", "ftp://{host}/"], ""),
+        list: Run(
+            &[
+                "ncftpls",
+                "{mode}",
+                "-u",
+                "{user}",
+                "-p",
+                "{password}",
+                "-1",
+                "ftp://{host}/",
+            ],
+            "",
+        ),
         get: Run(
-            &["ncftpget", "{mode}", "-r", "0", "-u", "{user}", "-p", "{password}", "-C", "{host}", "{remote}", "{local}"],
+            &[
+                "ncftpget",
+                "{mode}",
+                "-r",
+                "0",
+                "-u",
+                "{user}",
+                "-p",
+                "{password}",
+                "-C",
+                "{host}",
+                "{remote}",
+                "{local}",
+            ],
             "",
         ),
         put: Run(
-            &["ncftpput", "{mode}", "-r", "0", "-u", "{user}", "-p", "{password}", "-C", "{host}", "{local}", "{remote}"],
+            &[
+                "ncftpput",
+                "{mode}",
+                "-r",
+                "0",
+                "-u",
+                "{user}",
+                "-p",
+                "{password}",
+                "-C",
+                "{host}",
+                "{local}",
+                "{remote}",
+            ],
             "",
         ),
-        ways: &[way("PASV", V4, &["-F"], ""), way("PORT", V4, &["-E"], ""), no_ipv6("any")],
+        ways: &[
+            way("PASV", V4, &["-F"], ""),
+            way("PORT", V4, &["-E"], ""),
+            no_ipv6("any"),
+        ],
     },
     Client {
         name: "inetutils",
-        list: Run(&["inetutils-ftp", "-n", "-i", "-v", "{mode}", "{ip}"], "user {user} {password}\n{lines}ls\nnlist\nquit\n"),
+        list: Run(
+            &["inetutils-ftp", "-n", "-i", "-v", "{mode}", "{ip}"],
+            "user {user} {password}\n{lines}ls\nnlist\nquit\n",
+        ),
         get: Run(
             &["inetutils-ftp", "-n", "-i", "-v", "{mode}", "{ip}"],
             "user {user} {password}\nbinary\n{lines}get {remote} {local}\nquit\n",
@@ -249,11 +382,33 @@ pub static FOREIGN: &[Client] = &[
     Client {
         name: "wget",
         list: Run(
-            &["wget", "-nv", "-t1", "-T15", "{mode}", "--user={user}", "--password={password}", "-O", "-", "ftp://{host}/"],
+            &[
+                "wget",
+                "-nv",
+                "-t1",
+                "-T15",
+                "{mode}",
+                "--user={user}",
+                "--password={password}",
+                "-O",
+                "-",
+                "ftp://{host}/",
+            ],
             "",
         ),
         get: Run(
-            &["wget", "-nv", "-t1", "-T15", "{mode}", "--user={user}", "--password={password}", "-O", "{local}", "ftp://{host}/{remote}"],
+            &[
+                "wget",
+                "-nv",
+                "-t1",
+                "-T15",
+                "{mode}",
+                "--user={user}",
+                "--password={password}",
+                "-O",
+                "{local}",
+                "ftp://{host}/{remote}",
+            ],
             "",
         ),
         put: Cannot("wget cannot upload"),
@@ -269,9 +424,23 @@ pub static FOREIGN: &[Client] = &[
         list: Cannot("aria2 cannot list"),
         get: Run(
             &[
-                "aria2c", "--no-conf", "-q", "-m1", "-s1", "-x1", "--allow-overwrite=true", "--file-allocation=none",
-                "--connect-timeout=10", "{mode}", "--ftp-user={user}", "--ftp-passwd={password}",
-                "-d", "{directory}", "-o", "{name}", "ftp://{host}/{remote}",
+                "aria2c",
+                "--no-conf",
+                "-q",
+                "-m1",
+                "-s1",
+                "-x1",
+                "--allow-overwrite=true",
+                "--file-allocation=none",
+                "--connect-timeout=10",
+                "{mode}",
+                "--ftp-user={user}",
+                "--ftp-passwd={password}",
+                "-d",
+                "{directory}",
+                "-o",
+                "{name}",
+                "ftp://{host}/{remote}",
             ],
             "",
         ),
@@ -286,15 +455,48 @@ pub static FOREIGN: &[Client] = &[
     Client {
         name: "ftplib",
         list: Run(
-            &["/usr/bin/python3", "-c", FTPLIB, "list", "{mode}", "{ip}", "{user}", "{password}", "", ""],
+            &[
+                "/usr/bin/python3",
+                "-c",
+                FTPLIB,
+                "list",
+                "{mode}",
+                "{ip}",
+                "{user}",
+                "{password}",
+                "",
+                "",
+            ],
             "",
         ),
         get: Run(
-            &["/usr/bin/python3", "-c", FTPLIB, "get", "{mode}", "{ip}", "{user}", "{password}", "{remote}", "{local}"],
+            &[
+                "/usr/bin/python3",
+                "-c",
+                FTPLIB,
+                "get",
+                "{mode}",
+                "{ip}",
+                "{user}",
+                "{password}",
+                "{remote}",
+                "{local}",
+            ],
             "",
         ),
         put: Run(
-            &["/usr/bin/python3", "-c", FTPLIB, "put", "{mode}", "{ip}", "{user}", "{password}", "{remote}", "{local}"],
+            &[
+                "/usr/bin/python3",
+                "-c",
+                FTPLIB,
+                "put",
+                "{mode}",
+                "{ip}",
+                "{user}",
+                "{password}",
+                "{remote}",
+                "{local}",
+            ],
             "",
         ),
         ways: &[
@@ -309,13 +511,43 @@ pub static FOREIGN: &[Client] = &[
 /// wharf's own client, in every `--mode`.
 pub static WHARF: Client = Client {
     name: "wharf",
-    list: Run(&["{wharf}", "ls", "-q", "{mode}", "--password-file", "{secret}", "ftp://{user}@{host}/"], ""),
+    list: Run(
+        &[
+            "{wharf}",
+            "ls",
+            "-q",
+            "{mode}",
+            "--password-file",
+            "{secret}",
+            "ftp://{user}@{host}/",
+        ],
+        "",
+    ),
     get: Run(
-        &["{wharf}", "get", "-q", "{mode}", "--password-file", "{secret}", "ftp://{user}@{host}/{remote}", "-o", "{local}"],
+        &[
+            "{wharf}",
+            "get",
+            "-q",
+            "{mode}",
+            "--password-file",
+            "{secret}",
+            "ftp://{user}@{host}/{remote}",
+            "-o",
+            "{local}",
+        ],
         "",
     ),
     put: Run(
-        &["{wharf}", "put", "-q", "{mode}", "--password-file", "{secret}", "{local}", "ftp://{user}@{host}/"],
+        &[
+            "{wharf}",
+            "put",
+            "-q",
+            "{mode}",
+            "--password-file",
+            "{secret}",
+            "{local}",
+            "ftp://{user}@{host}/",
+        ],
         "",
     ),
     ways: &[
@@ -324,7 +556,12 @@ pub static WHARF: Client = Client {
         way("active", V4, &["--mode", "active"], ""),
         way("epsv", V4, &["--mode", "epsv"], ""),
         way("pasv", V4, &["--mode", "pasv"], ""),
-        way("pasv reply", V4, &["--mode", "pasv", "--data-host", "reply"], ""),
+        way(
+            "pasv reply",
+            V4,
+            &["--mode", "pasv", "--data-host", "reply"],
+            "",
+        ),
         way("eprt", V4, &["--mode", "eprt"], ""),
         way("port", V4, &["--mode", "port"], ""),
         way("auto", V6, &["--mode", "auto"], ""),
@@ -339,7 +576,10 @@ mod tests {
 
     #[test]
     fn a_recipe_is_filled_with_the_ways_arguments_and_lines() {
-        let client = FOREIGN.iter().find(|client| client.name == "tnftp").unwrap();
+        let client = FOREIGN
+            .iter()
+            .find(|client| client.name == "tnftp")
+            .unwrap();
         let job = Job {
             host: "[2001:db8::1]".into(),
             user: "u".into(),
@@ -349,7 +589,10 @@ mod tests {
             ..Job::default()
         };
         let (arguments, input) = client.get.fill(&client.ways[4], &job).unwrap();
-        assert_eq!(arguments, ["tnftp", "-n", "-i", "-v", "-6", "-p", "2001:db8::1"]);
+        assert_eq!(
+            arguments,
+            ["tnftp", "-n", "-i", "-v", "-6", "-p", "2001:db8::1"]
+        );
         assert_eq!(input, "user u p\nbinary\nget r /d/l\nquit\n");
     }
 }

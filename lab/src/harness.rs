@@ -1,13 +1,16 @@
-//! The laboratory's own proof: curl and vsftpd, both foreign, in every topology. If this matrix is
-//! not what the research measured, the network is wrong and the other matrices mean nothing.
+//! The laboratory's own proof, with foreign programs on both sides: curl and vsftpd in every
+//! topology, every foreign client with vsftpd. If these matrices are not what is known of these
+//! programs, the network or a recipe is wrong and the other matrices mean nothing.
 
-use crate::matrix;
 use crate::server::Kind;
 use crate::tally::Tally;
 use crate::{Result, Settings};
+use crate::{client, interop, matrix};
 
-/// curl with vsftpd in every topology.
+/// curl with vsftpd in every topology; foreign clients with vsftpd in the plain one.
 pub(crate) fn run(settings: &Settings, tally: &Tally) -> Result<()> {
     let title = "the lab itself: curl with vsftpd";
-    matrix::print(settings, tally, Kind::Vsftpd, matrix::CURL, title)
+    matrix::print(settings, tally, Kind::Vsftpd, matrix::CURL, title)?;
+    let title = "the lab itself: foreign clients with vsftpd";
+    interop::meet(settings, tally, Kind::Vsftpd, client::FOREIGN, title)
 }

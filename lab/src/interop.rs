@@ -27,17 +27,33 @@ struct Row {
 
 impl Row {
     fn name(&self) -> String {
-        let family = if self.way.family == Family::V6 { "IPv6" } else { "IPv4" };
+        let family = if self.way.family == Family::V6 {
+            "IPv6"
+        } else {
+            "IPv4"
+        };
         format!("{} {} {family}", self.client.name, self.way.name)
     }
 }
 
 /// The foreign clients with wharf's server, then wharf's client with the foreign servers.
 pub(crate) fn run(settings: &Settings, tally: &Tally) -> Result<()> {
-    meet(settings, tally, Kind::Wharf, client::FOREIGN, "foreign clients with wharf serve")?;
+    meet(
+        settings,
+        tally,
+        Kind::Wharf,
+        client::FOREIGN,
+        "foreign clients with wharf serve",
+    )?;
     for kind in server::FOREIGN {
         let title = format!("wharf's client with {}", kind.name());
-        meet(settings, tally, kind, std::slice::from_ref(&client::WHARF), &title)?;
+        meet(
+            settings,
+            tally,
+            kind,
+            std::slice::from_ref(&client::WHARF),
+            &title,
+        )?;
     }
     Ok(())
 }
@@ -53,7 +69,8 @@ struct Ground<'a> {
     limit: Duration,
 }
 
-fn meet(
+/// Every way of some clients with one server, as a matrix.
+pub(crate) fn meet(
     settings: &Settings,
     tally: &Tally,
     kind: Kind,
@@ -64,7 +81,11 @@ fn meet(
         .iter()
         .flat_map(|client| client.ways.iter().map(move |way| (client, way)))
         .enumerate()
-        .map(|(number, (client, way))| Row { client, way, number })
+        .map(|(number, (client, way))| Row {
+            client,
+            way,
+            number,
+        })
         .filter(|row| settings.wants(&format!("{} {}", row.name(), kind.name())))
         .collect();
     if rows.is_empty() {
@@ -150,21 +171,37 @@ impl<'a> Ground<'a> {
             },
         )?;
         let limit = Duration::from_secs(if settings.full { 180 } else { 30 });
-        Ok(Self { settings, network, _server: server, work, root, payloads, limit })
+        Ok(Self {
+            settings,
+            network,
+            _server: server,
+            work,
+            root,
+            payloads,
+            limit,
+        })
     }
 
     fn row(&self, row: &Row) -> Vec<Cell> {
         let mut cells = vec![self.cell(row, &row.client.list, None, |ground, said| {
             let said = String::from_utf8_lossy(said);
-            let missing = ground.payloads.iter().find(|(_, path)| !said.contains(&*name_of(path)));
+            let missing = ground
+                .payloads
+                .iter()
+                .find(|(_, path)| !said.contains(&*name_of(path)));
             missing.map_or(Ok(()), |(_, path)| {
                 Err(format!("the listing lacks {}", name_of(path)).into())
             })
         })];
         for (_, payload) in &self.payloads {
-            let local = self.work.path().join(format!("got-{}-{}", row.number, name_of(payload)));
+            let local = self
+                .work
+                .path()
+                .join(format!("got-{}-{}", row.number, name_of(payload)));
             let job = Some((name_of(payload), local.clone()));
-            cells.push(self.cell(row, &row.client.get, job, |_, _| payload::same(payload, &local)));
+            cells.push(self.cell(row, &row.client.get, job, |_, _| {
+                payload::same(payload, &local)
+            }));
             let _ = fs::remove_file(&local);
         }
         for (_, payload) in &self.payloads {
@@ -176,7 +213,9 @@ impl<'a> Ground<'a> {
                 cells.push(Cell::Fails(error.to_string()));
                 continue;
             }
-            cells.push(self.cell(row, &row.client.put, job, |_, _| payload::same(payload, &stored)));
+            cells.push(self.cell(row, &row.client.put, job, |_, _| {
+                payload::same(payload, &stored)
+            }));
             let _ = fs::remove_file(&local);
             let _ = fs::remove_file(&stored);
         }
@@ -203,7 +242,12 @@ impl<'a> Ground<'a> {
             host,
             user: USER.to_owned(),
             password: PASSWORD.to_owned(),
-            secret: self.work.path().join("secret").to_string_lossy().into_owned(),
+            secret: self
+                .work
+                .path()
+                .join("secret")
+                .to_string_lossy()
+                .into_owned(),
             remote,
             local: local.to_string_lossy().into_owned(),
             wharf: self.settings.wharf.to_string_lossy().into_owned(),
@@ -229,5 +273,7 @@ impl<'a> Ground<'a> {
 }
 
 fn name_of(path: &Path) -> String {
-    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+    path.file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default()
 }

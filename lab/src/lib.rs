@@ -22,6 +22,7 @@ pub mod topology;
 
 mod network;
 mod payload;
+mod stage;
 mod tally;
 mod wire;
 
@@ -50,6 +51,8 @@ pub struct Settings {
     pub wharf: PathBuf,
     /// One gibibyte instead of eight mebibytes as the large file.
     pub full: bool,
+    /// The server that `crash` and `hostile` are tried on; another than wharf's shows what they find.
+    pub server: server::Kind,
     /// Only rows whose name contains one of these words; all of them when empty.
     pub only: Vec<String>,
 }
@@ -65,25 +68,53 @@ type Part = fn(&Settings, &Tally) -> Result<()>;
 
 /// The parts by name, in the order in which `all` runs them.
 const PARTS: [(&str, Part, &str); 5] = [
-    ("interop", interop::run, "foreign clients with wharf serve, wharf's client with foreign servers"),
-    ("topologies", matrix::run, "the article's topologies x data modes"),
-    ("crash", crash::run, "kill -9 in mid-upload, twenty times each"),
-    ("hostile", hostile::run, "bursts, floods, forgeries, strangers, bounces"),
-    ("harness", harness::run, "the topologies themselves: curl and vsftpd only"),
+    (
+        "interop",
+        interop::run,
+        "foreign clients with wharf serve, wharf's client with foreign servers",
+    ),
+    (
+        "topologies",
+        matrix::run,
+        "the article's topologies x data modes",
+    ),
+    (
+        "crash",
+        crash::run,
+        "kill -9 in mid-upload, twenty times each",
+    ),
+    (
+        "hostile",
+        hostile::run,
+        "bursts, floods, forgeries, strangers, bounces",
+    ),
+    (
+        "harness",
+        harness::run,
+        "the topologies themselves: curl and vsftpd only",
+    ),
 ];
 
 /// Runs what the arguments name; the exit status is 0 when everything that must work works, 1 when
 /// something does not, 2 for wrong arguments or a laboratory that cannot run here.
 pub fn run(arguments: Vec<String>) -> ExitCode {
-    let mut settings =
-        Settings { wharf: PathBuf::from("target/release/wharf"), full: false, only: Vec::new() };
+    let mut settings = Settings {
+        wharf: PathBuf::from("target/release/wharf"),
+        full: false,
+        server: server::Kind::Wharf,
+        only: Vec::new(),
+    };
     let mut commands = Vec::new();
     let mut rest = arguments.into_iter();
     while let Some(argument) = rest.next() {
         match argument.as_str() {
             "--full" => settings.full = true,
-            "--wharf" | "--only" => match (argument.as_str(), rest.next()) {
+            "--wharf" | "--only" | "--server" => match (argument.as_str(), rest.next()) {
                 ("--wharf", Some(path)) => settings.wharf = PathBuf::from(path),
+                ("--server", Some(word)) => match server::Kind::find(&word) {
+                    Some(kind) => settings.server = kind,
+                    None => return usage(&format!("unknown server: {word}")),
+                },
                 ("--only", Some(word)) => settings.only.push(word),
                 _ => return usage(&format!("{argument} needs a value")),
             },
@@ -120,7 +151,7 @@ fn usage(complaint: &str) -> ExitCode {
     if !complaint.is_empty() {
         eprintln!("error: {complaint}\n");
     }
-    eprintln!("wharf-lab [--wharf PATH] [--full] [--only WORD]... [COMMAND]...\n");
+    eprintln!("wharf-lab [--wharf PATH] [--full] [--server NAME] [--only WORD]... [COMMAND]...\n");
     eprintln!("  setup       install the peers and nothing else");
     for (name, _, what) in &PARTS {
         eprintln!("  {name:<11} {what}");
@@ -137,7 +168,7 @@ fn work(settings: &mut Settings, parts: &[&(&str, Part, &str)]) -> Result<bool> 
     if parts.is_empty() {
         return Ok(true);
     }
-    if parts.iter().any(|part| part.0 != "harness") {
+    if parts.iter().any(|part| part.0 != "harness") && settings.server == server::Kind::Wharf {
         settings.wharf = settings.wharf.canonicalize().map_err(|error| {
             format!(
                 "{}: {error}\nhint: cargo build --release -p wharf",

@@ -47,28 +47,66 @@ pub(crate) struct Column {
     auto: bool,
 }
 
+impl Column {
+    fn is_curl(&self) -> bool {
+        self.arguments.first() == Some(&"curl")
+    }
+}
+
 const fn mode(
     name: &'static str,
     arguments: &'static [&'static str],
     expected: fn(&Topology) -> Expected,
 ) -> Column {
-    Column { name, does: Does::Get, arguments, expected, auto: false }
+    Column {
+        name,
+        does: Does::Get,
+        arguments,
+        expected,
+        auto: false,
+    }
 }
 
 fn automatic(row: &Topology) -> Expected {
-    if row.ways.any() { Expected::Works } else { Expected::Fails }
+    if row.ways.any() {
+        Expected::Works
+    } else {
+        Expected::Fails
+    }
 }
 
 /// wharf's client in each mode, then curl as a witness that is not ours.
 pub(crate) static WHARF: &[Column] = &[
     mode("epsv", &["--mode", "epsv"], |row| row.ways.epsv),
     mode("pasv", &["--mode", "pasv"], |row| row.ways.pasv),
-    mode("pasv reply", &["--mode", "pasv", "--data-host", "reply"], |row| row.ways.reply),
+    mode(
+        "pasv reply",
+        &["--mode", "pasv", "--data-host", "reply"],
+        |row| row.ways.reply,
+    ),
     mode("port", &["--mode", "port"], |row| row.ways.port),
     mode("eprt", &["--mode", "eprt"], |row| row.ways.eprt),
-    Column { name: "auto get", does: Does::Get, arguments: &["--mode", "auto"], expected: automatic, auto: true },
-    Column { name: "auto put", does: Does::Put, arguments: &["--mode", "auto"], expected: automatic, auto: true },
-    Column { name: "auto ls", does: Does::List, arguments: &["--mode", "auto"], expected: automatic, auto: true },
+    Column {
+        name: "auto get",
+        does: Does::Get,
+        arguments: &["--mode", "auto"],
+        expected: automatic,
+        auto: true,
+    },
+    Column {
+        name: "auto put",
+        does: Does::Put,
+        arguments: &["--mode", "auto"],
+        expected: automatic,
+        auto: true,
+    },
+    Column {
+        name: "auto ls",
+        does: Does::List,
+        arguments: &["--mode", "auto"],
+        expected: automatic,
+        auto: true,
+    },
     CURL[0],
     CURL[1],
 ];
@@ -81,7 +119,13 @@ pub(crate) static CURL: &[Column; 2] = &[
 
 /// wharf's server and client in every topology.
 pub(crate) fn run(settings: &Settings, tally: &Tally) -> Result<()> {
-    print(settings, tally, Kind::Wharf, WHARF, "topologies x data modes, wharf with wharf")
+    print(
+        settings,
+        tally,
+        Kind::Wharf,
+        WHARF,
+        "topologies x data modes, wharf with wharf",
+    )
 }
 
 /// Fills and prints the matrix of a server with some columns.
@@ -92,8 +136,10 @@ pub(crate) fn print(
     columns: &[Column],
     title: &str,
 ) -> Result<()> {
-    let rows: Vec<&Topology> =
-        TOPOLOGIES.iter().filter(|row| settings.wants(row.name)).collect();
+    let rows: Vec<&Topology> = TOPOLOGIES
+        .iter()
+        .filter(|row| settings.wants(row.name))
+        .collect();
     if rows.is_empty() {
         return Ok(());
     }
@@ -101,7 +147,9 @@ pub(crate) fn print(
     let payload = work.path().join("payload.bin");
     payload::write(&payload, 300_000)?;
     fs::write(work.path().join("secret"), PASSWORD)?;
-    let answers = concurrently(&rows, 4, |row| fill(settings, kind, columns, row, &work, &payload));
+    let answers = concurrently(&rows, 4, |row| {
+        fill(settings, kind, columns, row, &work, &payload)
+    });
     let mut heads = vec!["topology"];
     heads.extend(columns.iter().map(|column| column.name));
     let mut matrix = Matrix::new(&heads);
@@ -130,7 +178,9 @@ pub(crate) fn print(
         }
         matrix.push(row.name, shown);
     }
-    matrix.print(&format!("{title} (ok: arrived, no: did not; seconds; !! not what must be)"));
+    matrix.print(&format!(
+        "{title} (ok: arrived, no: did not; seconds; !! not what must be)"
+    ));
     Ok(())
 }
 
@@ -143,7 +193,7 @@ struct Cell {
 }
 
 /// One topology with its server; the cells run four at a time.
-struct Stage<'a> {
+struct Scene<'a> {
     settings: &'a Settings,
     row: &'a Topology,
     network: Network,
@@ -182,7 +232,16 @@ fn fill(
         },
     )?;
     let secret = work.path().join("secret");
-    let place = Stage { settings, row, network, _server: server, directory, root, secret, payload };
+    let place = Scene {
+        settings,
+        row,
+        network,
+        _server: server,
+        directory,
+        root,
+        secret,
+        payload,
+    };
     let numbered: Vec<(usize, &Column)> = columns.iter().enumerate().collect();
     Ok(concurrently(&numbered, 4, |(number, column)| {
         place.cell(*number, column).unwrap_or_else(|failure| Cell {
@@ -193,7 +252,7 @@ fn fill(
     }))
 }
 
-impl Stage<'_> {
+impl Scene<'_> {
     fn cell(&self, number: usize, column: &Column) -> Result<Cell> {
         let local = self.directory.join(format!("cell-{number}.bin"));
         let outcome = self.operate(column, &local)?;
@@ -204,36 +263,41 @@ impl Stage<'_> {
             Expected::Works if !outcome.succeeded() => Some(outcome.last_words()),
             Expected::Works => match self.arrived(column, &local, &outcome) {
                 Err(why) => Some(why.to_string()),
-                Ok(()) if column.auto && elapsed > AUTO => Some(format!("took {}", seconds(elapsed))),
+                Ok(()) if column.auto && elapsed > AUTO => {
+                    Some(format!("took {}", seconds(elapsed)))
+                }
                 Ok(()) => None,
             },
             _ if outcome.succeeded() => Some("worked, and must not".to_owned()),
             _ if outcome.killed => Some("did not end by itself".to_owned()),
-            _ if column.auto && elapsed > AUTO => {
-                Some(format!("took {} to say that nothing works", seconds(elapsed)))
-            }
+            _ if column.auto && elapsed > AUTO => Some(format!(
+                "took {} to say that nothing works",
+                seconds(elapsed)
+            )),
             _ if outcome.stderr.is_empty() => Some("failed without a word".to_owned()),
-            _ if column.does == Does::Get && local.exists() && !self.is_curl(column) => {
+            _ if column.does == Does::Get && local.exists() && !column.is_curl() => {
                 Some("failed, and left a file under the final name".to_owned())
             }
-            Expected::Refused if elapsed > AT_ONCE => {
-                Some(format!("took {}: {}", seconds(elapsed), outcome.last_words()))
-            }
+            Expected::Refused if elapsed > AT_ONCE => Some(format!(
+                "took {}: {}",
+                seconds(elapsed),
+                outcome.last_words()
+            )),
             Expected::Silent if elapsed < NOT_AT_ONCE => {
                 Some(format!("gave up too soon: {}", outcome.last_words()))
             }
             _ => None,
         };
-        Ok(Cell { verdict: if arrived { "ok" } else { "no" }, elapsed, fault })
-    }
-
-    fn is_curl(&self, column: &Column) -> bool {
-        column.arguments.first() == Some(&"curl")
+        Ok(Cell {
+            verdict: if arrived { "ok" } else { "no" },
+            elapsed,
+            fault,
+        })
     }
 
     fn operate(&self, column: &Column, local: &Path) -> Result<Outcome> {
         let host = self.network.host();
-        let mut command = if self.is_curl(column) {
+        let mut command = if column.is_curl() {
             let mut command = self.network.client.command("curl");
             command.args(["-sS", "-g", "--connect-timeout", "3", "--max-time", "5"]);
             command.args(&column.arguments[1..]).arg("-o").arg(local);
@@ -247,13 +311,19 @@ impl Stage<'_> {
                 Does::Put => "put",
                 Does::List => "ls",
             });
-            command.args(column.arguments).arg("--password-file").arg(&self.secret);
+            command
+                .args(column.arguments)
+                .arg("--password-file")
+                .arg(&self.secret);
             if !column.auto {
                 command.args(["--data-timeout", &format!("{}s", PATIENCE.as_secs())]);
             }
             let url = format!("ftp://{USER}@{host}/");
             match column.does {
-                Does::Get => command.arg(format!("{url}payload.bin")).arg("-o").arg(local),
+                Does::Get => command
+                    .arg(format!("{url}payload.bin"))
+                    .arg("-o")
+                    .arg(local),
                 Does::Put => {
                     fs::hard_link(self.payload, local)?;
                     command.arg(local).arg(url)
@@ -275,7 +345,9 @@ impl Stage<'_> {
                 let name = local.file_name().ok_or("the cell's file has no name")?;
                 payload::same(self.payload, &self.root.join(name))
             }
-            Does::List if String::from_utf8_lossy(&outcome.stdout).contains("payload.bin") => Ok(()),
+            Does::List if String::from_utf8_lossy(&outcome.stdout).contains("payload.bin") => {
+                Ok(())
+            }
             Does::List => Err("the listing lacks payload.bin".into()),
         }
     }

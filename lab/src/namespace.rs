@@ -43,7 +43,10 @@ impl Namespace {
         must(command, b"")?;
         let namespace = Self { name };
         // Duplicate address detection would keep IPv6 silent for the first seconds.
-        namespace.set("0", &["ipv6/conf/all/accept_dad", "ipv6/conf/default/accept_dad"])?;
+        namespace.set(
+            "0",
+            &["ipv6/conf/all/accept_dad", "ipv6/conf/default/accept_dad"],
+        )?;
         namespace.ip("link set lo up\n")?;
         Ok(namespace)
     }
@@ -93,7 +96,8 @@ impl Namespace {
     /// Runs `what` on a thread that lives in the namespace; sockets made there stay there.
     pub fn inside<T: Send>(&self, what: impl FnOnce() -> T + Send) -> Result<T> {
         let path = Path::new("/run/netns").join(&self.name);
-        let handle = fs::File::open(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+        let handle =
+            fs::File::open(&path).map_err(|error| format!("{}: {error}", path.display()))?;
         thread::scope(|scope| {
             let thread = scope.spawn(|| {
                 move_into_link_name_space(handle.as_fd(), Some(LinkNameSpaceType::Network))
@@ -143,7 +147,11 @@ impl Drop for Namespace {
 pub(crate) fn await_listener(at: SocketAddr) -> Result<()> {
     for _ in 0..500 {
         // Read instead of connecting: a probe would cost a session and show in the server's log.
-        let file = if at.is_ipv4() { "/proc/thread-self/net/tcp" } else { "/proc/thread-self/net/tcp6" };
+        let file = if at.is_ipv4() {
+            "/proc/thread-self/net/tcp"
+        } else {
+            "/proc/thread-self/net/tcp6"
+        };
         let wanted = format!(":{:04X}", at.port());
         let listening = |file: &str| {
             fs::read_to_string(file).is_ok_and(|table| {
@@ -186,7 +194,9 @@ fn remove(name: &str) {
 
 /// Removes the namespaces of earlier runs whose process is gone.
 pub fn sweep() -> Result<()> {
-    let Ok(directory) = fs::read_dir("/run/netns") else { return Ok(()) };
+    let Ok(directory) = fs::read_dir("/run/netns") else {
+        return Ok(());
+    };
     for entry in directory {
         let name = entry?.file_name().to_string_lossy().into_owned();
         let mut parts = name.split('-');

@@ -20,7 +20,11 @@ impl Workspace {
     pub(crate) fn create(what: &str, full: bool) -> Result<Self> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let base = if full { PathBuf::from("/dev/shm") } else { std::env::temp_dir() };
+        let base = if full {
+            PathBuf::from("/dev/shm")
+        } else {
+            std::env::temp_dir()
+        };
         let path = base.join(format!("wharf-lab-{}-{number}-{what}", std::process::id()));
         fs::create_dir(&path).map_err(|error| format!("{}: {error}", path.display()))?;
         // The foreign servers drop root and still have to reach their directories.
@@ -62,7 +66,9 @@ impl Random {
 
     /// From the clock.
     pub(crate) fn from_clock() -> Self {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
         Self::new(u64::from(now.subsec_nanos()) ^ now.as_secs())
     }
 
@@ -99,7 +105,8 @@ pub(crate) fn write(path: &Path, size: u64) -> Result<()> {
 
 /// Whether two files hold the same bytes; an error names what is wrong.
 pub(crate) fn same(expected: &Path, found: &Path) -> Result<()> {
-    let open = |path: &Path| File::open(path).map_err(|error| format!("{}: {error}", path.display()));
+    let open =
+        |path: &Path| File::open(path).map_err(|error| format!("{}: {error}", path.display()));
     let (mut left, mut right) = (open(expected)?, open(found)?);
     let (want, have) = (left.metadata()?.len(), right.metadata()?.len());
     if want != have {

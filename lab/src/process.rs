@@ -49,13 +49,21 @@ impl Outcome {
         if said.trim().is_empty() {
             said = String::from_utf8_lossy(&self.stdout).into_owned();
         }
-        format!("{end} after {:.1} s: {}", self.elapsed.as_secs_f64(), tail(&said))
+        format!(
+            "{end} after {:.1} s: {}",
+            self.elapsed.as_secs_f64(),
+            tail(&said)
+        )
     }
 }
 
 /// The last three non-empty lines, joined, at most 400 characters.
 pub fn tail(text: &str) -> String {
-    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let lines: Vec<&str> = text
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect();
     let joined = lines[lines.len().saturating_sub(3)..].join(" / ");
     let skip = joined.chars().count().saturating_sub(400);
     joined.chars().skip(skip).collect()
@@ -100,7 +108,9 @@ pub fn run(mut command: Command, input: &[u8], limit: Duration) -> Result<Outcom
             let _ = writer.join();
         }
         let collect = |reader: Option<thread::ScopedJoinHandle<'_, Vec<u8>>>| {
-            reader.and_then(|reader| reader.join().ok()).unwrap_or_default()
+            reader
+                .and_then(|reader| reader.join().ok())
+                .unwrap_or_default()
         };
         let killed = killed && status.signal().is_some();
         Ok(Outcome {
@@ -115,11 +125,26 @@ pub fn run(mut command: Command, input: &[u8], limit: Duration) -> Result<Outcom
 
 /// Gives a client a home of its own and no proxy, so that nothing of this machine's user steers it.
 pub fn isolate(command: &mut Command, home: &std::path::Path) {
-    for name in ["ftp_proxy", "http_proxy", "https_proxy", "all_proxy", "no_proxy"] {
+    for name in [
+        "ftp_proxy",
+        "http_proxy",
+        "https_proxy",
+        "all_proxy",
+        "no_proxy",
+    ] {
         command.env_remove(name).env_remove(name.to_uppercase());
     }
-    command.env("HOME", home).env("LC_ALL", "C").env("NO_COLOR", "1").env("TERM", "dumb");
-    for name in ["XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME"] {
+    command
+        .env("HOME", home)
+        .env("LC_ALL", "C")
+        .env("NO_COLOR", "1")
+        .env("TERM", "dumb");
+    for name in [
+        "XDG_CONFIG_HOME",
+        "XDG_STATE_HOME",
+        "XDG_CACHE_HOME",
+        "XDG_DATA_HOME",
+    ] {
         command.env_remove(name);
     }
 }
@@ -194,7 +219,10 @@ impl Daemon {
 
     /// What it printed and said so far.
     pub fn said(&self) -> String {
-        self.said.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.said
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Whether it is still running.

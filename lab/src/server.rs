@@ -39,6 +39,14 @@ pub const PASSWORD: &str = "lab-secret";
 pub const FOREIGN: [Kind; 4] = [Kind::Vsftpd, Kind::ProFtpd, Kind::PureFtpd, Kind::Pyftpdlib];
 
 impl Kind {
+    /// The server of this name.
+    pub fn find(name: &str) -> Option<Self> {
+        [Self::Wharf]
+            .into_iter()
+            .chain(FOREIGN)
+            .find(|kind| kind.name() == name)
+    }
+
     /// Its name.
     pub fn name(self) -> &'static str {
         match self {
@@ -102,12 +110,14 @@ impl Server {
 pub fn start(kind: Kind, place: Place<'_>, plan: &ServerPlan<'_>) -> Result<Server> {
     fs::set_permissions(plan.directory, fs::Permissions::from_mode(0o777))?;
     fs::create_dir_all(plan.work)?;
+    // ProFTPD keeps no scoreboard where others may write.
+    fs::set_permissions(plan.work, fs::Permissions::from_mode(0o755))?;
     let (program, arguments) = match kind {
         Kind::Wharf => wharf(place, plan)?,
         Kind::Vsftpd => vsftpd(place, plan)?,
         Kind::ProFtpd => proftpd(place, plan)?,
         Kind::PureFtpd => pure_ftpd(place, plan)?,
-        Kind::Pyftpdlib => pyftpdlib(place, plan)?,
+        Kind::Pyftpdlib => pyftpdlib(place, plan),
     };
     let mut command = match place {
         Place::Host => Command::new(&program),
@@ -157,7 +167,10 @@ fn wharf(place: Place<'_>, plan: &ServerPlan<'_>) -> Result<Prepared> {
     fs::set_permissions(&secret, fs::Permissions::from_mode(0o600))?;
     let listen: Vec<String> = match place {
         Place::Host => vec![format!("127.0.0.1:{}", plan.port)],
-        Place::Namespace(_) => vec![format!("0.0.0.0:{}", plan.port), format!("[::]:{}", plan.port)],
+        Place::Namespace(_) => vec![
+            format!("0.0.0.0:{}", plan.port),
+            format!("[::]:{}", plan.port),
+        ],
     };
     let mut arguments = strings(&["serve", &plan.directory.to_string_lossy()]);
     for at in &listen {
@@ -174,7 +187,12 @@ fn wharf(place: Place<'_>, plan: &ServerPlan<'_>) -> Result<Prepared> {
     }
     if plan.max_sessions > 0 {
         let sessions = plan.max_sessions.to_string();
-        arguments.extend(strings(&["--max-sessions", &sessions, "--max-per-address", &sessions]));
+        arguments.extend(strings(&[
+            "--max-sessions",
+            &sessions,
+            "--max-per-address",
+            &sessions,
+        ]));
     }
     Ok((plan.wharf.to_string_lossy().into_owned(), arguments))
 }
@@ -186,14 +204,24 @@ fn vsftpd(place: Place<'_>, plan: &ServerPlan<'_>) -> Result<Prepared> {
     fs::create_dir_all(&empty)?;
     let (pam, accounts) = (plan.work.join("pam.d"), plan.work.join("accounts"));
     fs::create_dir_all(&pam)?;
-    fs::write(pam.join("lab"), "auth required pam_permit.so\naccount required pam_permit.so\n")?;
-    let own = format!("{}:x:65534:65534::{}:/bin/sh\n", plan.user, plan.directory.display());
+    fs::write(
+        pam.join("lab"),
+        "auth required pam_permit.so\naccount required pam_permit.so\n",
+    )?;
+    let own = format!(
+        "{}:x:65534:65534::{}:/bin/sh\n",
+        plan.user,
+        plan.directory.display()
+    );
     fs::write(&accounts, fs::read_to_string("/etc/passwd")? + &own)?;
     let listen = match place {
         Place::Host => "listen=YES\nlisten_address=127.0.0.1\n",
         Place::Namespace(_) => "listen=NO\nlisten_ipv6=YES\n",
     };
-    let advertise = plan.advertise.map(|ip| format!("pasv_address={ip}\n")).unwrap_or_default();
+    let advertise = plan
+        .advertise
+        .map(|ip| format!("pasv_address={ip}\n"))
+        .unwrap_or_default();
     let configuration = format!(
         "{listen}listen_port={port}\nbackground=NO\nanonymous_enable=NO\nlocal_enable=YES\n\
          pam_service_name=lab\nnopriv_user=nobody\nsecure_chroot_dir={empty}\n\
@@ -222,8 +250,13 @@ fn vsftpd(place: Place<'_>, plan: &ServerPlan<'_>) -> Result<Prepared> {
 fn crypted(password: &str) -> Result<String> {
     let mut command = Command::new("/usr/bin/python3");
     command.args(["-W", "ignore", "-c"]);
-    command.args(["import crypt, sys; print(crypt.crypt(sys.argv[1], '$5$wharflab'))", password]);
-    Ok(String::from_utf8_lossy(&must(command, b"")?).trim().to_owned())
+    command.args([
+        "import crypt, sys; print(crypt.crypt(sys.argv[1], '$5$wharflab'))",
+        password,
+    ]);
+    Ok(String::from_utf8_lossy(&must(command, b"")?)
+        .trim()
+        .to_owned())
 }
 
 fn proftpd(place: Place<'_>, plan: &ServerPlan<'_>) -> Result<Prepared> {
@@ -241,7 +274,10 @@ fn proftpd(place: Place<'_>, plan: &ServerPlan<'_>) -> Result<Prepared> {
         Place::Host => ("127.0.0.1", "off"),
         Place::Namespace(_) => ("0.0.0.0 ::", "on"),
     };
-    let advertise = plan.advertise.map(|ip| format!("MasqueradeAddress {ip}\n")).unwrap_or_default();
+    let advertise = plan
+        .advertise
+        .map(|ip| format!("MasqueradeAddress {ip}\n"))
+        .unwrap_or_default();
     let configuration = format!(
         "ServerName lab\nServerType standalone\nDefaultServer on\nUseIPv6 {ipv6}\n\
          DefaultAddress {addresses}\nPort {port}\nUser nobody\nGroup nogroup\n\
@@ -260,7 +296,9 @@ fn proftpd(place: Place<'_>, plan: &ServerPlan<'_>) -> Result<Prepared> {
     let path = plan.work.join("proftpd.conf");
     fs::write(&path, configuration)?;
     Ok((
-        setup::unpacked("proftpd-core").to_string_lossy().into_owned(),
+        setup::unpacked("proftpd-core")
+            .to_string_lossy()
+            .into_owned(),
         strings(&["-n", "-q", "-c", &path.to_string_lossy()]),
     ))
 }
@@ -283,15 +321,28 @@ fn pure_ftpd(place: Place<'_>, plan: &ServerPlan<'_>) -> Result<Prepared> {
         Place::Namespace(_) => plan.port.to_string(),
     };
     let sessions = plan.max_sessions.max(50).to_string();
-    let mut arguments = strings(&["-S", &listen, "-l", &format!("puredb:{}", database.display())]);
-    arguments.extend(strings(&["-u", "1", "-E", "-H", "-A", "-c", &sessions, "-C", &sessions]));
-    arguments.extend(strings(&["-p", &format!("{}:{}", plan.passive.0, plan.passive.1)]));
+    let mut arguments = strings(&[
+        "-S",
+        &listen,
+        "-l",
+        &format!("puredb:{}", database.display()),
+    ]);
+    arguments.extend(strings(&[
+        "-u", "1", "-E", "-H", "-A", "-c", &sessions, "-C", &sessions,
+    ]));
+    arguments.extend(strings(&[
+        "-p",
+        &format!("{}:{}", plan.passive.0, plan.passive.1),
+    ]));
     let pid = plan.work.join("pid");
     arguments.extend(strings(&["-g", &pid.to_string_lossy()]));
     if let Some(address) = plan.advertise {
         arguments.extend(strings(&["-P", address]));
     }
-    Ok((setup::unpacked("pure-ftpd").to_string_lossy().into_owned(), arguments))
+    Ok((
+        setup::unpacked("pure-ftpd").to_string_lossy().into_owned(),
+        arguments,
+    ))
 }
 
 const PYFTPDLIB: &str = "
@@ -310,7 +361,7 @@ server.max_cons = max(512, 2 * int(sessions))
 server.serve_forever()
 ";
 
-fn pyftpdlib(place: Place<'_>, plan: &ServerPlan<'_>) -> Result<Prepared> {
+fn pyftpdlib(place: Place<'_>, plan: &ServerPlan<'_>) -> Prepared {
     // An empty host is both families on one socket.
     let host = match place {
         Place::Host => IpAddr::from(Ipv4Addr::LOCALHOST).to_string(),
@@ -329,5 +380,5 @@ fn pyftpdlib(place: Place<'_>, plan: &ServerPlan<'_>) -> Result<Prepared> {
         plan.advertise.unwrap_or(""),
         &plan.max_sessions.to_string(),
     ]);
-    Ok((setup::python().to_string_lossy().into_owned(), arguments))
+    (setup::python().to_string_lossy().into_owned(), arguments)
 }

@@ -58,13 +58,16 @@ pub fn cache() -> PathBuf {
 }
 
 /// The program of an unpacked server.
-pub(crate) fn unpacked(package: &str) -> PathBuf {
-    let inside = UNPACKED.iter().find(|row| row.0 == package).map_or("", |row| row.1);
+pub fn unpacked(package: &str) -> PathBuf {
+    let inside = UNPACKED
+        .iter()
+        .find(|row| row.0 == package)
+        .map_or("", |row| row.1);
     cache().join(package).join(inside)
 }
 
 /// The Python interpreter that has pyftpdlib.
-pub(crate) fn python() -> PathBuf {
+pub fn python() -> PathBuf {
     cache().join("venv/bin/python")
 }
 
@@ -72,14 +75,19 @@ pub(crate) fn python() -> PathBuf {
 pub fn install() -> Result<()> {
     let cache = cache();
     fs::create_dir_all(&cache).map_err(|error| format!("{}: {error}", cache.display()))?;
-    let mut wanted: Vec<&str> =
-        PACKAGES.iter().filter(|row| !Path::new(row.1).exists()).map(|row| row.0).collect();
+    let mut wanted: Vec<&str> = PACKAGES
+        .iter()
+        .filter(|row| !Path::new(row.1).exists())
+        .map(|row| row.0)
+        .collect();
     // python3 may be there without the module that makes environments.
     if !runs("/usr/bin/python3", &["-c", "import ensurepip, venv"]) {
         wanted.push("python3-venv");
     }
-    let servers: Vec<&(&str, &str)> =
-        UNPACKED.iter().filter(|row| !unpacked(row.0).exists()).collect();
+    let servers: Vec<&(&str, &str)> = UNPACKED
+        .iter()
+        .filter(|row| !unpacked(row.0).exists())
+        .collect();
     if !wanted.is_empty() || !servers.is_empty() {
         wanted.extend(LIBRARIES);
         let policy = Policy::hold()?;
@@ -92,13 +100,21 @@ pub fn install() -> Result<()> {
     for (package, _) in servers {
         unpack(&cache, package)?;
     }
-    if !runs(&python().to_string_lossy(), &["-c", "import pyftpdlib.servers"]) {
+    if !runs(
+        &python().to_string_lossy(),
+        &["-c", "import pyftpdlib.servers"],
+    ) {
         let venv = cache.join("venv");
         let mut command = Command::new("/usr/bin/python3");
         command.args(["-m", "venv", "--clear"]).arg(&venv);
         step(command, "python environment")?;
         let mut command = Command::new(venv.join("bin/pip"));
-        command.args(["install", "--quiet", "--disable-pip-version-check", PYFTPDLIB]);
+        command.args([
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            PYFTPDLIB,
+        ]);
         step(command, "pyftpdlib")?;
     }
     verify()
@@ -117,12 +133,22 @@ fn verify() -> Result<()> {
         command.arg(&program);
         let outcome = run(command, b"", Duration::from_secs(10))?;
         let shown = String::from_utf8_lossy(&outcome.stdout).into_owned();
-        let absent: Vec<&str> = shown.lines().filter(|line| line.contains("not found")).collect();
+        let absent: Vec<&str> = shown
+            .lines()
+            .filter(|line| line.contains("not found"))
+            .collect();
         if !outcome.succeeded() || !absent.is_empty() {
-            missing.push(format!("{}: {}", program.display(), absent.join(", ").replace('\t', "")));
+            missing.push(format!(
+                "{}: {}",
+                program.display(),
+                absent.join(", ").replace('\t', "")
+            ));
         }
     }
-    if !runs(&python().to_string_lossy(), &["-c", "import pyftpdlib.servers"]) {
+    if !runs(
+        &python().to_string_lossy(),
+        &["-c", "import pyftpdlib.servers"],
+    ) {
         missing.push("pyftpdlib".to_owned());
     }
     if missing.is_empty() {
@@ -138,7 +164,9 @@ fn unpack(cache: &Path, package: &str) -> Result<()> {
     fs::create_dir_all(&staging)?;
     let mut command = Command::new("apt-get");
     // As root the download would drop to user _apt, who may not write here; apt only warns.
-    command.args(["download", "-q", package]).current_dir(&staging);
+    command
+        .args(["download", "-q", package])
+        .current_dir(&staging);
     step(command, package)?;
     let archive = fs::read_dir(&staging)?
         .filter_map(std::result::Result::ok)
@@ -152,13 +180,18 @@ fn unpack(cache: &Path, package: &str) -> Result<()> {
 
 fn apt(arguments: &[&str]) -> Result<()> {
     let mut command = Command::new("apt-get");
-    command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
-    step(command, &format!("apt-get {}", arguments.first().unwrap_or(&"")))
+    command
+        .args(arguments)
+        .env("DEBIAN_FRONTEND", "noninteractive");
+    step(
+        command,
+        &format!("apt-get {}", arguments.first().unwrap_or(&"")),
+    )
 }
 
 fn step(command: Command, what: &str) -> Result<()> {
     eprintln!("setup: {what}");
-    let outcome = run(command, b"", Duration::from_secs(300))?;
+    let outcome = run(command, b"", Duration::from_mins(5))?;
     if outcome.succeeded() {
         Ok(())
     } else {

@@ -17,7 +17,10 @@ struct Inner {
 impl Tally {
     /// Something that must hold holds.
     pub(crate) fn pass(&self) {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner).passed += 1;
+        self.inner
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .passed += 1;
     }
 
     /// Something that must hold does not; said at the end.
@@ -30,7 +33,10 @@ impl Tally {
     pub(crate) fn check(&self, what: &str, result: crate::Result<String>) {
         match result {
             Ok(note) => {
-                println!("ok    {what}{}{note}", if note.is_empty() { "" } else { ": " });
+                println!(
+                    "ok    {what}{}{note}",
+                    if note.is_empty() { "" } else { ": " }
+                );
                 self.pass();
             }
             Err(failure) => {
@@ -64,7 +70,10 @@ pub(crate) struct Matrix {
 impl Matrix {
     /// A table with these column heads; the first is the head of the row names.
     pub(crate) fn new(columns: &[&str]) -> Self {
-        Self { columns: columns.iter().map(|column| (*column).to_owned()).collect(), rows: Vec::new() }
+        Self {
+            columns: columns.iter().map(|column| (*column).to_owned()).collect(),
+            rows: Vec::new(),
+        }
     }
 
     /// Adds a row.
@@ -75,11 +84,17 @@ impl Matrix {
     /// Prints it to standard output under a title.
     pub(crate) fn print(&self, title: &str) {
         let width = |column: usize| {
-            let head = self.columns.get(column).map_or(0, |head| head.chars().count());
-            let cells = self.rows.iter().map(|(name, cells)| match column.checked_sub(1) {
-                None => name.chars().count(),
-                Some(index) => cells.get(index).map_or(0, |cell| cell.chars().count()),
-            });
+            let head = self
+                .columns
+                .get(column)
+                .map_or(0, |head| head.chars().count());
+            let cells = self
+                .rows
+                .iter()
+                .map(|(name, cells)| match column.checked_sub(1) {
+                    None => name.chars().count(),
+                    Some(index) => cells.get(index).map_or(0, |cell| cell.chars().count()),
+                });
             cells.max().unwrap_or(0).max(head)
         };
         let widths: Vec<usize> = (0..self.columns.len()).map(width).collect();
@@ -88,7 +103,11 @@ impl Matrix {
                 .zip(&widths)
                 .enumerate()
                 .map(|(column, (cell, width))| {
-                    if column == 0 { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
+                    if column == 0 {
+                        format!("{cell:<width$}")
+                    } else {
+                        format!("{cell:>width$}")
+                    }
                 })
                 .collect();
             padded.join("  ").trim_end().to_owned()
@@ -122,7 +141,10 @@ pub(crate) fn concurrently<T: Sync, R: Send>(
                     let index = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
                     let Some(item) = items.get(index) else { break };
                     let answer = work(item);
-                    answers.lock().unwrap_or_else(PoisonError::into_inner).push((index, answer));
+                    answers
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .push((index, answer));
                 }
             });
         }

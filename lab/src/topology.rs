@@ -113,7 +113,13 @@ const fn ways(
     port: Expected,
     eprt: Expected,
 ) -> Ways {
-    Ways { epsv, pasv, reply, port, eprt }
+    Ways {
+        epsv,
+        pasv,
+        reply,
+        port,
+        eprt,
+    }
 }
 
 const ALL: Ways = ways(Works, Works, Works, Works, Works);
@@ -571,7 +577,10 @@ mod tests {
 
     #[test]
     fn the_article_says_active_fails_behind_the_clients_firewall_and_passive_does_not() {
-        let row = TOPOLOGIES.iter().find(|row| row.name == "client-fw-drop").unwrap();
+        let row = TOPOLOGIES
+            .iter()
+            .find(|row| row.name == "client-fw-drop")
+            .unwrap();
         assert_eq!(row.ways.port, Silent);
         assert_eq!(row.ways.epsv, Works);
     }
