@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 use wharf_proto::data_connection::path::{PathPolicy, Paths};
-use wharf_proto::{Command, Features, Format, Pathname, Reply, ReplyClass, RepresentationType};
+use wharf_proto::{Command, Features, Pathname, Reply, ReplyClass, RepresentationType};
 
 use crate::connect::{Login, Place, features, log_in};
 use crate::dialogue::Dialogue;
@@ -30,9 +30,8 @@ pub struct Client {
     /// Verbs that the server does not know, whatever FEAT says.
     refused: BTreeSet<&'static str>,
     welcome: Reply,
-    /// TYPE for the next file transfer, and the one that the server was told last.
+    /// TYPE for the next file transfer.
     wanted: RepresentationType,
-    told: RepresentationType,
     /// Where `change_dir` has led, for logging in anew; `None` is the login directory.
     directory: Option<Pathname>,
     notes: Vec<String>,
@@ -67,7 +66,6 @@ impl Client {
             refused: BTreeSet::new(),
             welcome,
             wanted: RepresentationType::Image,
-            told: RepresentationType::Ascii(Format::NonPrint), // RFC 959 §5.1: the default
             directory: None,
             notes: Vec::new(),
         }
@@ -148,17 +146,11 @@ impl Client {
 
     /// Sends TYPE if the server was last told another one.
     pub(crate) async fn apply_type(&mut self) -> Result<()> {
-        if self.told != self.wanted {
-            let wanted = self.wanted;
+        let wanted = self.wanted;
+        if self.dialogue.needs_type(wanted) {
             self.command(Access::Other, &Command::Type(wanted)).await?;
-            self.told = wanted;
         }
         Ok(())
-    }
-
-    /// The server's representation type is not known any more (a quoted TYPE, a new login).
-    pub(crate) fn forget_type(&mut self) {
-        self.told = RepresentationType::Ebcdic(Format::NonPrint);
     }
 
     pub(crate) fn moved_to(&mut self, directory: &Pathname) {
@@ -244,7 +236,6 @@ impl Client {
         dialogue.measured(self.dialogue.round_trip());
         self.dialogue = dialogue;
         self.in_transfer = false;
-        self.told = RepresentationType::Ascii(Format::NonPrint);
         self.note(
             "the server did not come in step after a transfer was given up; logged in anew"
                 .to_owned(),

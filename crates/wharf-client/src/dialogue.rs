@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout, timeout_at};
 use wharf_net::{ControlError, UserControl};
-use wharf_proto::{Command, Reply, ReplyClass, Text};
+use wharf_proto::user_pi::{Heard, UserPi};
+use wharf_proto::{Command, Reply, ReplyClass, RepresentationType, Text};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::options::SHORT_REPLY_LINES;
@@ -26,7 +27,7 @@ const UNMEASURED: Duration = Duration::from_millis(100);
 /// One control connection and what is owed on it.
 pub(crate) struct Dialogue {
     control: UserControl,
-    owed: u32,
+    pi: UserPi,
     lost: bool,
     round_trip: Option<Duration>,
     last: Option<Reply>,
@@ -36,7 +37,7 @@ impl Dialogue {
     pub(crate) fn new(control: UserControl) -> Self {
         Self {
             control,
-            owed: 0,
+            pi: UserPi::new(),
             lost: false,
             round_trip: None,
             last: None,
@@ -49,7 +50,7 @@ impl Dialogue {
 
     /// Whether the next reply will be the answer to the next command.
     pub(crate) fn in_step(&self) -> bool {
-        self.owed == 0 && !self.lost
+        self.pi.in_step() && !self.lost
     }
 
     /// Whether the connection is of no use any more.
@@ -83,7 +84,7 @@ impl Dialogue {
 
     pub(crate) async fn send(&mut self, command: &Command) -> Result<()> {
         // Counted first: when this future is dropped half-way, the line still goes out and its reply still comes.
-        self.owed += 1;
+        self.pi.sent(command);
         let sent = self.control.send(command).await;
         self.sent(sent)
     }
@@ -118,12 +119,16 @@ impl Dialogue {
     }
 
     fn heard(&mut self, reply: &Reply) {
-        if reply.class() != ReplyClass::Preliminary {
-            self.owed = self.owed.saturating_sub(1);
+        if self.pi.heard(reply) == Heard::Unasked {
+            tracing::debug!(code = reply.code(), "a reply that nobody asked for");
         }
-        // RFC 959 §4.2.2: 421 may answer any command when the service closes the control connection.
-        self.lost |= reply.code() == 421;
+        self.lost |= self.pi.closing();
         self.last = Some(reply.clone());
+    }
+
+    /// Whether TYPE must be sent before a transfer in this representation type.
+    pub(crate) fn needs_type(&self, wanted: RepresentationType) -> bool {
+        self.pi.needs_type(wanted)
     }
 
     fn broken(&mut self, error: ControlError) -> Error {
@@ -163,7 +168,9 @@ impl Dialogue {
 
     /// A line as it was typed, and its final reply.
     pub(crate) async fn exchange_line(&mut self, line: &Text, within: Duration) -> Result<Reply> {
-        self.owed += 1;
+        // What is no command of ours is answered like one, with one final reply.
+        self.pi
+            .sent(&Command::parse(line.as_bytes()).unwrap_or(Command::Noop));
         let sent = self.control.send_line(line).await;
         self.sent(sent)?;
         self.final_reply(within).await
@@ -183,7 +190,7 @@ impl Dialogue {
     /// new control connection helps. The data connection must be closed already.
     ///
     /// Servers answer an ABOR during a transfer with 426 and 226, with 226 and 225, with 226 twice or with one reply
-    /// only. After one reply and a silence NOOP settles it: whatever answers NOOP is the end.
+    /// only. After one reply and a silence one more command settles it (see [`UserPi`]).
     pub(crate) async fn resynchronise(&mut self, abort: bool) -> bool {
         if self.in_step() {
             return true;
@@ -192,9 +199,10 @@ impl Dialogue {
         if abort && !self.lost && self.send(&Command::Abor).await.is_err() {
             return false;
         }
+        self.pi.abandon();
         let mut heard = false;
-        while !self.lost && self.owed > 0 {
-            let silence = if heard {
+        while !self.in_step() && !self.lost {
+            let silence = if heard && self.pi.wants_fence() {
                 Instant::now() + self.round_trip() * 2 + LEAST_PATIENCE / 5
             } else {
                 deadline
@@ -202,30 +210,16 @@ impl Dialogue {
             match timeout_at(silence.min(deadline), self.any_reply()).await {
                 Ok(Ok(_)) => heard = true,
                 Ok(Err(_)) => return false,
-                Err(_) if heard => return self.mark(deadline).await,
-                Err(_) => {
-                    self.lost = true;
-                    return false;
+                Err(_) if silence < deadline => {
+                    let fence = self.pi.fence();
+                    if self.control.send(&fence).await.is_err() {
+                        self.lost = true;
+                    }
                 }
+                Err(_) => self.lost = true,
             }
         }
         self.in_step()
-    }
-
-    /// Sends NOOP and reads up to its answer.
-    async fn mark(&mut self, deadline: Instant) -> bool {
-        if self.send(&Command::Noop).await.is_err() {
-            return false;
-        }
-        while let Ok(Ok(reply)) = timeout_at(deadline, self.any_reply()).await {
-            let of_transfer = matches!(reply.code(), 225 | 226 | 250 | 425 | 426 | 451);
-            if reply.class() != ReplyClass::Preliminary && !of_transfer {
-                self.owed = 0;
-                return !self.lost;
-            }
-        }
-        self.lost = true;
-        false
     }
 
     /// Ends the connection after QUIT.
@@ -253,7 +247,7 @@ fn may_be_long(command: &Command) -> bool {
 /// `60` or `1.5`.
 pub(crate) fn seconds(time: Duration) -> String {
     let tenths = (time.as_millis() + 50) / 100;
-    if tenths % 10 == 0 {
+    if tenths.is_multiple_of(10) {
         (tenths / 10).to_string()
     } else {
         format!("{}.{}", tenths / 10, tenths % 10)

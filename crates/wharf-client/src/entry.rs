@@ -159,12 +159,18 @@ impl Reader {
         Self(ListReader::new(Timestamp::from(SystemTime::now())))
     }
 
-    /// The line, or `None` where it is not understood; `Some(None)` has nothing to keep.
-    pub(crate) fn line(&mut self, line: &[u8]) -> Option<Option<Entry>> {
+    pub(crate) fn line(&mut self, line: &[u8]) -> Line {
         match self.0.read(line) {
-            ListLine::Entry(entry) => Some(Some(Entry::from_line(entry))),
-            ListLine::Nothing => Some(None),
-            ListLine::Unknown => None,
+            ListLine::Entry(entry) => Line::Entry(Box::new(Entry::from_line(entry))),
+            ListLine::Nothing => Line::Nothing,
+            ListLine::Unknown => Line::Unknown,
         }
     }
+}
+
+/// What a line of a LIST was.
+pub(crate) enum Line {
+    Entry(Box<Entry>),
+    Nothing,
+    Unknown,
 }

@@ -111,6 +111,14 @@ impl Error {
         self
     }
 
+    pub(crate) fn with_source(
+        mut self,
+        source: impl Into<Box<dyn StdError + Send + Sync>>,
+    ) -> Self {
+        self.inner.source = Some(source.into());
+        self
+    }
+
     /// A negative or unexpected final reply; `what` is the command as it may be shown.
     pub(crate) fn refused(access: Access, what: impl fmt::Display, reply: Reply) -> Self {
         Self::new(kind_of(access, &reply), what.to_string()).with_reply(reply)

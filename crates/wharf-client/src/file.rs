@@ -20,7 +20,8 @@ use wharf_proto::{Pathname, Timestamp, visible};
 
 use crate::client::Client;
 use crate::error::{Error, ErrorKind, Result};
-use crate::transfer::{Known, Upload};
+use crate::transfer::Known;
+use crate::upload::Upload;
 use crate::verbs::is_about_the_file;
 
 /// So much of the end of a partial file is compared before it is continued.

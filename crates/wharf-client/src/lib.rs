@@ -45,7 +45,11 @@ mod verbs;
 
 mod data;
 mod transfer;
-pub use transfer::{Download, Known, Received, Stored, Upload};
+pub use transfer::Known;
+mod download;
+pub use download::{Download, Received};
+mod upload;
+pub use upload::{Stored, Upload};
 mod listing;
 pub use listing::Listing;
 mod entry;

@@ -11,9 +11,9 @@ use wharf_proto::{Command, Pathname, Reply, ReplyClass};
 
 use crate::client::Client;
 use crate::data::{Content, Opened};
-use crate::entry::{Entry, EntryKind, Modified, Reader};
+use crate::download::Download;
+use crate::entry::{Entry, EntryKind, Line, Modified, Reader};
 use crate::error::{Access, Error, ErrorKind, Result};
-use crate::transfer::Download;
 use crate::verbs::is_about_the_file;
 
 /// Longest line of a listing; longer than any name on any file system.
@@ -263,12 +263,12 @@ impl Listing<'_> {
                     read,
                     unread,
                 } => match reader.line(&line) {
-                    Some(Some(entry)) => {
+                    Line::Entry(entry) => {
                         *read += 1;
-                        return Ok(Some(entry));
+                        return Ok(Some(*entry));
                     }
-                    Some(None) => {}
-                    None => *unread = Some(line),
+                    Line::Nothing => {}
+                    Line::Unknown => *unread = Some(line),
                 },
             }
         }

@@ -59,9 +59,9 @@ impl Default for Options {
             data_host: DataHost::Peer,
             data_timeout: None,
             connect_timeout: Duration::from_secs(15),
-            reply_timeout: Duration::from_secs(60),
+            reply_timeout: Duration::from_mins(1),
             stall_timeout: Duration::from_secs(30),
-            completion_timeout: Duration::from_secs(60),
+            completion_timeout: Duration::from_mins(1),
             family: FamilyChoice::Any,
             reply_limits: ReplyLimits {
                 line: 4096,

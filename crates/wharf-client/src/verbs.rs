@@ -255,7 +255,6 @@ impl Client {
         let reply = self.dialogue.exchange_line(&line, within).await?;
         if reply.class() == ReplyClass::Completion {
             match Command::parse(line.as_bytes()) {
-                Ok(Command::Type(_)) => self.forget_type(),
                 Ok(Command::Cwd(path)) => self.moved_to(&path),
                 Ok(Command::Cdup) => {
                     if let Ok(up) = Pathname::new("..") {

@@ -1,0 +1,320 @@
+//! A file or listing that comes from the server.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+use wharf_net::pump::{Conversion, Moved, Progress};
+use wharf_proto::user_transfer::{DataEvent, Direction};
+use wharf_proto::{AsciiDecoder, Command, Pathname, Reply, Timestamp};
+
+use crate::client::Client;
+use crate::data::{Content, Opened};
+use crate::error::{Access, Error, ErrorKind, Result};
+use crate::transfer::{Known, Running};
+
+/// One read from the data connection while line ends are converted.
+const ASCII_READ: usize = 64 * 1024;
+
+/// A file or listing that comes from the server.
+pub struct Download<'c> {
+    running: Running<'c>,
+    /// Of the whole remote file.
+    size: Option<u64>,
+    verified: bool,
+    modified: Option<Timestamp>,
+    decoding: Option<Box<Decoding>>,
+    ended: bool,
+}
+
+struct Decoding {
+    decoder: AsciiDecoder,
+    wire: Box<[u8]>,
+    text: Vec<u8>,
+    given: usize,
+    finished: bool,
+}
+
+/// A download that the server has confirmed and whose length agrees.
+#[derive(Clone, Debug)]
+pub struct Received {
+    /// The final reply.
+    pub reply: Reply,
+    /// Bytes on the data connection.
+    pub bytes: u64,
+    /// Whether the length could be compared; not in TYPE A, and not when the server tells no size.
+    pub verified: bool,
+}
+
+impl Client {
+    /// RETR, with REST before it when `offset` is not 0. The remote size is asked for first, to compare with.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`], [`ErrorKind::Permission`], [`ErrorKind::DataConnection`] with the ways that were tried,
+    /// [`ErrorKind::Unsupported`] when REST is refused, [`ErrorKind::Changed`] when the remote file is shorter than
+    /// `offset`.
+    pub async fn retrieve(&mut self, path: &Pathname, offset: u64) -> Result<Download<'_>> {
+        let known = if self.is_binary() {
+            self.known(path).await?
+        } else {
+            Known::default()
+        };
+        self.retrieve_known(path, offset, known).await
+    }
+
+    /// As [`retrieve`](Self::retrieve), with size and time from a listing or MLST instead of asking again.
+    ///
+    /// # Errors
+    /// Those of [`retrieve`](Self::retrieve).
+    pub async fn retrieve_known(
+        &mut self,
+        path: &Pathname,
+        offset: u64,
+        known: Known,
+    ) -> Result<Download<'_>> {
+        if let Some(size) = known.size
+            && offset > size
+        {
+            let what = format!(
+                "{} has {size} bytes now, less than the {offset} to begin at",
+                path.display()
+            );
+            return Err(Error::new(ErrorKind::Changed, what));
+        }
+        let command = Command::Retr(path.clone());
+        let conversion = Conversion::of(self.representation());
+        let opened = self
+            .open_data(&command, offset, Content::File, Access::Reads)
+            .await?;
+        let ascii = conversion == Some(Conversion::NvtAscii);
+        let size = if ascii { None } else { known.size };
+        let expected = size.map(|it| it - offset);
+        let mut download = Download::new(self, &command, expected, opened);
+        download.size = size;
+        download.decoding = ascii.then(|| Box::new(Decoding::new()));
+        download.modified = known.modified;
+        Ok(download)
+    }
+}
+
+impl<'c> Download<'c> {
+    fn new(
+        client: &'c mut Client,
+        command: &Command,
+        expected: Option<u64>,
+        opened: Opened,
+    ) -> Self {
+        let ended = opened.data.is_none();
+        let running = Running::new(client, command, Direction::Download, expected, opened);
+        Self {
+            running,
+            size: None,
+            verified: expected.is_some(),
+            modified: None,
+            decoding: None,
+            ended,
+        }
+    }
+
+    pub(crate) fn of_listing(client: &'c mut Client, command: &Command, opened: Opened) -> Self {
+        Self::new(client, command, None, opened)
+    }
+
+    pub(crate) fn listing_limit(&self) -> u64 {
+        self.running.client.options().listing_limit
+    }
+
+    /// Length of the whole remote file, when the server told it.
+    pub fn size(&self) -> Option<u64> {
+        self.size
+    }
+
+    /// When the remote file was last modified (UTC), when the server told it.
+    pub fn modified(&self) -> Option<Timestamp> {
+        self.modified
+    }
+
+    /// Bytes that came through the data connection so far; may be kept and read while the transfer runs.
+    pub fn progress(&self) -> &Progress {
+        &self.running.progress
+    }
+
+    /// Counts into this one, so that a caller can make it before the transfer begins.
+    pub fn count_into(&mut self, progress: Progress) {
+        self.running.count_into(progress);
+    }
+
+    /// Ends the transfer: waits for the final reply and compares the length. To be called when everything has been read.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Aborted`] when there is more to read; [`ErrorKind::Truncated`] when the server announced more bytes
+    /// than came, or answers 426; [`ErrorKind::Changed`] when more came than announced; [`ErrorKind::Closed`] or
+    /// [`ErrorKind::Timeout`] when no final reply came; otherwise what the reply says.
+    pub async fn finish(mut self) -> Result<Received> {
+        if !self.ended {
+            let mut more = [0; 1];
+            match self.read(&mut more).await {
+                Ok(0) => {}
+                Ok(_) => {
+                    return Err(Error::new(
+                        ErrorKind::Aborted,
+                        format!("{}: not read to its end", self.running.command),
+                    ));
+                }
+                Err(error) => return Err(self.running.explain(error).await),
+            }
+        }
+        self.complete().await
+    }
+
+    /// What [`finish`](Self::finish) does after the end of the data.
+    pub(crate) async fn complete(&mut self) -> Result<Received> {
+        if let Some(data) = self.running.data.take() {
+            // Everything has been received; how our own end of the connection goes down concerns nobody.
+            let _ = data.close().await;
+        }
+        let bytes = self.running.moved();
+        let reply = self.running.settle(DataEvent::Ended { bytes }).await?;
+        Ok(Received {
+            reply,
+            bytes,
+            verified: self.verified,
+        })
+    }
+
+    /// After an error of `read`: why the data connection broke, as the server tells it on the control connection.
+    pub async fn explain(mut self, error: io::Error) -> Error {
+        self.failed(error).await
+    }
+
+    pub(crate) async fn failed(&mut self, error: io::Error) -> Error {
+        self.running.explain(error).await
+    }
+
+    /// Reads the rest into `writer`, which is flushed. In TYPE A nothing may have been read before.
+    pub(crate) async fn receive<W: AsyncWrite + Unpin>(&mut self, writer: &mut W) -> Result<Moved> {
+        let Some(data) = &mut self.running.data else {
+            return Ok(Moved::default());
+        };
+        let conversion = if self.decoding.is_some() {
+            Conversion::NvtAscii
+        } else {
+            Conversion::Verbatim
+        };
+        let stall = self.running.stall.after;
+        match wharf_net::pump::receive(data, writer, conversion, &self.running.progress, stall)
+            .await
+        {
+            Ok(moved) => {
+                self.ended = true;
+                Ok(moved)
+            }
+            Err(error) => Err(self.running.pump_failed(error).await),
+        }
+    }
+
+    /// Stops here and comes in step again, instead of leaving that to the next operation.
+    ///
+    /// # Errors
+    /// Those of [`Client::abort`].
+    pub async fn abort(mut self) -> Result<()> {
+        self.running.data = None;
+        self.running.client.abort().await
+    }
+
+    fn poll_wire(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let Some(data) = &mut self.running.data else {
+            return Poll::Ready(Ok(()));
+        };
+        let before = buffer.filled().len();
+        match Pin::new(data).poll_read(cx, buffer) {
+            Poll::Pending => self.running.poll_stall(cx),
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Ready(Ok(())) => {
+                self.running.stall.moved();
+                let read = buffer.filled().len() - before;
+                self.running.progress.add(read as u64);
+                self.ended |= read == 0 && buffer.remaining() > 0;
+                Poll::Ready(Ok(()))
+            }
+        }
+    }
+}
+
+impl AsyncRead for Download<'_> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.ended && self.decoding.is_none() {
+            return Poll::Ready(Ok(()));
+        }
+        let Some(mut decoding) = self.decoding.take() else {
+            return self.poll_wire(cx, buffer);
+        };
+        let polled = decoding.poll(&mut self, cx, buffer);
+        self.decoding = Some(decoding);
+        polled
+    }
+}
+
+impl Decoding {
+    fn new() -> Self {
+        Self {
+            decoder: AsciiDecoder::default(),
+            wire: vec![0; ASCII_READ].into_boxed_slice(),
+            text: Vec::new(),
+            given: 0,
+            finished: false,
+        }
+    }
+
+    fn poll(
+        &mut self,
+        download: &mut Download<'_>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        loop {
+            let waiting = &self.text[self.given..];
+            if !waiting.is_empty() {
+                let n = waiting.len().min(buffer.remaining());
+                buffer.put_slice(&waiting[..n]);
+                self.given += n;
+                return Poll::Ready(Ok(()));
+            }
+            if self.finished {
+                return Poll::Ready(Ok(()));
+            }
+            self.text.clear();
+            self.given = 0;
+            let mut wire = ReadBuf::new(&mut self.wire);
+            if !download.ended {
+                ready!(download.poll_wire(cx, &mut wire))?;
+            }
+            if download.ended {
+                self.decoder.finish(&mut self.text);
+                self.finished = true;
+            } else {
+                self.decoder.convert(wire.filled(), &mut self.text);
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Download<'_> {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            out,
+            "Download({}, {} bytes)",
+            self.running.command,
+            self.running.moved()
+        )
+    }
+}
