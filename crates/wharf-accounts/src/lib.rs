@@ -4,8 +4,22 @@
 //! who the user is.
 //!
 //! In reading order:
-//! * [`authenticator`]: the trait [`Authenticator`], [`Credentials`] in, [`Granted`] or [`Denied`] out.
+//! * [`authenticator`]: the trait [`Authenticator`], [`Credentials`] in, [`Granted`] or [`Denied`] out;
+//! * [`anonymous`], [`single`]: everybody, and one user of the command line;
+//! * [`users_file`]: users in a TOML file, read again when it changes, and the editor for it;
+//! * [`hashing`]: argon2id in a bounded pool;
+//! * [`chain`]: several sources in order.
 
+pub mod anonymous;
 pub mod authenticator;
+pub mod chain;
+pub mod hashing;
+pub mod single;
+pub mod users_file;
 
+pub use anonymous::Anonymous;
 pub use authenticator::{Authenticator, Credentials, Denied, Granted, UserLimits};
+pub use chain::Chain;
+pub use hashing::{HashError, HashPool, PasswordHash};
+pub use single::Single;
+pub use users_file::{NameError, Problem, User, UserList, UsersError, UsersFile, check_name};

@@ -222,6 +222,10 @@ impl Storage for Memory {
             if let Some(partial) = tree.partial.remove(&key) {
                 tree.used -= partial.len() as u64;
             }
+        }
+        // A made-up name is taken from now on: two uploads at the same time must not get the same one.
+        let claims = leaves_partial || matches!(how, Write::Unique { .. });
+        if claims {
             tree.uploading.insert(key.clone());
         }
         tree.used += data.len() as u64;
@@ -233,6 +237,7 @@ impl Storage for Memory {
             data,
             fresh,
             leaves_partial,
+            claims,
             over: false,
         }))
     }
@@ -411,6 +416,8 @@ struct MemoryUpload {
     data: Vec<u8>,
     fresh: bool,
     leaves_partial: bool,
+    /// Stands in the tree's list of uploads on their way.
+    claims: bool,
     over: bool,
 }
 
@@ -419,7 +426,7 @@ impl MemoryUpload {
     fn end(&mut self, tree: &mut Tree) -> Vec<u8> {
         self.over = true;
         tree.used -= self.data.len() as u64;
-        if self.leaves_partial {
+        if self.claims {
             tree.uploading.remove(&self.key);
         }
         std::mem::take(&mut self.data)

@@ -33,7 +33,7 @@ pub(super) struct Tree {
     /// Bytes in files, in uploads on their way and in partial data.
     pub(super) used: u64,
     pub(super) partial: BTreeMap<Vec<u8>, Vec<u8>>,
-    /// Names for which an upload is on its way that would leave partial data.
+    /// Names for which an upload is on its way that would leave partial data, or that were made up for one.
     pub(super) uploading: BTreeSet<Vec<u8>>,
 }
 

@@ -1,0 +1,246 @@
+//! Password hashes: argon2id, checked by a few threads at most.
+
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use argon2::password_hash::phc::PasswordHash as Phc;
+use argon2::password_hash::{PasswordHasher, PasswordVerifier};
+use argon2::{Algorithm, Argon2, Params, Version};
+use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
+use wharf_proto::Secret;
+
+use crate::Denied;
+
+/// Memory in KiB, passes and lanes for new hashes: the minimum of the OWASP Password Storage Cheat Sheet (19 MiB, 2, 1).
+/// One check takes some 20 ms of one core.
+const MEMORY_KIB: u32 = 19 * 1024;
+const PASSES: u32 = 2;
+const LANES: u32 = 1;
+
+/// What a hash in a users file may ask for at most: a check must not be able to stop the server.
+const MOST_MEMORY_KIB: u32 = 1024 * 1024;
+const MOST_PASSES: u32 = 64;
+const MOST_LANES: u32 = 16;
+
+/// A hash with the parameters of new ones that no password is known for.
+const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$d2hhcmYvbm9ib2R5L3NhbHQ\
+    $6b0VPQ2Ct0m1cHqTtVbUuV8yV7mJx8hB3oYw1Zk5n0s";
+
+/// Logins that may wait for a free thread; with 20 ms each, the last one waits about a second per core.
+const QUEUE: usize = 64;
+
+/// A PHC string of an argon2id hash with acceptable parameters. Does not print itself.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PasswordHash(String);
+
+/// Why a string is not such a hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum HashError {
+    /// Not a PHC string with salt and hash.
+    Form,
+    /// Not argon2id, version 19.
+    Algorithm,
+    /// Asks for more memory or time than a check may cost.
+    Cost,
+    /// The password could not be hashed: no randomness, no memory.
+    Failed,
+}
+
+impl fmt::Display for HashError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Form => f.write_str("not a password hash of the form $argon2id$..."),
+            Self::Algorithm => f.write_str("only argon2id hashes, version 19, are supported"),
+            Self::Cost => write!(
+                f,
+                "the hash is too costly: at most m={MOST_MEMORY_KIB},t={MOST_PASSES},p={MOST_LANES}"
+            ),
+            Self::Failed => f.write_str("the password could not be hashed"),
+        }
+    }
+}
+
+impl std::error::Error for HashError {}
+
+impl PasswordHash {
+    /// Hashes a password with the parameters for new ones and a random salt. Blocks for some 20 ms.
+    pub fn of(password: &Secret) -> Result<Self, HashError> {
+        let params = Params::new(MEMORY_KIB, PASSES, LANES, None).map_err(|_| HashError::Failed)?;
+        let hash: Phc = Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+            .hash_password(password.expose())
+            .map_err(|_| HashError::Failed)?;
+        Ok(Self(hash.to_string()))
+    }
+
+    /// Reads a PHC string.
+    pub fn parse(text: &str) -> Result<Self, HashError> {
+        let phc = Phc::new(text).map_err(|_| HashError::Form)?;
+        if phc.salt.is_none() || phc.hash.is_none() {
+            return Err(HashError::Form);
+        }
+        if phc.algorithm.as_str() != "argon2id" || phc.version != Some(19) {
+            return Err(HashError::Algorithm);
+        }
+        let params = Params::try_from(&phc).map_err(|_| HashError::Form)?;
+        if params.m_cost() > MOST_MEMORY_KIB
+            || params.t_cost() > MOST_PASSES
+            || params.p_cost() > MOST_LANES
+        {
+            return Err(HashError::Cost);
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// A hash that no password has, to spend the time of a check on.
+    pub fn of_nobody() -> Self {
+        Self(NOBODY.to_owned())
+    }
+
+    /// The PHC string, for the users file.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether it is the hash of that password. Blocks for as long as hashing.
+    pub fn matches(&self, password: &Secret) -> bool {
+        // The parameters are those of the hash; the comparison takes constant time.
+        Phc::new(&self.0).is_ok_and(|phc| {
+            Argon2::default()
+                .verify_password(password.expose(), &phc)
+                .is_ok()
+        })
+    }
+}
+
+impl fmt::Debug for PasswordHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PasswordHash(****)")
+    }
+}
+
+/// Checks passwords off the sessions' path: as many at once as there are cores, a bounded number waiting, and
+/// [`Denied::TooBusy`] for the rest, so that guessing passwords costs the server neither its memory (19 MiB a check)
+/// nor its other sessions.
+pub struct HashPool {
+    running: Arc<Semaphore>,
+    admitted: Arc<Semaphore>,
+}
+
+impl HashPool {
+    /// A pool for the cores of this machine.
+    pub fn new() -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        Self::with_limits(cores, QUEUE)
+    }
+
+    /// A pool with so many checks at once and so many waiting.
+    pub fn with_limits(at_once: usize, waiting: usize) -> Self {
+        let at_once = at_once.max(1);
+        Self {
+            running: Arc::new(Semaphore::new(at_once)),
+            admitted: Arc::new(Semaphore::new(at_once + waiting)),
+        }
+    }
+
+    /// Whether it is the hash of that password.
+    pub async fn matches(&self, hash: PasswordHash, password: Secret) -> Result<bool, Denied> {
+        let Ok(admitted) = Arc::clone(&self.admitted).try_acquire_owned() else {
+            return Err(Denied::TooBusy);
+        };
+        let running = Arc::clone(&self.running)
+            .acquire_owned()
+            .await
+            .map_err(|closed| Denied::Broken(closed.into()))?;
+        // The permits go along: a session that ends does not end the work of its check.
+        spawn_blocking(move || {
+            let matches = hash.matches(&password);
+            drop((running, admitted));
+            matches
+        })
+        .await
+        .map_err(|stopped| Denied::Broken(stopped.into()))
+    }
+}
+
+impl Default for HashPool {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn secret(text: &str) -> Secret {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_password_matches_its_hash_only() {
+        let hash = PasswordHash::of(&secret("right")).unwrap();
+        assert!(hash.expose().starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
+        assert_eq!(PasswordHash::parse(hash.expose()).unwrap(), hash);
+        assert!(hash.matches(&secret("right")));
+        assert!(!hash.matches(&secret("wrong")));
+        assert_ne!(PasswordHash::of(&secret("right")).unwrap(), hash, "salted");
+        assert_eq!(format!("{hash:?}"), "PasswordHash(****)");
+    }
+
+    #[test]
+    fn nobody_has_the_usual_parameters() {
+        let nobody = PasswordHash::parse(NOBODY).unwrap();
+        assert_eq!(nobody, PasswordHash::of_nobody());
+        let params = Params::try_from(&Phc::new(NOBODY).unwrap()).unwrap();
+        assert_eq!(
+            (params.m_cost(), params.t_cost(), params.p_cost()),
+            (MEMORY_KIB, PASSES, LANES)
+        );
+        assert_eq!(params.output_len(), Some(Params::DEFAULT_OUTPUT_LEN));
+    }
+
+    #[test]
+    fn only_argon2id_of_bearable_cost() {
+        let rest = "$d2hhcmYvbm9ib2R5L3NhbHQ$6b0VPQ2Ct0m1cHqTtVbUuV8yV7mJx8hB3oYw1Zk5n0s";
+        for (text, error) in [
+            ("", HashError::Form),
+            ("secret", HashError::Form),
+            ("$argon2id$v=19$m=19456,t=2,p=1", HashError::Form),
+            (
+                &format!("$argon2i$v=19$m=19456,t=2,p=1{rest}"),
+                HashError::Algorithm,
+            ),
+            (
+                &format!("$argon2id$v=16$m=19456,t=2,p=1{rest}"),
+                HashError::Algorithm,
+            ),
+            (
+                &format!("$argon2id$m=19456,t=2,p=1{rest}"),
+                HashError::Algorithm,
+            ),
+            (
+                &format!("$argon2id$v=19$m=4194304,t=2,p=1{rest}"),
+                HashError::Cost,
+            ),
+            (
+                &format!("$argon2id$v=19$m=19456,t=99,p=1{rest}"),
+                HashError::Cost,
+            ),
+        ] {
+            assert_eq!(PasswordHash::parse(text).unwrap_err(), error, "{text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn too_many_checks_are_turned_away() {
+        let pool = HashPool::with_limits(1, 1);
+        let check = || pool.matches(PasswordHash::of_nobody(), secret("guess"));
+        let (one, two, three) = tokio::join!(check(), check(), check());
+        assert!(!one.unwrap() && !two.unwrap());
+        assert!(matches!(three, Err(Denied::TooBusy)));
+        assert!(!check().await.unwrap(), "and served again");
+    }
+}

@@ -1,0 +1,225 @@
+//! Changing a users file: comments and order stay, only what is asked for is different.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
+use std::path::{Path, PathBuf};
+
+use wharf_proto::{Pathname, Secret};
+
+use super::UsersError;
+use super::parse::{self, Place, User, check_name};
+use crate::PasswordHash;
+
+/// A users file being edited, for `wharf user`. Everything here blocks.
+#[derive(Debug, Default)]
+pub struct UserList {
+    text: String,
+    users: Vec<(User, Place)>,
+    /// What the file said when it was loaded.
+    loaded: Option<String>,
+}
+
+impl UserList {
+    /// A list without users, for a file that is not there yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Reads a file; one that is not there is [`UsersError::is_missing`].
+    pub fn load(path: &Path) -> Result<Self, UsersError> {
+        let text = std::fs::read_to_string(path).map_err(|source| UsersError::Io {
+            path: path.to_owned(),
+            source,
+        })?;
+        let users = parse::users_with_places(&text).map_err(|problems| UsersError::Invalid {
+            path: path.to_owned(),
+            problems,
+        })?;
+        Ok(Self {
+            loaded: Some(text.clone()),
+            text,
+            users,
+        })
+    }
+
+    /// In the order of the file.
+    pub fn users(&self) -> impl ExactSizeIterator<Item = &User> {
+        self.users.iter().map(|(user, _)| user)
+    }
+
+    /// Adds a user; `None` as home is everything. Hashes the password, some 20 ms.
+    pub fn add(
+        &mut self,
+        name: &str,
+        password: &Secret,
+        home: Option<&Pathname>,
+        read_only: bool,
+    ) -> Result<(), UsersError> {
+        check_name(name).map_err(UsersError::Name)?;
+        if self.position(name).is_some() {
+            return Err(UsersError::Exists(name.to_owned()));
+        }
+        let hash = PasswordHash::of(password).map_err(UsersError::Hash)?;
+        let mut text = self.text.clone();
+        if !text.is_empty() {
+            let end = if text.ends_with('\n') { "\n" } else { "\n\n" };
+            text += end;
+        }
+        text += &format!(
+            "[[user]]\nname = {}\npassword = {}\n",
+            quoted(name),
+            quoted(hash.expose())
+        );
+        if let Some(home) = home {
+            let home = home.as_str().ok_or(UsersError::Home)?;
+            text += &format!("home = {}\n", quoted(home));
+        }
+        if read_only {
+            text += "read_only = true\n";
+        }
+        let count = self.users.len() + 1;
+        self.replace(text, |users| {
+            users.len() == count && users.last().is_some_and(|(user, _)| user.name == name)
+        })
+    }
+
+    /// Gives a user another password. Hashes it, some 20 ms.
+    pub fn set_password(&mut self, name: &str, password: &Secret) -> Result<(), UsersError> {
+        let (_, place) = self
+            .position(name)
+            .and_then(|index| self.users.get(index))
+            .ok_or_else(|| UsersError::Unknown(name.to_owned()))?;
+        let hash = PasswordHash::of(password).map_err(UsersError::Hash)?;
+        let mut text = self.text.clone();
+        text.replace_range(place.password.clone(), &quoted(hash.expose()));
+        self.replace(text, |users| {
+            users
+                .iter()
+                .any(|(user, _)| user.name == name && user.password == hash)
+        })
+    }
+
+    /// Removes a user, with the comments inside the table; false if there is none of that name.
+    pub fn remove(&mut self, name: &str) -> Result<bool, UsersError> {
+        let Some(index) = self.position(name) else {
+            return Ok(false);
+        };
+        let begin = self.header(index)?;
+        let end = if index + 1 < self.users.len() {
+            self.header(index + 1)?
+        } else {
+            self.text.len()
+        };
+        let mut text = self.text.clone();
+        text.replace_range(begin..end, "");
+        let count = self.users.len() - 1;
+        self.replace(text, |users| {
+            users.len() == count && users.iter().all(|(user, _)| user.name != name)
+        })?;
+        Ok(true)
+    }
+
+    /// Writes the file: whole or not at all, mode 0600. A file that is replaced keeps its owner, and its group may go on
+    /// reading if it could. Refuses if the file is not as it was loaded.
+    pub fn save(&mut self, path: &Path) -> Result<(), UsersError> {
+        let failed = |source| UsersError::Io {
+            path: path.to_owned(),
+            source,
+        };
+        // A symbolic link stays one.
+        let path = match path.canonicalize() {
+            Ok(real) => real,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => path.to_owned(),
+            Err(error) => return Err(failed(error)),
+        };
+        let there = match std::fs::read_to_string(&path) {
+            Ok(text) => Some(text),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(failed(error)),
+        };
+        if there != self.loaded {
+            return Err(UsersError::Changed(path));
+        }
+        write_whole(&path, &self.text).map_err(failed)?;
+        self.loaded = Some(self.text.clone());
+        Ok(())
+    }
+
+    fn position(&self, name: &str) -> Option<usize> {
+        self.users.iter().position(|(user, _)| user.name == name)
+    }
+
+    /// Where the line of a user's `[[user]]` begins.
+    fn header(&self, index: usize) -> Result<usize, UsersError> {
+        let (_, place) = self.users.get(index).ok_or(UsersError::Form)?;
+        let before = self.text.get(..place.table).ok_or(UsersError::Form)?;
+        let begin = before.rfind('\n').map_or(0, |at| at + 1);
+        let line = self.text.get(begin..).unwrap_or_default();
+        if line.trim_start().starts_with("[[") {
+            Ok(begin)
+        } else {
+            Err(UsersError::Form)
+        }
+    }
+
+    /// Takes a changed text, provided that it says what it should. The check is what makes editing text safe.
+    fn replace(
+        &mut self,
+        text: String,
+        as_expected: impl FnOnce(&[(User, Place)]) -> bool,
+    ) -> Result<(), UsersError> {
+        let users = parse::users_with_places(&text).map_err(|_| UsersError::Form)?;
+        if !as_expected(&users) {
+            return Err(UsersError::Form);
+        }
+        self.text = text;
+        self.users = users;
+        Ok(())
+    }
+}
+
+/// A TOML string.
+fn quoted(text: &str) -> String {
+    toml::Value::from(text).to_string()
+}
+
+fn write_whole(path: &Path, text: &str) -> io::Result<()> {
+    let (file, temporary) = create_beside(path)?;
+    let written = fill(file, path, text).and_then(|()| std::fs::rename(&temporary, path));
+    if written.is_err() {
+        // The first error is the one to tell.
+        let _ = std::fs::remove_file(&temporary);
+    }
+    written
+}
+
+fn create_beside(path: &Path) -> io::Result<(File, PathBuf)> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    loop {
+        let random = getrandom::u64().map_err(io::Error::other)?;
+        let temporary = path.with_file_name(format!(".{name}.{random:016x}"));
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true).mode(0o600);
+        match options.open(&temporary) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            other => return Ok((other?, temporary)),
+        }
+    }
+}
+
+fn fill(mut file: File, replaces: &Path, text: &str) -> io::Result<()> {
+    let mut mode = 0o600;
+    if let Ok(old) = std::fs::metadata(replaces) {
+        let new = file.metadata()?;
+        if (old.uid(), old.gid()) != (new.uid(), new.gid()) {
+            // Else the server, which may run as the old owner, could not read its users any more.
+            fchown(&file, Some(old.uid()), Some(old.gid()))?;
+        }
+        mode |= old.mode() & 0o040;
+    }
+    // Regardless of the umask.
+    file.set_permissions(std::fs::Permissions::from_mode(mode))?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
+}
