@@ -14,11 +14,6 @@ impl AsciiEncoder {
     }
 
     /// Appends the wire form of `input`: at most twice its length.
-    #[expect(
-        clippy::unused_self,
-        clippy::needless_pass_by_ref_mut,
-        reason = "the same face as the decoder"
-    )]
     pub fn convert(&mut self, input: &[u8], out: &mut Vec<u8>) {
         out.reserve(input.len() + input.len() / 32);
         for piece in input.split_inclusive(|byte| *byte == b'\n') {
@@ -33,11 +28,6 @@ impl AsciiEncoder {
     }
 
     /// The end of the file: nothing is left over.
-    #[expect(
-        clippy::unused_self,
-        clippy::needless_pass_by_ref_mut,
-        reason = "the same face as the decoder"
-    )]
     pub fn finish(&mut self, _out: &mut Vec<u8>) {}
 }
 

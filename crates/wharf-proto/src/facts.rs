@@ -494,8 +494,8 @@ mod tests {
         text.parse().unwrap()
     }
 
-    fn time(wire: &str) -> Option<Timestamp> {
-        Some(Timestamp::from_wire(wire.as_bytes()).unwrap())
+    fn time(wire: &str) -> Timestamp {
+        Timestamp::from_wire(wire.as_bytes()).unwrap()
     }
 
     #[test]
@@ -527,7 +527,7 @@ mod tests {
                 Facts {
                     kind: Some(FactType::File),
                     size: Some(5),
-                    modify: time("20260101120000"),
+                    modify: Some(time("20260101120000")),
                     perm: Some(
                         Perm::APPEND | Perm::DELETE | Perm::RENAME | Perm::RETRIEVE | Perm::STORE,
                     ),
@@ -545,7 +545,7 @@ mod tests {
                 "type=cdir;sizd=4096;modify=20260101120000.123;UNIX.mode=040755; .",
                 Facts {
                     kind: Some(FactType::CurrentDirectory),
-                    modify: time("20260101120000.123"),
+                    modify: Some(time("20260101120000.123")),
                     unix_mode: Some(0o755),
                     other: vec![(text("sizd"), text("4096"))],
                     ..Facts::default()
@@ -611,7 +611,7 @@ mod tests {
         let facts = Facts {
             kind: Some(FactType::File),
             size: Some(3),
-            modify: time("20260101120000"),
+            modify: Some(time("20260101120000")),
             unix_mode: Some(0o1),
             ..Facts::default()
         };
@@ -656,7 +656,7 @@ mod tests {
         let line = offered.feature_line(selected);
         assert_eq!(line, "MLST type;size*;modify;UNIX.mode;");
         assert_eq!(
-            FactSet::read_feature(line[5..].as_bytes()),
+            FactSet::read_feature(&line.as_bytes()[5..]),
             (offered, selected)
         );
     }

@@ -105,7 +105,7 @@ impl Features {
             })
     }
 
-    /// Whether REST counts bytes in MODE S (RFC 3659 §5.2).
+    /// Whether REST counts bytes in MODE S (RFC 3659 §5.4).
     pub fn has_rest_stream(&self) -> bool {
         self.has_parameter("REST", "STREAM")
     }

@@ -42,7 +42,7 @@ pub enum EpsvArgument {
     All,
 }
 
-/// The argument of LPRT (RFC 1639 §3).
+/// The argument of LPRT (RFC 1639).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum LprtArgument {
     /// Address family 4 or 6 with a port of two bytes.
@@ -244,7 +244,7 @@ pub fn write_lprt(address: SocketAddr) -> String {
     out
 }
 
-/// Finds the address in the text of a 228 reply (LPSV), in parentheses as RFC 1639 §4 writes it or bare at the end.
+/// Finds the address in the text of a 228 reply (LPSV), in parentheses as RFC 1639 writes it or bare at the end.
 pub fn read_228(text: &[u8]) -> Option<SocketAddr> {
     let start = match text.iter().rposition(|byte| *byte == b'(') {
         Some(at) => at + 1,

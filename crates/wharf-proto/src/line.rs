@@ -90,7 +90,7 @@ impl LineDecoder {
     }
 
     /// Whether nothing at all is held: no line, no part of one, no part of a Telnet command. What TLS needs to know
-    /// before it begins (RFC 4217 §4.2: bytes received in clear must not be taken for protected ones).
+    /// before it begins: bytes received in clear must never be taken for protected ones.
     pub fn is_empty(&self) -> bool {
         self.ahead.is_none()
             && self.raw.len() == self.decoded

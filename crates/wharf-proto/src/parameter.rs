@@ -54,7 +54,7 @@ pub enum TransferMode {
     Deflate,
 }
 
-/// PROT: the protection of the data connection (RFC 2228 §3, RFC 4217 §9).
+/// PROT: the protection of the data connection (RFC 2228 §3, RFC 4217).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub enum Protection {
     /// `C`: none; the default.

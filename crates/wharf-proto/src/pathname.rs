@@ -338,9 +338,9 @@ mod tests {
             (r#""/" is the current directory"#, Some("/")),
             (r#""/a ""b""" created"#, Some(r#"/a "b""#)),
             (r#"directory "/x y""#, Some("/x y")),
-            (r#"/plain is cwd"#, Some("/plain")),
-            (r#""unfinished"#, None),
-            (r#""""#, None),
+            ("/plain is cwd", Some("/plain")),
+            ("\"unfinished", None),
+            ("\"\"", None),
             ("created", None),
         ] {
             assert_eq!(

@@ -485,7 +485,7 @@ mod tests {
         let mut decoder = ReplyDecoder::new(LIMITS);
         decoder.push(b"nonsense\r\n220 hello\r\n");
         assert!(decoder.next().is_err());
-        decoder.push(&[b'x'; 100_000]);
+        decoder.push(&vec![b'x'; 100_000]);
         assert!(decoder.next().is_err());
         assert_eq!(decoder.raw.capacity(), 0);
     }

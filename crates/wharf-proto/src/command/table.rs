@@ -42,9 +42,9 @@ pub enum DuringTransfer {
     Quit,
 }
 
-/// Replies that any command may get: RFC 959 §5.4 and §4.2 say 421, 500, 501 and 502 "are not given explicitly" with every
-/// command; 503 and 504 for sequence and parameter, 530 for a missing login, 451 for an error of the server itself;
-/// 533, 534 and 535 where the security extensions refuse (RFC 2228 §5).
+/// Replies that any command may get, whether its RFC lists them with it or not: 421 since the service may have to close at
+/// any time (RFC 959 §4.2.2); 500, 501, 502, 503 and 504 for what was not understood, not offered or out of order; 530 for
+/// a missing login; 451 for an error of the server itself; 533, 534 and 535 where a security policy refuses (RFC 2228 §5.1).
 pub const ALWAYS_ALLOWED: &[u16] = &[421, 451, 500, 501, 502, 503, 504, 530, 533, 534, 535];
 
 impl Verb {
@@ -86,8 +86,8 @@ pub(super) const HTTP_METHODS: &[&str] = &[
 const ANSWER: DuringTransfer = DuringTransfer::Answer;
 const WAIT: DuringTransfer = DuringTransfer::Wait;
 
-/// Replies of a command that carries data, RETR excepted by its 450 and 550 (RFC 959 §5.4); 522 from RFC 4217 §10,
-/// 534 and 535 from RFC 2228.
+/// Replies of a command that carries data, RETR excepted by its 450 and 550 (RFC 959 §5.4); 521 and 522 where the
+/// protection of the data connection is refused (RFC 4217; vsftpd 3).
 const TRANSFER_BEYOND: &[u16] = &[450, 452, 521, 522, 532, 550, 551, 552, 553];
 /// Errors of a file store that RFC 959 lists for some verbs and not for their neighbours.
 const STORE: &[u16] = &[450, 452, 532, 550, 552, 553];
@@ -219,9 +219,9 @@ verbs! {
 
     // RFC 1639
     LPRT "LPRT <SP> <long-host-port>", "LPRT 6,16,32,1,13,184,0,0,0,0,0,0,0,0,0,0,0,1,2,19,136", login, keeps, WAIT,
-        &[200, 521], &[], "RFC 1639 §3", "PORT for long addresses";
+        &[200, 521], &[], "RFC 1639", "PORT for long addresses";
     LPSV "LPSV", "LPSV", login, keeps, WAIT,
-        &[228, 521], &[425], "RFC 1639 §4", "PASV for long addresses";
+        &[228, 521], &[425], "RFC 1639", "PASV for long addresses";
 
     // RFC 2228, with RFC 4217
     AUTH "AUTH <SP> <mechanism-name>", "AUTH TLS", free, ends, WAIT,
@@ -229,11 +229,11 @@ verbs! {
     ADAT "ADAT <SP> <base64data>", "ADAT AAAA", free, ends, WAIT,
         &[235, 335, 535], &[], "RFC 2228 §3", "data of the security mechanism";
     PBSZ "PBSZ <SP> <decimal-integer>", "PBSZ 0", free, keeps, WAIT,
-        &[200], &[], "RFC 2228 §3, RFC 4217 §8", "size of a protection buffer";
+        &[200], &[], "RFC 2228 §3, RFC 4217", "size of a protection buffer";
     PROT "PROT <SP> <prot-code>", "PROT P", free, keeps, WAIT,
-        &[200, 431, 534, 536], &[521], "RFC 2228 §3, RFC 4217 §9", "protection of the data connection: C, S, E or P";
+        &[200, 431, 534, 536], &[521], "RFC 2228 §3, RFC 4217", "protection of the data connection: C, S, E or P";
     CCC "CCC", "CCC", free, ends, WAIT,
-        &[200, 533, 534], &[], "RFC 2228 §3, RFC 4217 §6", "go on in clear on the control connection";
+        &[200, 533, 534], &[], "RFC 2228 §3, RFC 4217", "go on in clear on the control connection";
     MIC "MIC <SP> <base64data>", "MIC AAAA", free, ends, WAIT,
         &[533, 535, 537, 631], &[], "RFC 2228 §3", "a command with integrity";
     CONF "CONF <SP> <base64data>", "CONF AAAA", free, ends, WAIT,
