@@ -43,8 +43,11 @@ pub mod feature;
 pub mod listing;
 
 // The session.
+pub mod quirk;
 pub mod server_pi;
 pub mod trace;
+pub mod user_pi;
+pub mod user_transfer;
 
 pub use ascii::{AsciiDecoder, AsciiEncoder};
 pub use command::{Command, CommandError, CommandErrorKind, DuringTransfer, VERBS, Verb};

@@ -314,7 +314,7 @@ impl TraceReader {
             return Ok(None);
         }
         let what = match sign {
-            b'<' => return self.reply_line(unescape(rest).ok_or(Unread)?),
+            b'<' => return Ok(self.reply_line(unescape(rest).ok_or(Unread)?)),
             b'>' => What::Command(unescape(rest).ok_or(Unread)?),
             b'!' => data(rest).ok_or(Unread)?,
             b'+' => connected(rest).ok_or(Unread)?,
@@ -322,11 +322,11 @@ impl TraceReader {
             b'#' => What::Note(words(rest).ok_or(Unread)?),
             _ => return Err(Unread),
         };
-        Ok(self.give(Event {
+        Ok(Some(self.give(Event {
             at: self.at,
             session: self.session,
             what,
-        }))
+        })))
     }
 
     /// The end of the text: what is left of a reply without last line.
@@ -339,7 +339,7 @@ impl TraceReader {
         self.ready.into_iter().chain(cut)
     }
 
-    fn reply_line(&mut self, line: Vec<u8>) -> Result<Option<Event>, Unread> {
+    fn reply_line(&mut self, line: Vec<u8>) -> Option<Event> {
         let (at, session, mut lines) = match self.reply.take() {
             Some(begun) if begun.1 == self.session => begun,
             Some((at, session, lines)) => {
@@ -355,24 +355,24 @@ impl TraceReader {
         };
         lines.push(line);
         if ends_reply(&lines) || lines.len() >= REPLY_LINES {
-            return Ok(self.give(Event {
+            return Some(self.give(Event {
                 at,
                 session,
                 what: What::Reply(lines),
             }));
         }
         self.reply = Some((at, session, lines));
-        Ok(self.ready.take())
+        self.ready.take()
     }
 
     /// Events leave one by one in order; at most one waits.
-    fn give(&mut self, event: Event) -> Option<Event> {
+    fn give(&mut self, event: Event) -> Event {
         match self.ready.take() {
             Some(first) => {
                 self.ready = Some(event);
-                Some(first)
+                first
             }
-            None => Some(event),
+            None => event,
         }
     }
 }
@@ -666,7 +666,7 @@ mod tests {
 
     #[test]
     fn the_text_is_made_for_people() {
-        expect![[r#"
+        expect![[r"
             # wharf trace 1
             @0.000 s1 + server [2001:db8::9]:21 192.0.2.7:40000
             @0.005 s1 < 220 ready
@@ -684,7 +684,7 @@ mod tests {
             @3600.000 s2 > RETR \xff\\\x1b[1m\xe2\x80\xae 
             @3600.000 s2 # a note
             @3600.001 s1 - end
-        "#]]
+        "]]
         .assert_eq(&write(&one_of_each()));
     }
 

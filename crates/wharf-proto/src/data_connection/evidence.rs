@@ -59,9 +59,8 @@ impl Evidence {
     /// What a reply says about the path. `None`: it is positive, or it is not about the path (login, file, server going down) and no other path will help.
     pub fn from_reply(offer: Offer, asked: Asked, code: u16) -> Option<Self> {
         match (asked, code) {
-            (_, 421 | 530 | 532) | (_, ..=399) => None,
             (Asked::Transfer, 425 | 426) => Some(Self::NoDataConnection { code }),
-            (Asked::Transfer, _) => None,
+            (Asked::Transfer, _) | (Asked::Offer, ..=399 | 421 | 530 | 532) => None,
             (Asked::Offer, 522) if offer.speaks_ipv6() => Some(Self::FamilyRefused),
             (Asked::Offer, 501 | 504) if offer.opener() == Opener::Server => {
                 Some(Self::AddressRefused { code })

@@ -100,7 +100,7 @@ impl Path {
     };
 
     /// The same way through the network? Command and reply differ, packets do not.
-    fn same_way(&self, other: &Self) -> bool {
+    fn same_way(self, other: Self) -> bool {
         self.opener == other.opener && self.address == other.address
     }
 }
@@ -296,7 +296,7 @@ impl Paths {
     pub fn next(&mut self, round_trip: Duration) -> Option<Attempt> {
         loop {
             if let Some(path) = self.candidate() {
-                match self.patience(&path, round_trip) {
+                match self.patience(path, round_trip) {
                     Some(patience) => {
                         return Some(Attempt {
                             path,
@@ -335,7 +335,7 @@ impl Paths {
     }
 
     /// How long to wait for this path now; `None` if too little of the search is left to make it worthwhile.
-    fn patience(&self, path: &Path, round_trip: Duration) -> Option<Duration> {
+    fn patience(&self, path: Path, round_trip: Duration) -> Option<Duration> {
         if self.policy.patience.is_some() {
             return self.policy.patience;
         }
@@ -344,7 +344,7 @@ impl Paths {
         let same_way_was_silent = self
             .candidates
             .iter()
-            .any(|c| c.path != *path && c.silent && c.path.same_way(path));
+            .any(|c| c.path != path && c.silent && c.path.same_way(path));
         let wanted = if same_way_was_silent { full / 2 } else { full };
         let wanted = match self.round {
             Round::First => wanted,
@@ -418,13 +418,13 @@ impl Paths {
         match evidence {
             Evidence::CommandRefused { code: 400..=499 } => {}
             Evidence::CommandRefused { .. } | Evidence::ReplyUnreadable => {
-                self.close(|c| c.path.offer == path.offer)
+                self.close(|c| c.path.offer == path.offer);
             }
             Evidence::AddressRefused { .. } if self.policy.external_address => {
-                self.close(|c| c.path.offer == path.offer)
+                self.close(|c| c.path.offer == path.offer);
             }
             Evidence::FamilyRefused if path.opener == Opener::User => {
-                self.close(|c| c.path.offer == path.offer)
+                self.close(|c| c.path.offer == path.offer);
             }
             Evidence::AddressRefused { .. } | Evidence::FamilyRefused | Evidence::CannotListen => {
                 self.close(|c| c.path.opener == Opener::Server);
@@ -436,19 +436,19 @@ impl Paths {
             | Evidence::Unreachable
             | Evidence::NobodyCame
             | Evidence::NoDataConnection { .. } => {
-                self.each(|c| c.path.same_way(path), |c| c.done = true);
+                self.each(|c| c.path.same_way(*path), |c| c.done = true);
             }
             Evidence::Refused => self.each(
-                |c| c.path.same_way(path),
+                |c| c.path.same_way(*path),
                 |c| c.refusals = c.refusals.saturating_add(1),
             ),
         }
-        self.ask_for_another_port(path);
+        self.ask_for_another_port(*path);
         self.drop_replied_address_if_it_is_no_other_way();
     }
 
     /// After one RST another port of the same way gets one chance: by the other command if it is still open, else by the same.
-    fn ask_for_another_port(&mut self, path: &Path) {
+    fn ask_for_another_port(&mut self, path: Path) {
         let refusals = self
             .candidates
             .iter()

@@ -187,19 +187,23 @@ fn word(text: &[u8]) -> Option<(&[u8], &[u8])> {
     (end > 0).then(|| text.split_at(end))
 }
 
+/// Hour, minute, and the second if there is one.
+type TimeOfDay = (u8, u8, Option<u8>);
+
 /// `HH:MM` or `HH:MM:SS`, one digit for the hour tolerated.
-fn clock(word: &[u8]) -> Option<(u8, u8, Option<u8>)> {
-    let mut parts = word.split(|&b| b == b':');
-    let mut part = |limit: u64| {
-        let digits = parts.next()?;
+fn clock(word: &[u8]) -> Option<TimeOfDay> {
+    let part = |digits: &[u8], limit: u8| {
         let value = number(digits).filter(|_| digits.len() <= 2)?;
-        u8::try_from(value).ok().filter(|_| value <= limit)
+        u8::try_from(value).ok().filter(|value| *value <= limit)
     };
-    let hour = part(23)?;
-    let minute = part(59)?;
-    let more = word.iter().filter(|&&b| b == b':').count();
-    let second = if more == 2 { Some(part(60)?) } else { None };
-    (more <= 2).then_some((hour, minute, second))
+    let mut parts = word.split(|&b| b == b':');
+    let hour = part(parts.next()?, 23)?;
+    let minute = part(parts.next()?, 59)?;
+    let second = match parts.next() {
+        Some(digits) => Some(part(digits, 60)?),
+        None => None,
+    };
+    parts.next().is_none().then_some((hour, minute, second))
 }
 
 #[cfg(test)]
@@ -226,7 +230,7 @@ mod tests {
 
     #[test]
     fn times_of_day() {
-        let table: [(&str, Option<(u8, u8, Option<u8>)>); 9] = [
+        let table: [(&str, Option<TimeOfDay>); 9] = [
             ("10:11", Some((10, 11, None))),
             ("9:05", Some((9, 5, None))),
             ("10:11:12", Some((10, 11, Some(12)))),

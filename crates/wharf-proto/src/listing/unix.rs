@@ -137,7 +137,8 @@ fn find_date<'a>(
     for at in 0..columns.len() {
         let (_, found) = columns.get(at)?;
         let (size, mut first) = match size(found) {
-            Some(size) => (size, at),
+            Some(Size::Bytes(bytes)) => (Some(bytes), at),
+            Some(Size::Unknown) => (None, at),
             None => match minor(found) {
                 Some(()) if kind == b'b' || kind == b'c' => (None, at),
                 _ => continue,
@@ -161,11 +162,17 @@ fn find_date<'a>(
     None
 }
 
-/// A size. Negative ones come from servers whose numbers overflowed at 2 GiB: a file is there, its size is not known.
-fn size(word: &[u8]) -> Option<Option<u64>> {
+/// What may stand in the size column.
+enum Size {
+    Bytes(u64),
+    /// A negative number, from servers whose numbers overflow at 2 GiB: a file is there, its size is not known.
+    Unknown,
+}
+
+fn size(word: &[u8]) -> Option<Size> {
     match word.strip_prefix(b"-") {
-        Some(digits) => number(digits).map(|_| None),
-        None => number(word).map(Some),
+        Some(digits) => number(digits).map(|_| Size::Unknown),
+        None => number(word).map(Size::Bytes),
     }
 }
 
