@@ -14,7 +14,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::payload::{self, Random};
-use crate::process::{Daemon, isolate};
+use crate::process::{Daemon, isolate, tail};
 use crate::server::{PASSWORD, USER};
 use crate::stage::Stage;
 use crate::tally::Tally;
@@ -174,8 +174,9 @@ fn ftplib_killed(stage: &Stage, source: &Path) -> Result<String> {
         while !client.said().contains("begin") && start.elapsed() < Duration::from_secs(5) {
             thread::sleep(Duration::from_millis(2));
         }
-        kill_after(&mut client, random.between(5, 380));
-        found.look(&name, source, had_before)?;
+        kill_after(&mut client, random.between(5, 380), || {
+            found.look(&name, source, had_before)
+        })?;
     }
     found.summary()
 }
@@ -193,8 +194,9 @@ fn put_killed(stage: &Stage, large: &Path) -> Result<String> {
             .arg(&local)
             .arg(format!("ftp://{USER}@{}/", topology::SERVER));
         let mut client = begin(stage, command)?;
-        kill_after(&mut client, random.between(15, 220));
-        found.look(&name, large, had_before)?;
+        kill_after(&mut client, random.between(15, 220), || {
+            found.look(&name, large, had_before)
+        })?;
         fs::remove_file(&local)?;
     }
     found.summary()
@@ -210,8 +212,9 @@ fn get_killed(stage: &Stage, large: &Path) -> Result<String> {
         command.arg(format!("ftp://{USER}@{}/large.bin", topology::SERVER));
         command.arg("-o").arg(&name);
         let mut client = begin(stage, command)?;
-        kill_after(&mut client, random.between(15, 220));
-        found.look(&name, large, had_before)?;
+        kill_after(&mut client, random.between(15, 220), || {
+            found.look(&name, large, had_before)
+        })?;
         remove_parts(stage.work.path(), &format!("get-{round}.bin"))?;
     }
     found.summary()
@@ -231,10 +234,22 @@ fn begin(stage: &Stage, mut command: Command) -> Result<Daemon> {
     Daemon::start(command)
 }
 
-fn kill_after(client: &mut Daemon, milliseconds: u64) {
+/// Kills the client, and then judges; a client that had ended before must have been successful.
+fn kill_after(
+    client: &mut Daemon,
+    milliseconds: u64,
+    look: impl FnOnce() -> Result<()>,
+) -> Result<()> {
     thread::sleep(Duration::from_millis(milliseconds));
+    let ended = client.ended();
     client.kill_9();
+    if let Some(code) = ended
+        && code != 0
+    {
+        return Err(format!("ended by itself, status {code}: {}", tail(&client.said())).into());
+    }
     thread::sleep(AFTERMATH);
+    look()
 }
 
 /// What the client keeps for resuming is large; the name under which it does is its own affair.

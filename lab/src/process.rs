@@ -123,7 +123,8 @@ pub fn run(mut command: Command, input: &[u8], limit: Duration) -> Result<Outcom
     })
 }
 
-/// Gives a client a home of its own and no proxy, so that nothing of this machine's user steers it.
+/// Gives a program a home of its own, no proxy and no `WHARF_*`, so that nothing of this machine's
+/// user steers it.
 pub fn isolate(command: &mut Command, home: &std::path::Path) {
     for name in [
         "ftp_proxy",
@@ -133,6 +134,11 @@ pub fn isolate(command: &mut Command, home: &std::path::Path) {
         "no_proxy",
     ] {
         command.env_remove(name).env_remove(name.to_uppercase());
+    }
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("WHARF_") {
+            command.env_remove(name);
+        }
     }
     command
         .env("HOME", home)
@@ -228,6 +234,12 @@ impl Daemon {
     /// Whether it is still running.
     pub fn alive(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Its exit status when it has ended by itself; -1 for a signal.
+    pub fn ended(&mut self) -> Option<i32> {
+        let status = self.child.try_wait().ok().flatten()?;
+        Some(status.code().unwrap_or(-1))
     }
 
     /// `kill -9` of the process alone, and waits for its end.

@@ -12,7 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::namespace::{Namespace, await_listener};
-use crate::process::{Daemon, must, tail};
+use crate::process::{Daemon, isolate, must, tail};
 use crate::{Result, setup};
 
 /// A server program.
@@ -123,7 +123,8 @@ pub fn start(kind: Kind, place: Place<'_>, plan: &ServerPlan<'_>) -> Result<Serv
         Place::Host => Command::new(&program),
         Place::Namespace(namespace) => namespace.command(&program),
     };
-    command.args(&arguments).env("NO_COLOR", "1");
+    command.args(&arguments);
+    isolate(&mut command, plan.work);
     let mut daemon = Daemon::start(command)?;
     let at = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), plan.port);
     let listening = match (kind, place) {

@@ -176,6 +176,29 @@ table inet lab {
   }
 }"#;
 
+const CLIENT_EGRESS_21_HELPER: &str = r#"
+table inet lab {
+  ct helper ftp { type "ftp" protocol tcp; }
+  chain pre { type filter hook prerouting priority filter; tcp dport 21 ct helper set "ftp"; }
+  chain forward { type filter hook forward priority filter; policy drop;
+    ct state established,related accept
+    iifname "lan" tcp dport 21 accept
+  }
+}"#;
+
+/// Control connections leave by one address, everything else by another.
+const NAT_POOL: &str = r#"
+table ip lab {
+  chain post { type nat hook postrouting priority srcnat;
+    oifname "wan" tcp dport 21 snat to 198.51.100.1
+    oifname "wan" snat to 198.51.100.2
+  }
+  chain forward { type filter hook forward priority filter; policy drop;
+    ct state established,related accept
+    iifname "lan" accept
+  }
+}"#;
+
 const CLIENT_NAT: &str = r#"
 table ip lab {
   chain post { type nat hook postrouting priority srcnat; oifname "wan" masquerade; }
@@ -218,6 +241,15 @@ table inet lab {
   chain forward { type filter hook forward priority filter; policy drop;
     ct state established,related accept
     iifname "wan" tcp dport { 21, 50000-50199 } accept
+  }
+}"#;
+
+const SERVER_RANGE_REJECT: &str = r#"
+table inet lab {
+  chain forward { type filter hook forward priority filter; policy drop;
+    ct state established,related accept
+    iifname "wan" tcp dport { 21, 50000-50199 } accept
+    meta l4proto tcp reject with tcp reset
   }
 }"#;
 
@@ -368,6 +400,12 @@ pub static TOPOLOGIES: &[Topology] = &[
         ..OPEN
     },
     Topology {
+        name: "client-egress-21-helper",
+        what: "the same, with the ftp conntrack helper",
+        client_gateway: CLIENT_EGRESS_21_HELPER,
+        ..OPEN
+    },
+    Topology {
         name: "server-fw-21",
         what: "server side: only 21 inbound, everything outbound",
         server_gateway: SERVER_21,
@@ -394,6 +432,14 @@ pub static TOPOLOGIES: &[Topology] = &[
         server_gateway: SERVER_RANGE,
         passive: OTHER_RANGE,
         ways: NONE,
+        ..OPEN
+    },
+    Topology {
+        name: "server-fw-range-reject",
+        what: "the same, refused with RST instead of dropped",
+        server_gateway: SERVER_RANGE_REJECT,
+        passive: OTHER_RANGE,
+        ways: ways(Refused, Refused, Refused, Refused, Refused),
         ..OPEN
     },
     Topology {
@@ -431,6 +477,14 @@ pub static TOPOLOGIES: &[Topology] = &[
         client: ClientSide::CarrierNat,
         client_gateway: CLIENT_NAT,
         ways: PASSIVE_ACTIVE_REFUSED,
+        ..OPEN
+    },
+    Topology {
+        name: "cgnat-pool",
+        what: "carrier NAT that gives control and data connections different addresses",
+        client: ClientSide::Nat,
+        client_gateway: NAT_POOL,
+        ways: ways(Fails, Fails, Fails, Refused, Refused),
         ..OPEN
     },
     Topology {
@@ -547,6 +601,14 @@ pub static TOPOLOGIES: &[Topology] = &[
         ipv6: true,
         client_gateway: CLIENT_DROP,
         ways: ways(Works, Fails, Fails, Fails, Silent),
+        ..OPEN
+    },
+    Topology {
+        name: "ipv6-client-fw-helper",
+        what: "IPv6 only, client inbound dropped, ftp helper",
+        ipv6: true,
+        client_gateway: CLIENT_HELPER,
+        ways: ways(Works, Fails, Fails, Fails, Works),
         ..OPEN
     },
     Topology {
