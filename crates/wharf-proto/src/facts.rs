@@ -441,14 +441,19 @@ impl fmt::Display for FactsError {
 
 impl std::error::Error for FactsError {}
 
-/// Whether `name=` stands before the first space.
+/// Whether facts, each with its `;`, and a name follow: the only way to tell the line of MLST, which has a space in front,
+/// from one of MLSD without facts, whose name may hold anything.
 fn looks_like_facts(bytes: &[u8]) -> bool {
-    let mut before = bytes
-        .split(|byte| *byte == b' ')
-        .next()
-        .unwrap_or_default()
-        .iter();
-    before.next().is_some_and(u8::is_ascii_alphabetic) && before.any(|byte| *byte == b'=')
+    let Some(at) = bytes.iter().position(|byte| *byte == b' ') else {
+        return false;
+    };
+    let (facts, name) = bytes.split_at_checked(at).unwrap_or_default();
+    let whole = facts.strip_suffix(b";").is_some_and(|facts| {
+        facts
+            .split(|byte| *byte == b';')
+            .all(|fact| fact.iter().skip(1).any(|byte| *byte == b'='))
+    });
+    whole && name.len() > 1
 }
 
 fn write_fact(name: &[u8], value: &[u8], out: &mut Vec<u8>) {
@@ -603,6 +608,18 @@ mod tests {
             "total 0",
         ] {
             assert_eq!(Facts::read_line(bad.as_bytes()), Err(FactsError), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_resembles_facts_is_a_name() {
+        for name in ["name00:;xfy=my=m", "a=b", "a=b c", "a=b;", "; x", "=; x"] {
+            let read = Facts::read_line(format!(" {name}").as_bytes());
+            assert_eq!(
+                read,
+                Ok((Facts::default(), name.parse().unwrap())),
+                "{name}"
+            );
         }
     }
 

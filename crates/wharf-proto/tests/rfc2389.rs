@@ -39,7 +39,10 @@ fn s3_2_every_feature_line_begins_with_one_space() {
 #[test]
 fn s3_2_without_features_the_reply_has_one_line() {
     let bytes = Features::new().to_reply().to_bytes();
-    assert_eq!(bytes.iter().position(|byte| *byte == b'\n'), Some(bytes.len() - 1));
+    assert_eq!(
+        bytes.iter().position(|byte| *byte == b'\n'),
+        Some(bytes.len() - 1)
+    );
     assert!(bytes.starts_with(b"211 "));
 }
 
