@@ -133,7 +133,7 @@ impl fmt::Debug for Conn {
             .field("local", &self.local)
             .field("peer", &self.peer)
             .field("note", &self.note)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 

@@ -161,7 +161,7 @@ async fn a_peer_that_does_not_read_is_given_up() {
 async fn write_patience_counts_from_the_last_byte_taken() {
     let (mut server, mut far) = server(8);
     server.set_write_patience(Duration::from_secs(5));
-    let reply = Reply::new(200, "x".repeat(40));
+    let reply = Reply::new(200, "x".repeat(42));
     let (outcome, ()) = tokio::join!(server.send(&reply), async {
         let mut buffer = [0; 8];
         for _ in 0..6 {

@@ -12,7 +12,7 @@ use wharf_proto::{Command, visible};
 use crate::conn::Conn;
 
 /// For so long a peer may take nothing of what we have to say before the connection is given up.
-pub(super) const WRITE_PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const WRITE_PATIENCE: Duration = Duration::from_mins(1);
 
 /// Keepalive probes on a control connection. Shorter than the idle timers of NATs and load balancers
 /// (AWS NLB 350 s, Azure 240 s), see RFC 5382 REQ-5 for what they should be.

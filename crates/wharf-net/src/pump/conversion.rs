@@ -35,14 +35,14 @@ impl Stage {
     pub(super) fn outgoing(conversion: Conversion) -> Self {
         match conversion {
             Conversion::Verbatim => Self::Verbatim,
-            Conversion::NvtAscii => Self::Encode(AsciiEncoder::default(), Vec::new()),
+            Conversion::NvtAscii => Self::Encode(AsciiEncoder::new(), Vec::new()),
         }
     }
 
     pub(super) fn incoming(conversion: Conversion) -> Self {
         match conversion {
             Conversion::Verbatim => Self::Verbatim,
-            Conversion::NvtAscii => Self::Decode(AsciiDecoder::default(), Vec::new()),
+            Conversion::NvtAscii => Self::Decode(AsciiDecoder::new(), Vec::new()),
         }
     }
 
