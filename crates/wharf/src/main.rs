@@ -1,3 +1,195 @@
-//! FTP that simply works: server and client in one program.
+//! The face of wharf: arguments, configuration, terminal, exit status. Everything that is FTP lives in
+//! the libraries below.
+//!
+//! In reading order:
+//! * [`args`]: what may be typed; [`config`]: what the server's settings file may say;
+//! * [`cmd`]: one file a command; [`shell`]: the interactive client, a table of commands;
+//! * [`session`], [`login`], [`listing`], [`progress`]: what client commands share;
+//! * [`output`], [`logging`], [`trace_file`], [`exit`], [`help`]: what is said, and the status at the end.
+//!
+//! Under the name `ftp` or `pftp` (a symbolic link is enough) the program is the interactive client.
 
-fn main() {}
+mod args;
+mod cmd;
+mod config;
+mod exit;
+mod help;
+mod interrupt;
+mod listing;
+mod logging;
+mod login;
+mod output;
+mod password;
+mod progress;
+mod session;
+mod shell;
+mod trace_file;
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::FromArgMatches;
+use clap::error::ErrorKind;
+
+use crate::args::{Cli, Command, FtpArgs};
+use crate::exit::{Exit, Failure};
+use crate::interrupt::Interrupt;
+use crate::output::Output;
+
+fn main() -> ExitCode {
+    let words: Vec<OsString> = std::env::args_os().collect();
+    let called = words
+        .first()
+        .and_then(|path| Path::new(path).file_name())
+        .and_then(|name| name.to_str())
+        .unwrap_or("wharf");
+    let code = match called {
+        "ftp" => ftp("ftp", &words),
+        "pftp" => ftp("pftp", &words),
+        _ => wharf(&words),
+    };
+    code.into()
+}
+
+fn wharf(words: &[OsString]) -> u8 {
+    let parsed = args::wharf()
+        .try_get_matches_from(words)
+        .and_then(|matches| Cli::from_arg_matches(&matches));
+    match parsed {
+        Ok(cli) => run(cli.command),
+        Err(error) => {
+            let word = words.iter().skip(1).find_map(|word| word.to_str());
+            let server_side = matches!(word, Some("serve" | "check" | "user"));
+            usage(
+                &error,
+                if server_side {
+                    Exit::ServerUsage
+                } else {
+                    Exit::Usage
+                },
+            )
+        }
+    }
+}
+
+fn ftp(name: &'static str, words: &[OsString]) -> u8 {
+    let parsed = args::ftp(name)
+        .try_get_matches_from(words)
+        .and_then(|matches| FtpArgs::from_arg_matches(&matches));
+    match parsed {
+        Ok(mut args) => {
+            if name == "pftp" && !args.active {
+                args.passive = true;
+            }
+            run(Command::Ftp(args))
+        }
+        Err(error) => usage(&error, Exit::Usage),
+    }
+}
+
+/// Help and version go to stdout and are no error; everything else is wrong usage.
+fn usage(error: &clap::Error, exit: Exit) -> u8 {
+    let asked = matches!(
+        error.kind(),
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
+    );
+    // A closed pipe (`wharf --help | head`) is no reason to complain.
+    let _ = error.print();
+    if asked {
+        Exit::Done.code()
+    } else {
+        exit.code()
+    }
+}
+
+fn run(command: Command) -> u8 {
+    let output = output_of(&command);
+    match execute(command, &output) {
+        Ok(()) => Exit::Done.code(),
+        Err(failure) => {
+            output.failure(&failure);
+            let _ = std::io::stderr().flush();
+            failure.code()
+        }
+    }
+}
+
+fn output_of(command: &Command) -> Output {
+    let (quiet, verbose) = match command {
+        Command::Serve(args) => (args.quiet, args.verbose),
+        Command::Check(args) => (args.serve.quiet, args.serve.verbose),
+        Command::Get(args) => (args.client.quiet, args.client.verbose),
+        Command::Put(args) => (args.client.quiet, args.client.verbose),
+        Command::Ls(args) => (args.client.quiet, args.client.verbose),
+        Command::Cat(args) => (args.client.quiet, args.client.verbose),
+        Command::Rm(args) | Command::Rmdir(args) => (args.client.quiet, args.client.verbose),
+        Command::Mkdir(args) => (args.client.quiet, args.client.verbose),
+        Command::Mv(args) => (args.client.quiet, args.client.verbose),
+        Command::Stat(args) => (args.client.quiet, args.client.verbose),
+        Command::Ftp(args) => (args.quiet, 0),
+        Command::User(_) | Command::Help(_) => (false, 0),
+    };
+    Output::new(quiet, verbose)
+}
+
+fn execute(command: Command, output: &Output) -> Result<(), Failure> {
+    match command {
+        Command::Help(args) => return help::run(&args.topic),
+        Command::User(args) => return cmd::user::run(&args.command, output),
+        _ => {}
+    }
+    let serving = matches!(command, Command::Serve(_) | Command::Check(_));
+    let mut builder = if serving {
+        tokio::runtime::Builder::new_multi_thread()
+    } else {
+        tokio::runtime::Builder::new_current_thread()
+    };
+    let runtime = builder
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(Exit::Software, format!("cannot start: {error}")))?;
+    let result = runtime.block_on(dispatch(command, output));
+    // A thread that still waits for standard input must not hold the end up.
+    runtime.shutdown_background();
+    result
+}
+
+async fn dispatch(command: Command, output: &Output) -> Result<(), Failure> {
+    match command {
+        Command::Serve(args) => return cmd::serve::run(&args, output).await,
+        Command::Check(args) => return cmd::check::run(&args, output).await,
+        Command::Ftp(args) => return shell::run(args, output).await,
+        _ => {}
+    }
+    let mut interrupt = Interrupt::new()?;
+    // Dropping the command is what aborts it: the data connection is reset, the partial file stays.
+    tokio::select! {
+        result = client_command(command, output) => result,
+        exit = interrupt.wait() => {
+            let _ = output.bars().clear();
+            Err(Failure::told(exit))
+        }
+    }
+}
+
+async fn client_command(command: Command, output: &Output) -> Result<(), Failure> {
+    match command {
+        Command::Get(args) => cmd::get::run(args, output).await,
+        Command::Put(args) => cmd::put::run(args, output).await,
+        Command::Ls(args) => cmd::ls::run(args, output).await,
+        Command::Cat(args) => cmd::cat::run(args, output).await,
+        Command::Rm(args) => cmd::remove::files(args, output).await,
+        Command::Rmdir(args) => cmd::remove::directories(args, output).await,
+        Command::Mkdir(args) => cmd::mkdir::run(args, output).await,
+        Command::Mv(args) => cmd::mv::run(args, output).await,
+        Command::Stat(args) => cmd::stat::run(args, output).await,
+        // Dispatched before.
+        Command::Serve(_)
+        | Command::Check(_)
+        | Command::User(_)
+        | Command::Ftp(_)
+        | Command::Help(_) => Ok(()),
+    }
+}

@@ -1,0 +1,289 @@
+//! Flags of the one-shot client commands.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum, ValueHint};
+
+use wharf_proto::data_connection::passive::PortRange;
+
+use super::value;
+
+/// How data connections are made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ModeArg {
+    /// Try EPSV, PASV, then active, and keep what works
+    #[default]
+    Auto,
+    /// The client connects: EPSV, else PASV
+    Passive,
+    /// The server connects: EPRT, else PORT
+    Active,
+    /// Only EPSV (RFC 2428)
+    Epsv,
+    /// Only PASV (RFC 959)
+    Pasv,
+    /// Only EPRT (RFC 2428)
+    Eprt,
+    /// Only PORT (RFC 959)
+    Port,
+}
+
+/// Which address a passive data connection goes to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DataHostArg {
+    /// The server of the control connection, whatever its reply says
+    #[default]
+    Peer,
+    /// The address in the server's reply
+    Reply,
+}
+
+/// Flags every client command takes.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ClientArgs {
+    /// Data mode; `wharf help modes` explains
+    #[arg(
+        long,
+        value_enum,
+        value_name = "MODE",
+        env = "WHARF_MODE",
+        default_value_t,
+        hide_possible_values = true,
+        help_heading = "Data connections"
+    )]
+    pub(crate) mode: ModeArg,
+
+    /// Passive: short for --mode passive
+    #[arg(short, long, env = "WHARF_PASSIVE", help_heading = "Data connections")]
+    pub(crate) passive: bool,
+
+    /// Active: short for --mode active
+    #[arg(
+        short = 'A',
+        long,
+        env = "WHARF_ACTIVE",
+        help_heading = "Data connections"
+    )]
+    pub(crate) active: bool,
+
+    /// Address told to the server in active mode: the outer one behind a NAT with forwarded ports
+    #[arg(
+        long,
+        value_name = "ADDR",
+        env = "WHARF_ACTIVE_ADDR",
+        help_heading = "Data connections"
+    )]
+    pub(crate) active_addr: Option<IpAddr>,
+
+    /// Local ports for active mode [default: any]
+    #[arg(long, value_name = "LO-HI", env = "WHARF_PORT_RANGE", value_parser = value::ports, help_heading = "Data connections")]
+    pub(crate) port_range: Option<PortRange>,
+
+    /// Where passive data connections go: `peer` (the server we talk to) or `reply` (what it says)
+    #[arg(
+        long,
+        value_enum,
+        value_name = "HOST",
+        env = "WHARF_DATA_HOST",
+        default_value_t,
+        help_heading = "Data connections"
+    )]
+    pub(crate) data_host: DataHostArg,
+
+    /// Longest wait for a data connection on one path [default: from the round trip time, 1.5s or more]
+    #[arg(long, value_name = "TIME", env = "WHARF_DATA_TIMEOUT", value_parser = value::positive_duration, help_heading = "Data connections")]
+    pub(crate) data_timeout: Option<Duration>,
+
+    /// User, when the address names none
+    #[arg(short, long, value_name = "NAME", env = "WHARF_USER", value_parser = super::user_name, help_heading = "Login")]
+    pub(crate) user: Option<String>,
+
+    /// File whose first line is the password
+    #[arg(long, value_name = "FILE", env = "WHARF_PASSWORD_FILE", value_hint = ValueHint::FilePath, help_heading = "Login")]
+    pub(crate) password_file: Option<PathBuf>,
+
+    /// File of logins [default: $NETRC or ~/.netrc]
+    #[arg(long, value_name = "FILE", env = "WHARF_NETRC", value_hint = ValueHint::FilePath, help_heading = "Login")]
+    pub(crate) netrc: Option<PathBuf>,
+
+    /// Only IPv4
+    #[arg(short = '4', long, env = "WHARF_IPV4", help_heading = "Connection")]
+    pub(crate) ipv4: bool,
+
+    /// Only IPv6
+    #[arg(short = '6', long, env = "WHARF_IPV6", help_heading = "Connection")]
+    pub(crate) ipv6: bool,
+
+    /// Longest wait for the control connection [default: 15s]
+    #[arg(long, value_name = "TIME", env = "WHARF_CONNECT_TIMEOUT", value_parser = value::positive_duration, help_heading = "Connection")]
+    pub(crate) connect_timeout: Option<Duration>,
+
+    /// Longest silence: a reply that does not come, a transfer without a byte [default: 60s]
+    #[arg(long, value_name = "TIME", env = "WHARF_TIMEOUT", value_parser = value::positive_duration, help_heading = "Connection")]
+    pub(crate) timeout: Option<Duration>,
+
+    /// Write a transcript of the dialogue to FILE (`-` is stderr), passwords masked
+    #[arg(long, value_name = "FILE", env = "WHARF_TRACE", value_hint = ValueHint::FilePath, help_heading = "Messages")]
+    pub(crate) trace: Option<PathBuf>,
+
+    /// Only errors and warnings
+    #[arg(short, long, env = "WHARF_QUIET", help_heading = "Messages")]
+    pub(crate) quiet: bool,
+
+    /// Show the dialogue on stderr; -vv also what the program thinks
+    #[arg(short, long, action = clap::ArgAction::Count, env = "WHARF_VERBOSE", help_heading = "Messages")]
+    pub(crate) verbose: u8,
+}
+
+/// Flags of `wharf get`.
+#[derive(Debug, Args)]
+#[command(
+    long_about = "Download files.\n\nA file is written as NAME.part and renamed when it is complete: \
+        the byte count agrees with the size the server told and the server confirmed the transfer. \
+        After an interruption the .part stays, and -c goes on from there.",
+    after_long_help = super::client_footer()
+)]
+pub(crate) struct GetArgs {
+    /// Addresses: ftp://[user[:password]@]host[:port]/path
+    #[arg(value_name = "URL", required = true, value_hint = ValueHint::Url)]
+    pub(crate) urls: Vec<String>,
+
+    /// Write to FILE; `-` is standard output
+    #[arg(short, long, value_name = "FILE", env = "WHARF_OUTPUT", value_hint = ValueHint::FilePath)]
+    pub(crate) output: Option<PathBuf>,
+
+    /// Write into DIR under the names on the server
+    #[arg(short = 'O', long, value_name = "DIR", env = "WHARF_OUTPUT_DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) output_dir: Option<PathBuf>,
+
+    /// Go on where a broken download stopped
+    #[arg(short, long, env = "WHARF_CONTINUE")]
+    pub(crate) r#continue: bool,
+
+    #[command(flatten)]
+    pub(crate) client: ClientArgs,
+}
+
+/// Flags of `wharf put`.
+#[derive(Debug, Args)]
+#[command(
+    long_about = "Upload files.\n\nAn address that ends in `/` is a directory and takes the files under \
+        their own names; any other address names the file to be written and takes one FILE. `-` is \
+        standard input.",
+    after_long_help = super::client_footer()
+)]
+pub(crate) struct PutArgs {
+    /// Files (`-` is standard input), then the address: ftp://[user[:password]@]host[:port]/dir/
+    #[arg(value_name = "FILE... URL", required = true, num_args = 2.., value_hint = ValueHint::AnyPath)]
+    pub(crate) files: Vec<PathBuf>,
+
+    /// Go on where a broken upload stopped: the server's size says where
+    #[arg(short, long, env = "WHARF_CONTINUE")]
+    pub(crate) r#continue: bool,
+
+    #[command(flatten)]
+    pub(crate) client: ClientArgs,
+}
+
+/// Flags of `wharf ls`.
+#[derive(Debug, Args)]
+#[command(
+    long_about = "List a directory.\n\nNames are sorted. On a terminal control characters in names are made \
+        visible; into a pipe or file names go as the bytes the server sent, except that control \
+        characters are written as \\xNN so that a name cannot forge a line.",
+    after_long_help = super::client_footer()
+)]
+pub(crate) struct ListArgs {
+    /// Addresses: ftp://[user[:password]@]host[:port]/dir/
+    #[arg(value_name = "URL", required = true, value_hint = ValueHint::Url)]
+    pub(crate) urls: Vec<String>,
+
+    /// Kind, size and time, too
+    #[arg(short, long, env = "WHARF_LONG")]
+    pub(crate) long: bool,
+
+    /// Names beginning with a dot, too
+    #[arg(short, long, env = "WHARF_ALL")]
+    pub(crate) all: bool,
+
+    /// One JSON object a line
+    #[arg(long, env = "WHARF_JSON")]
+    pub(crate) json: bool,
+
+    #[command(flatten)]
+    pub(crate) client: ClientArgs,
+}
+
+/// Flags of `wharf cat`.
+#[derive(Debug, Args)]
+#[command(after_long_help = super::client_footer())]
+pub(crate) struct CatArgs {
+    /// Addresses: ftp://[user[:password]@]host[:port]/path
+    #[arg(value_name = "URL", required = true, value_hint = ValueHint::Url)]
+    pub(crate) urls: Vec<String>,
+
+    #[command(flatten)]
+    pub(crate) client: ClientArgs,
+}
+
+/// Flags of `wharf rm` and `wharf rmdir`.
+#[derive(Debug, Args)]
+#[command(after_long_help = super::client_footer())]
+pub(crate) struct RemoveArgs {
+    /// Addresses: ftp://[user[:password]@]host[:port]/path
+    #[arg(value_name = "URL", required = true, value_hint = ValueHint::Url)]
+    pub(crate) urls: Vec<String>,
+
+    #[command(flatten)]
+    pub(crate) client: ClientArgs,
+}
+
+/// Flags of `wharf mkdir`.
+#[derive(Debug, Args)]
+#[command(after_long_help = super::client_footer())]
+pub(crate) struct MakeDirArgs {
+    /// Addresses: ftp://[user[:password]@]host[:port]/dir
+    #[arg(value_name = "URL", required = true, value_hint = ValueHint::Url)]
+    pub(crate) urls: Vec<String>,
+
+    /// Make missing parents, and do not mind if it is there
+    #[arg(long, env = "WHARF_PARENTS")]
+    pub(crate) parents: bool,
+
+    #[command(flatten)]
+    pub(crate) client: ClientArgs,
+}
+
+/// Flags of `wharf mv`.
+#[derive(Debug, Args)]
+#[command(after_long_help = super::client_footer())]
+pub(crate) struct MoveArgs {
+    /// What to rename: ftp://[user[:password]@]host[:port]/path
+    #[arg(value_name = "URL", value_hint = ValueHint::Url)]
+    pub(crate) from: String,
+
+    /// The new name: a pathname (relative to the directory of URL) or an address on the same server
+    #[arg(value_name = "NEWPATH|URL")]
+    pub(crate) to: String,
+
+    #[command(flatten)]
+    pub(crate) client: ClientArgs,
+}
+
+/// Flags of `wharf stat`.
+#[derive(Debug, Args)]
+#[command(after_long_help = super::client_footer())]
+pub(crate) struct StatArgs {
+    /// Addresses: ftp://[user[:password]@]host[:port]/path
+    #[arg(value_name = "URL", required = true, value_hint = ValueHint::Url)]
+    pub(crate) urls: Vec<String>,
+
+    /// One JSON object a line
+    #[arg(long, env = "WHARF_JSON")]
+    pub(crate) json: bool,
+
+    #[command(flatten)]
+    pub(crate) client: ClientArgs,
+}

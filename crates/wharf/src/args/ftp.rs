@@ -1,0 +1,178 @@
+//! Flags of the interactive client: those that `ftp` has had for forty years, with long names added.
+//!
+//! Only flags that do something are here. `-V` is "quiet" as in the BSD ftp, not "version" as in
+//! inetutils: use `--version`.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{ArgAction, Parser, ValueHint};
+use wharf_proto::data_connection::passive::PortRange;
+
+use super::client::{DataHostArg, ModeArg};
+use super::value;
+
+const FTP_LONG: &str = "\
+Interactive FTP client.
+
+  ftp host [port]              connect and log in
+  ftp host:path/               the same, then change to the directory
+  ftp host:path                download and end, as with an address
+  ftp ftp://host/file          download and end; an address ending in / opens a session there
+  ftp -u ftp://host/dir/ file  upload and end
+
+Commands are read from standard input, with a prompt on a terminal; `help` lists them. Type is binary \
+unless `ascii` is given. Data connections find their own way (passive, then active) unless -p or -A \
+is given; started as `pftp` the client is passive.";
+
+const FTP_AFTER: &str = "\
+Exit status: with addresses the position of the first one that failed, else 0; with commands from a \
+pipe or file the status of the first command that failed (`wharf help exit-codes`), unless \
+--classic-exit is given; with commands from a terminal 0.";
+
+/// Interactive FTP client
+#[derive(Debug, Clone, Parser)]
+#[command(
+    name = "ftp",
+    version,
+    disable_version_flag = true,
+    disable_help_flag = true,
+    long_about = FTP_LONG,
+    after_help = FTP_AFTER,
+    max_term_width = 100
+)]
+pub(crate) struct FtpArgs {
+    /// Host and port to connect to, host:path, or addresses to download
+    #[arg(value_name = "HOST [PORT] | URL...", value_hint = ValueHint::Hostname)]
+    pub(crate) places: Vec<String>,
+
+    /// Passive data connections only
+    #[arg(short, long, env = "WHARF_PASSIVE")]
+    pub(crate) passive: bool,
+
+    /// Active data connections only
+    #[arg(short = 'A', long, env = "WHARF_ACTIVE")]
+    pub(crate) active: bool,
+
+    /// Data mode: auto, passive, active, epsv, pasv, eprt, port
+    #[arg(
+        long,
+        value_enum,
+        value_name = "MODE",
+        env = "WHARF_MODE",
+        default_value_t,
+        hide_possible_values = true
+    )]
+    pub(crate) mode: ModeArg,
+
+    /// Address told to the server in active mode
+    #[arg(long, value_name = "ADDR", env = "WHARF_ACTIVE_ADDR")]
+    pub(crate) active_addr: Option<IpAddr>,
+
+    /// Local ports for active mode
+    #[arg(long, value_name = "LO-HI", env = "WHARF_PORT_RANGE", value_parser = value::ports)]
+    pub(crate) port_range: Option<PortRange>,
+
+    /// Where passive data connections go: peer or reply
+    #[arg(
+        long,
+        value_enum,
+        value_name = "HOST",
+        env = "WHARF_DATA_HOST",
+        default_value_t
+    )]
+    pub(crate) data_host: DataHostArg,
+
+    /// Only IPv4
+    #[arg(short = '4', long, env = "WHARF_IPV4")]
+    pub(crate) ipv4: bool,
+
+    /// Only IPv6
+    #[arg(short = '6', long, env = "WHARF_IPV6")]
+    pub(crate) ipv6: bool,
+
+    /// Anonymous login
+    #[arg(short, long, env = "WHARF_ANONYMOUS")]
+    pub(crate) anonymous: bool,
+
+    /// No automatic login: `user` does it
+    #[arg(short, long, env = "WHARF_NO_LOGIN")]
+    pub(crate) no_login: bool,
+
+    /// Do not ask for each file in mget, mput and mdelete
+    #[arg(short = 'i', long, env = "WHARF_NO_PROMPT")]
+    pub(crate) no_prompt: bool,
+
+    /// No wildcards in mget, mput and mdelete
+    #[arg(short = 'g', long, env = "WHARF_NO_GLOB")]
+    pub(crate) no_glob: bool,
+
+    /// No line editing; there is none in this version, so this changes nothing
+    #[arg(short = 'e', long, env = "WHARF_NO_EDIT")]
+    pub(crate) no_edit: bool,
+
+    /// Show the server's replies, which is the default on a terminal
+    #[arg(short, long, env = "WHARF_VERBOSE")]
+    pub(crate) verbose: bool,
+
+    /// Quiet: no replies, no progress
+    #[arg(short = 'V', long, env = "WHARF_QUIET")]
+    pub(crate) quiet: bool,
+
+    /// Show the commands sent, too
+    #[arg(short, long, env = "WHARF_DEBUG")]
+    pub(crate) debug: bool,
+
+    /// Show data connections, too
+    #[arg(short = 't', long, env = "WHARF_PACKET_TRACE")]
+    pub(crate) packet_trace: bool,
+
+    /// Write a transcript of the dialogue to FILE, passwords masked
+    #[arg(long, value_name = "FILE", env = "WHARF_TRACE", value_hint = ValueHint::FilePath)]
+    pub(crate) trace: Option<PathBuf>,
+
+    /// With addresses: write to FILE, `-` is standard output
+    #[arg(short, long, value_name = "FILE", env = "WHARF_OUTPUT", value_hint = ValueHint::FilePath)]
+    pub(crate) output: Option<PathBuf>,
+
+    /// Upload the files named as arguments to this address
+    #[arg(short, long, value_name = "URL", env = "WHARF_UPLOAD", value_hint = ValueHint::Url)]
+    pub(crate) upload: Option<String>,
+
+    /// Port, when none is given
+    #[arg(short = 'P', long, value_name = "PORT", env = "WHARF_PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) port: Option<u16>,
+
+    /// Give up when nothing moves for SECONDS
+    #[arg(short = 'q', long, value_name = "SECONDS", env = "WHARF_STALL_TIMEOUT", value_parser = value::positive_duration)]
+    pub(crate) stall_timeout: Option<Duration>,
+
+    /// Local address of every connection
+    #[arg(short = 's', long, value_name = "ADDR", env = "WHARF_LOCAL_ADDR")]
+    pub(crate) local_addr: Option<IpAddr>,
+
+    /// File of logins [default: $NETRC or ~/.netrc]
+    #[arg(short = 'N', long, value_name = "FILE", env = "WHARF_NETRC", value_hint = ValueHint::FilePath)]
+    pub(crate) netrc: Option<PathBuf>,
+
+    /// User, when the address names none
+    #[arg(long, value_name = "NAME", env = "WHARF_USER", value_parser = super::user_name)]
+    pub(crate) user: Option<String>,
+
+    /// File whose first line is the password
+    #[arg(long, value_name = "FILE", env = "WHARF_PASSWORD_FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) password_file: Option<PathBuf>,
+
+    /// Always end with status 0, as other ftp programs do in scripts
+    #[arg(long, env = "WHARF_CLASSIC_EXIT")]
+    pub(crate) classic_exit: bool,
+
+    /// Print help
+    #[arg(short = 'h', short_alias = '?', long, action = ArgAction::Help)]
+    help: Option<bool>,
+
+    /// Print version
+    #[arg(long, action = ArgAction::Version)]
+    version: Option<bool>,
+}

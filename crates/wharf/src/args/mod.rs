@@ -1,0 +1,171 @@
+//! The command line: what may be typed. Reading it never opens anything; what it means is settled in
+//! `config` (server) and `cmd` (client).
+//!
+//! Every flag has a `WHARF_*` variable of the same name, so a script or a container can set any of
+//! them. A flag beats its variable; for switches, an empty value, `0`, `false`, `no` and `off` mean off.
+
+pub(crate) mod client;
+pub(crate) mod ftp;
+pub(crate) mod serve;
+pub(crate) mod value;
+
+use clap::builder::FalseyValueParser;
+use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand};
+
+pub(crate) use client::{
+    CatArgs, ClientArgs, GetArgs, ListArgs, MakeDirArgs, ModeArg, MoveArgs, PutArgs, RemoveArgs,
+    StatArgs,
+};
+pub(crate) use ftp::FtpArgs;
+pub(crate) use serve::{CheckArgs, ServeArgs, UserArgs, UserCommand};
+
+/// FTP that simply works: server and client in one program
+#[derive(Debug, Parser)]
+#[command(
+    name = "wharf",
+    version,
+    disable_help_subcommand = true,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    max_term_width = 100,
+    after_help = "`wharf COMMAND --help` explains a command, `wharf help TOPIC` more:\n  \
+                  modes, urls, exit-codes, environment, config"
+)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Serve a directory over FTP
+    Serve(Box<ServeArgs>),
+    /// Try out a server configuration without serving
+    Check(Box<CheckArgs>),
+    /// Edit the file of users that `serve --users` reads
+    User(UserArgs),
+    /// Download files
+    Get(GetArgs),
+    /// Upload files
+    Put(PutArgs),
+    /// List a directory
+    Ls(ListArgs),
+    /// Write files to standard output
+    Cat(CatArgs),
+    /// Delete files on the server
+    Rm(RemoveArgs),
+    /// Make directories on the server
+    Mkdir(MakeDirArgs),
+    /// Remove empty directories on the server
+    Rmdir(RemoveArgs),
+    /// Rename or move a file on the server
+    Mv(MoveArgs),
+    /// Show what the server tells about a file
+    Stat(StatArgs),
+    /// Interactive client; also what `ftp` and `pftp` start when wharf is installed under that name
+    Ftp(FtpArgs),
+    /// Explain a command or a topic: modes, urls, exit-codes, environment, config
+    Help(HelpArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct HelpArgs {
+    /// A command, or one of: modes, urls, exit-codes, environment, config
+    pub(crate) topic: Vec<String>,
+}
+
+/// The parser of `wharf`.
+pub(crate) fn wharf() -> clap::Command {
+    // `mkdir -p` means what it means everywhere; there, passive has its long name only.
+    let command = Cli::command().mut_subcommand("mkdir", |mkdir| {
+        mkdir
+            .mut_arg("passive", |arg| arg.short(None))
+            .mut_arg("parents", |arg| arg.short('p'))
+    });
+    lenient_switches(command)
+}
+
+/// The parser of `ftp` and `pftp`, and of `wharf ftp` alone.
+pub(crate) fn ftp(name: &'static str) -> clap::Command {
+    lenient_switches(FtpArgs::command())
+        .name(name)
+        .bin_name(name)
+}
+
+/// Lets `WHARF_QUIET=0` mean "not quiet".
+fn lenient_switches(command: clap::Command) -> clap::Command {
+    command
+        .mut_args(|arg| {
+            if matches!(arg.get_action(), ArgAction::SetTrue) {
+                arg.value_parser(FalseyValueParser::new())
+            } else {
+                arg
+            }
+        })
+        .mut_subcommands(lenient_switches)
+}
+
+/// A user's name: printable enough to stand in a log line and in USER.
+pub(crate) fn user_name(text: &str) -> Result<String, String> {
+    if text.is_empty() {
+        return Err("a user's name must not be empty".to_owned());
+    }
+    if text.len() > 128 {
+        return Err("a user's name may have at most 128 bytes".to_owned());
+    }
+    if text.chars().any(char::is_control) {
+        return Err("a user's name must not contain control characters".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+/// The footer of every client command's long help.
+pub(crate) fn client_footer() -> String {
+    let mut text = String::from("Exit status:\n");
+    for line in crate::exit::table_text().lines() {
+        if !line.contains("server commands:") {
+            text.push_str(line);
+            text.push('\n');
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn every_argument(command: &clap::Command, seen: &mut Vec<(String, clap::Arg)>) {
+        for arg in command.get_arguments() {
+            seen.push((command.get_name().to_owned(), arg.clone()));
+        }
+        for sub in command.get_subcommands() {
+            every_argument(sub, seen);
+        }
+    }
+
+    #[test]
+    fn the_definition_is_consistent() {
+        wharf().debug_assert();
+        ftp("ftp").debug_assert();
+    }
+
+    #[test]
+    fn every_flag_has_its_variable_and_every_argument_its_help() {
+        let mut seen = Vec::new();
+        every_argument(&wharf(), &mut seen);
+        for (command, arg) in seen {
+            let id = arg.get_id().as_str();
+            assert!(arg.get_help().is_some(), "{command}: {id} has no help");
+            if arg.is_positional() || matches!(id, "help" | "version") {
+                continue;
+            }
+            let env = arg
+                .get_env()
+                .map(|name| name.to_string_lossy().into_owned());
+            let long = arg.get_long().expect("every flag has a long form");
+            let expected = format!("WHARF_{}", long.to_uppercase().replace('-', "_"));
+            assert_eq!(env, Some(expected), "{command}: --{long}");
+        }
+    }
+}

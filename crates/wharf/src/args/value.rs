@@ -1,0 +1,258 @@
+//! Values of flags and settings that need reading: durations, port ranges, advertise rules.
+//!
+//! The command line and the configuration file use the same readers, so both accept the same text.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use ipnet::IpNet;
+use wharf_proto::data_connection::passive::PortRange;
+
+/// `30`, `30s`, `500ms`, `5m`, `1h`, `1d`; a bare number is seconds.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    let text = text.trim();
+    let digits = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let number: u64 = number
+        .parse()
+        .map_err(|_| format!("`{text}` is not a duration: expected e.g. 30s, 5m, 1h, 500ms"))?;
+    let millis = match unit.trim() {
+        "ms" => 1,
+        "" | "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        other => {
+            return Err(format!(
+                "`{other}` is not a unit of time: expected ms, s, m, h or d"
+            ));
+        }
+    };
+    number
+        .checked_mul(millis)
+        .map(Duration::from_millis)
+        .ok_or_else(|| format!("`{text}` is too long a time"))
+}
+
+/// A duration that must not be zero.
+pub(crate) fn positive_duration(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        Duration::ZERO => Err("must be longer than zero".to_owned()),
+        duration => Ok(duration),
+    }
+}
+
+/// Writes a duration the way [`duration`] reads it, in the largest unit that is exact.
+pub(crate) fn duration_text(duration: Duration) -> String {
+    let millis = duration.as_millis();
+    for (unit, size) in [
+        ("d", 86_400_000),
+        ("h", 3_600_000),
+        ("m", 60_000),
+        ("s", 1_000),
+    ] {
+        if millis != 0 && millis.is_multiple_of(size) {
+            return format!("{}{unit}", millis / size);
+        }
+    }
+    if millis == 0 {
+        "0s".to_owned()
+    } else {
+        format!("{millis}ms")
+    }
+}
+
+/// Reads `LO-HI` or one port.
+pub(crate) fn ports(text: &str) -> Result<PortRange, String> {
+    let port = |text: &str| {
+        text.trim()
+            .parse::<u16>()
+            .ok()
+            .filter(|port| *port != 0)
+            .ok_or_else(|| format!("`{}` is not a port: expected 1 to 65535", text.trim()))
+    };
+    let (low, high) = match text.split_once(['-', ':']) {
+        Some((low, high)) => (port(low)?, port(high)?),
+        None => (port(text)?, port(text)?),
+    };
+    PortRange::new(low, high)
+        .map_err(|_| format!("`{low}-{high}` is empty: the first port must not be above the last"))
+}
+
+/// Reads an address to listen on: `ADDR:PORT`, `[V6]:PORT`, `:PORT` (every address), `ADDR` (port 21).
+pub(crate) fn listen(text: &str) -> Result<SocketAddr, String> {
+    let text = text.trim();
+    if let Ok(address) = text.parse::<SocketAddr>() {
+        return Ok(address);
+    }
+    if let Ok(ip) = text
+        .trim_start_matches('[')
+        .trim_end_matches(']')
+        .parse::<IpAddr>()
+    {
+        return Ok(SocketAddr::new(ip, 21));
+    }
+    if let Some(port) = text.strip_prefix(':').or_else(|| text.strip_prefix("*:"))
+        && let Ok(port) = port.parse::<u16>()
+    {
+        return Ok(SocketAddr::new(wildcard(), port));
+    }
+    Err(format!(
+        "`{text}` is not an address to listen on: expected ADDR:PORT, e.g. 0.0.0.0:2121, [::]:21, 127.0.0.1:0"
+    ))
+}
+
+/// The wildcard address of this machine: `[::]`, which also takes IPv4, or `0.0.0.0` without IPv6.
+pub(crate) fn wildcard() -> IpAddr {
+    let v6 = IpAddr::from(std::net::Ipv6Addr::UNSPECIFIED);
+    match std::net::UdpSocket::bind((v6, 0)) {
+        Ok(_) => v6,
+        Err(_) => std::net::Ipv4Addr::UNSPECIFIED.into(),
+    }
+}
+
+/// What to tell clients as the server's address in 227 and LPSV replies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Advertise {
+    /// Only for clients from this network; `None`: for everybody no rule names.
+    pub(crate) clients: Option<IpNet>,
+    pub(crate) host: AdvertiseHost,
+}
+
+/// The address told, or the name whose current address is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum AdvertiseHost {
+    Address(IpAddr),
+    Name(String),
+}
+
+/// Reads `ADDR`, `NAME` or `NET=ADDR|NAME`.
+pub(crate) fn advertise(text: &str) -> Result<Advertise, String> {
+    let text = text.trim();
+    let (clients, host) = match text.split_once('=') {
+        None => (None, text),
+        Some((net, host)) => {
+            let net = net.trim();
+            let net = net
+                .parse::<IpNet>()
+                .or_else(|_| net.parse::<IpAddr>().map(IpNet::from))
+                .map_err(|_| {
+                    format!("`{net}` is not a network: expected e.g. 192.168.0.0/16 in NET=ADDR")
+                })?;
+            (Some(net), host.trim())
+        }
+    };
+    let host = match host
+        .trim_start_matches('[')
+        .trim_end_matches(']')
+        .parse::<IpAddr>()
+    {
+        Ok(address) if address.is_unspecified() => {
+            return Err(format!("`{host}` is no address a client could connect to"));
+        }
+        Ok(address) => AdvertiseHost::Address(address),
+        Err(_) if is_host_name(host) => AdvertiseHost::Name(host.to_owned()),
+        Err(_) => return Err(format!("`{host}` is neither an IP address nor a host name")),
+    };
+    Ok(Advertise { clients, host })
+}
+
+/// Letters, digits, `-`, `_` and dots, not all of it digits (that would be a mistyped address).
+fn is_host_name(text: &str) -> bool {
+    !text.is_empty()
+        && text.len() <= 253
+        && text.bytes().any(|b| b.is_ascii_alphabetic())
+        && text.split('.').all(|label| {
+            (1..=63).contains(&label.len())
+                && label
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_have_units() {
+        for (text, millis) in [
+            ("30", Some(30_000)),
+            ("30s", Some(30_000)),
+            ("500ms", Some(500)),
+            (" 5 m ", Some(300_000)),
+            ("2h", Some(7_200_000)),
+            ("1d", Some(86_400_000)),
+            ("", None),
+            ("-1", None),
+            ("1.5s", None),
+            ("3 weeks", None),
+            ("99999999999999999999", None),
+            ("18446744073709551615d", None),
+        ] {
+            let read = duration(text).ok().map(|d| d.as_millis());
+            assert_eq!(read, millis, "{text}");
+            if let Some(millis) = millis {
+                let written = duration_text(Duration::from_millis(millis as u64));
+                assert_eq!(duration(&written).unwrap().as_millis(), millis);
+            }
+        }
+    }
+
+    #[test]
+    fn port_ranges_are_checked() {
+        for (text, expected) in [
+            ("50000-50199", Some((50000, 50199))),
+            ("50000:50199", Some((50000, 50199))),
+            ("6000", Some((6000, 6000))),
+            ("2-1", None),
+            ("0-5", None),
+            ("1-70000", None),
+            ("a-b", None),
+            ("", None),
+        ] {
+            assert_eq!(
+                ports(text).ok().map(|p| (p.lo(), p.hi())),
+                expected,
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn addresses_to_listen_on() {
+        for (text, expected) in [
+            ("127.0.0.1:0", Some("127.0.0.1:0")),
+            ("[::1]:2121", Some("[::1]:2121")),
+            ("192.0.2.1", Some("192.0.2.1:21")),
+            ("::1", Some("[::1]:21")),
+            ("localhost:21", None),
+            ("1.2.3.4:99999", None),
+            ("", None),
+        ] {
+            let read = listen(text).ok().map(|a| a.to_string());
+            assert_eq!(read.as_deref(), expected, "{text}");
+        }
+        assert_eq!(listen(":2121").unwrap().port(), 2121);
+    }
+
+    #[test]
+    fn advertise_rules() {
+        for (text, good) in [
+            ("203.0.113.7", true),
+            ("ftp.example.org", true),
+            ("10.0.0.0/8=10.0.0.5", true),
+            ("10.1.2.3=192.0.2.1", true),
+            ("2001:db8::/32=[2001:db8::1]", true),
+            ("0.0.0.0", false),
+            ("10.0.0.0/40=10.0.0.5", false),
+            ("300.1.2.3", false),
+            ("a b", false),
+            ("", false),
+        ] {
+            assert_eq!(advertise(text).is_ok(), good, "{text}");
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! `wharf check`: opens everything a server would need and tells what does not work, all at once.
+
+use std::io::Write;
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::sync::Arc;
+
+use wharf_net::{Net, TcpNet};
+use wharf_proto::Pathname;
+use wharf_storage::{ListOrder, Storage};
+
+use super::foundation;
+use super::serve::start_log;
+use crate::args::CheckArgs;
+use crate::args::value::{AdvertiseHost, wildcard};
+use crate::config::Settings;
+use crate::exit::{Exit, Failure};
+use crate::output::Output;
+use crate::{logging, password};
+
+/// Findings so far.
+struct Report<'a> {
+    output: &'a Output,
+    broken: usize,
+}
+
+impl Report<'_> {
+    /// Something works: a line on stdout.
+    fn good(&self, text: &str) {
+        if !self.output.is_quiet() {
+            // A closed stdout must not hide the findings on stderr.
+            let _ = writeln!(std::io::stdout(), "ok: {text}");
+        }
+    }
+
+    fn warn(&self, text: &str) {
+        self.output.warning(text);
+    }
+
+    fn bad(&mut self, failure: &Failure) {
+        self.broken += 1;
+        self.output.failure(failure);
+    }
+
+    fn result(&mut self, good: &str, result: Result<(), Failure>) {
+        match result {
+            Ok(()) => self.good(good),
+            Err(failure) => self.bad(&failure),
+        }
+    }
+}
+
+/// Checks; the exit status is 0 or 78.
+pub(crate) async fn run(args: &CheckArgs, output: &Output) -> Result<(), Failure> {
+    let settings = foundation::settings(&args.serve).map_err(|mut failure| {
+        failure.exit = Exit::Config;
+        failure
+    })?;
+    start_log(&args.serve, &settings)?;
+    let mut report = Report { output, broken: 0 };
+    if let Some(path) = &args.serve.config {
+        report.good(&format!("configuration {}", path.display()));
+    }
+    if let Some(level) = &settings.log.level
+        && let Err(message) = logging::parse_filter(level)
+    {
+        report.bad(&Failure::new(Exit::Config, message));
+    }
+
+    let storage = directory(&settings, &mut report).await;
+    accounts(&settings, storage.as_ref(), &mut report);
+    addresses(&settings, &mut report);
+    passive_ports(&settings, &mut report);
+    active_port(&settings, &report);
+    advertised(&settings, &mut report).await;
+    for (name, path) in [
+        ("transfer log", &settings.log.xferlog),
+        ("trace", &settings.log.trace),
+    ] {
+        if let Some(path) = path {
+            let good = format!("{name} {}", path.display());
+            report.result(&good, appendable(path, name));
+        }
+    }
+
+    match report.broken {
+        0 => Ok(()),
+        _ => Err(Failure::told(Exit::Config)),
+    }
+}
+
+async fn directory(settings: &Settings, report: &mut Report<'_>) -> Option<Arc<dyn Storage>> {
+    let storage = match foundation::storage(settings) {
+        Ok(storage) => storage,
+        Err(failure) => {
+            report.bad(&failure);
+            return None;
+        }
+    };
+    let listed = storage.list(&Pathname::root(), ListOrder::Unsorted).await;
+    report.result(
+        &format!("directory {}", settings.directory.display()),
+        listed.map(drop).map_err(|error| {
+            Failure::new(
+                Exit::Unavailable,
+                format!("cannot list {}: {error}", settings.directory.display()),
+            )
+        }),
+    );
+    match foundation::home(settings, &*storage).await {
+        Ok(home) if settings.login.home.is_some() => {
+            report.good(&format!("home {}", home.display()));
+        }
+        Ok(_) => {}
+        Err(failure) => report.bad(&failure),
+    }
+    Some(storage)
+}
+
+fn accounts(settings: &Settings, storage: Option<&Arc<dyn Storage>>, report: &mut Report<'_>) {
+    let login = &settings.login;
+    if let Some(file) = &login.password_file {
+        let read = password::from_file(file, Exit::Config);
+        report.result(&format!("password file {}", file.display()), read.map(drop));
+    } else if let Some(user) = &login.user
+        && !matches!(password::from_env(), Ok(Some(_)))
+    {
+        report.warn(&format!(
+            "user {user} has no password file: `wharf serve` will ask on the terminal and fail without one"
+        ));
+    }
+    if let (Some(path), Some(storage)) = (&login.users, storage) {
+        let opened = foundation::users_file(path, storage);
+        report.result(&format!("users file {}", path.display()), opened.map(drop));
+    }
+}
+
+fn addresses(settings: &Settings, report: &mut Report<'_>) {
+    if settings.listen.is_empty() {
+        match foundation::listen(settings) {
+            Ok(addresses) => {
+                for address in addresses {
+                    report.good(&format!("address {address} (chosen, nothing was said)"));
+                }
+            }
+            Err(failure) => report.bad(&failure),
+        }
+        return;
+    }
+    for &address in &settings.listen {
+        let bound = TcpListener::bind(address).map_err(|error| {
+            Failure::new(
+                foundation::listen_exit(&error),
+                format!("cannot listen on {address}: {error}"),
+            )
+        });
+        report.result(&format!("address {address}"), bound.map(drop));
+    }
+}
+
+fn passive_ports(settings: &Settings, report: &mut Report<'_>) {
+    let range = settings.data.passive_ports;
+    let ip = settings
+        .listen
+        .first()
+        .map_or_else(wildcard, SocketAddr::ip);
+    let total = u32::from(range.hi() - range.lo()) + 1;
+    let mut taken = Vec::new();
+    let mut refusal = None;
+    for port in range.lo()..=range.hi() {
+        if let Err(error) = TcpListener::bind((ip, port)) {
+            taken.push(port);
+            refusal.get_or_insert(error);
+        }
+    }
+    match refusal {
+        None => report.good(&format!("passive ports {range}, all free")),
+        Some(error) if taken.len() == total as usize => report.bad(&Failure::new(
+            Exit::Unavailable,
+            format!("none of the passive ports {range} can be listened on: {error}"),
+        )),
+        Some(error) => {
+            let some: Vec<String> = taken.iter().take(5).map(ToString::to_string).collect();
+            let more = if taken.len() > some.len() {
+                ", ..."
+            } else {
+                ""
+            };
+            report.warn(&format!(
+                "{} of {total} passive ports cannot be listened on now ({}{more}): {error}",
+                taken.len(),
+                some.join(", "),
+            ));
+        }
+    }
+}
+
+/// Port 20 is a wish (RFC 959 §8): some old firewalls expect it, and without it things work.
+fn active_port(settings: &Settings, report: &Report<'_>) {
+    let port = settings.data.active_port;
+    if !settings.data.active || port == 0 {
+        return;
+    }
+    match TcpListener::bind((wildcard(), port)) {
+        Ok(_) => report.good(&format!("active data connections come from port {port}")),
+        Err(error) => report.warn(&format!(
+            "active data connections will come from any port, not {port}: {error}"
+        )),
+    }
+}
+
+async fn advertised(settings: &Settings, report: &mut Report<'_>) {
+    for rule in &settings.data.advertise {
+        let AdvertiseHost::Name(name) = &rule.host else {
+            continue;
+        };
+        let resolved = TcpNet.resolve(name, 0).await;
+        report.result(
+            &format!("advertised name {name}"),
+            resolved.map(drop).map_err(|error| {
+                Failure::new(
+                    Exit::Unavailable,
+                    format!("the advertised name {name} has no address: {error}"),
+                )
+            }),
+        );
+    }
+}
+
+/// Opens for appending; a file that was not there is removed again.
+fn appendable(path: &Path, name: &str) -> Result<(), Failure> {
+    let existed = path.exists();
+    let opened = std::fs::OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(path);
+    opened.map_err(|error| {
+        Failure::new(
+            Exit::CannotCreate,
+            format!("cannot write the {name} {}: {error}", path.display()),
+        )
+    })?;
+    if !existed {
+        let _ = std::fs::remove_file(path);
+    }
+    Ok(())
+}

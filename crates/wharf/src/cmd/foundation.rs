@@ -1,0 +1,308 @@
+//! What a server stands on, opened from [`Settings`]: the directory, the accounts, the server
+//! library's configuration. Shared by `serve` and `check`.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::path::Path;
+use std::sync::Arc;
+
+use wharf_accounts::{Anonymous, Authenticator, Chain, Single, UsersFile};
+use wharf_net::Recorder;
+use wharf_proto::data_connection::advertise::Network;
+use wharf_proto::{Pathname, Secret};
+use wharf_server::{Address, Advertise, AdvertiseRule, Config};
+use wharf_storage::{Kind, Local, LocalOptions, Permissions, Scoped, Storage};
+
+use crate::args::ServeArgs;
+use crate::args::value::{AdvertiseHost, wildcard};
+use crate::config::{self, Settings};
+use crate::exit::{Exit, Failure};
+use crate::password;
+
+/// The FTP control port (RFC 959 §8), which needs a privilege on most systems.
+const STANDARD_PORT: u16 = 21;
+/// Taken where port 21 cannot be had.
+const UNPRIVILEGED_PORT: u16 = 2121;
+
+/// The one user of a server without a users file.
+#[derive(Clone)]
+pub(crate) struct Owner {
+    pub(crate) name: String,
+    pub(crate) password: Secret,
+    /// The password was made up just now and must be shown.
+    pub(crate) generated: bool,
+}
+
+/// Defaults, configuration file, environment and flags, in this order.
+pub(crate) fn settings(args: &ServeArgs) -> Result<Settings, Failure> {
+    let mut settings = match &args.config {
+        None => Settings::default(),
+        Some(path) => read_file(path)?,
+    };
+    settings.overlay(args);
+    let contradictions = settings.contradictions();
+    match contradictions.as_slice() {
+        [] => Ok(settings),
+        [only] => Err(Failure::new(Exit::ServerUsage, only.clone())),
+        several => Err(
+            Failure::new(Exit::ServerUsage, "the settings contradict each other")
+                .with_details(several.to_vec()),
+        ),
+    }
+}
+
+fn read_file(path: &Path) -> Result<Settings, Failure> {
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        Failure::new(
+            Exit::Config,
+            format!("cannot read the configuration {}: {error}", path.display()),
+        )
+    })?;
+    let base = path.parent().unwrap_or(Path::new(""));
+    config::read(&text, base).map_err(|problems| {
+        let count = match problems.len() {
+            1 => "1 problem".to_owned(),
+            several => format!("{several} problems"),
+        };
+        Failure::new(Exit::Config, format!("{} has {count}", path.display()))
+            .with_details(problems.iter().map(ToString::to_string).collect())
+            .with_hint("`wharf help config` prints every key with its meaning")
+    })
+}
+
+/// Opens the directory that is served.
+pub(crate) fn storage(settings: &Settings) -> Result<Arc<dyn Storage>, Failure> {
+    let directory = &settings.directory;
+    let options = LocalOptions {
+        resume: settings.resume_uploads,
+        ..LocalOptions::default()
+    };
+    let local = Local::open(directory, options).map_err(|error| {
+        Failure::new(
+            Exit::Unavailable,
+            format!(
+                "cannot serve the directory {}: {error}",
+                directory.display()
+            ),
+        )
+    })?;
+    let local: Arc<dyn Storage> = Arc::new(local);
+    Ok(if settings.login.read_only {
+        scoped(local, Permissions::READ_ONLY)
+    } else {
+        local
+    })
+}
+
+fn scoped(storage: Arc<dyn Storage>, permissions: Permissions) -> Arc<dyn Storage> {
+    Arc::new(Scoped::new(storage, &Pathname::root(), permissions))
+}
+
+/// The folder in which the user and anonymous start; it must exist.
+pub(crate) async fn home(settings: &Settings, storage: &dyn Storage) -> Result<Pathname, Failure> {
+    let Some(home) = &settings.login.home else {
+        return Ok(Pathname::root());
+    };
+    let bad = |why: String| Failure::new(Exit::Config, format!("home `{home}`: {why}"));
+    let path = Pathname::root()
+        .join(&Pathname::new(home.as_bytes()).map_err(|error| bad(error.to_string()))?)
+        .normalize();
+    match storage.metadata(&path).await {
+        Ok(metadata) if metadata.kind == Kind::Directory => Ok(path),
+        Ok(_) => Err(bad("not a directory".to_owned())),
+        Err(error) => Err(bad(error.to_string())),
+    }
+}
+
+/// The one user: as asked for, or made up where nobody else could log in.
+pub(crate) fn owner(settings: &Settings) -> Result<Option<Owner>, Failure> {
+    let login = &settings.login;
+    let Some(name) = &login.user else {
+        if login.users.is_some() || login.anonymous {
+            return Ok(None);
+        }
+        let text = password::generate()?;
+        let password: Secret = text
+            .parse()
+            .map_err(|_| Failure::new(Exit::Software, "the made-up password is not sendable"))?;
+        return Ok(Some(Owner {
+            name: "wharf".to_owned(),
+            password,
+            generated: true,
+        }));
+    };
+    let password = if let Some(file) = &login.password_file {
+        password::from_file(file, Exit::Config)?
+    } else if let Some(password) = password::from_env()? {
+        password
+    } else if password::can_prompt() {
+        password::prompt(&format!("Password for {name}: "), Exit::ServerUsage)?
+    } else {
+        return Err(Failure::new(
+            Exit::ServerUsage,
+            format!("no password for user {name}, and no terminal to ask on"),
+        )
+        .with_hint("--password-file FILE, or WHARF_PASSWORD in the environment"));
+    };
+    Ok(Some(Owner {
+        name: name.clone(),
+        password,
+        generated: false,
+    }))
+}
+
+/// Everybody who may log in.
+pub(crate) fn accounts(
+    settings: &Settings,
+    storage: &Arc<dyn Storage>,
+    home: &Pathname,
+    owner: Option<&Owner>,
+) -> Result<Arc<dyn Authenticator>, Failure> {
+    let login = &settings.login;
+    let mut sources: Vec<Arc<dyn Authenticator>> = Vec::new();
+    if let Some(owner) = owner {
+        let single = Single::new(
+            &owner.name,
+            owner.password.clone(),
+            Arc::clone(storage),
+            home.clone(),
+        );
+        sources.push(Arc::new(single));
+    }
+    if login.anonymous {
+        let storage = if login.writable {
+            Arc::clone(storage)
+        } else {
+            scoped(Arc::clone(storage), Permissions::READ_ONLY)
+        };
+        sources.push(Arc::new(Anonymous::new(storage, home.clone())));
+    }
+    if let Some(path) = &login.users {
+        sources.push(Arc::new(users_file(path, storage)?));
+    }
+    Ok(Arc::new(Chain::new(sources)))
+}
+
+/// Opens the file of users.
+pub(crate) fn users_file(path: &Path, storage: &Arc<dyn Storage>) -> Result<UsersFile, Failure> {
+    UsersFile::open(path, Arc::clone(storage)).map_err(|error| {
+        let missing = error.is_missing();
+        let failure = super::user::failure(&error);
+        if missing {
+            failure.with_hint(format!("wharf user add --file {} NAME", path.display()))
+        } else {
+            failure
+        }
+    })
+}
+
+/// The server library's configuration.
+pub(crate) fn server_config(
+    settings: &Settings,
+    listen: Vec<SocketAddr>,
+    recorder: Option<Arc<dyn Recorder>>,
+) -> Config {
+    let default = Config::default();
+    let limits = &settings.limits;
+    let unlimited = |count: u32| match count {
+        0 => usize::MAX,
+        count => usize::try_from(count).unwrap_or(usize::MAX),
+    };
+    Config {
+        listen,
+        passive_ports: settings.data.passive_ports,
+        advertise: advertise(settings),
+        active: settings.data.active,
+        active_port: Some(settings.data.active_port).filter(|port| *port != 0),
+        patience: settings.data.timeout.unwrap_or(default.patience),
+        max_sessions: limits.sessions.map_or(default.max_sessions, unlimited),
+        max_per_address: limits
+            .sessions_per_address
+            .map_or(default.max_per_address, unlimited),
+        login_attempts: limits.login_attempts.unwrap_or(default.login_attempts),
+        no_login: limits.login_timeout.unwrap_or(default.no_login),
+        idle: limits.idle_timeout.unwrap_or(default.idle),
+        stall: limits.stall_timeout.unwrap_or(default.stall),
+        greeting: settings
+            .greeting
+            .clone()
+            .unwrap_or_else(|| default.greeting.clone()),
+        xferlog: settings.log.xferlog.clone(),
+        recorder,
+        ..default
+    }
+}
+
+fn advertise(settings: &Settings) -> Advertise {
+    let mut advertise = Advertise::default();
+    for rule in &settings.data.advertise {
+        let address = match &rule.host {
+            AdvertiseHost::Address(ip) => Address::Fixed(*ip),
+            AdvertiseHost::Name(name) => Address::Name(name.clone()),
+        };
+        let network = rule
+            .clients
+            .and_then(|net| Network::new(net.network(), net.prefix_len()).ok());
+        match network {
+            Some(clients) => advertise.rules.push(AdvertiseRule { clients, address }),
+            None => advertise.default = address,
+        }
+    }
+    advertise
+}
+
+/// Where to listen: as asked for, or port 21 if it may be bound, else 2121, on every address.
+pub(crate) fn listen(settings: &Settings) -> Result<Vec<SocketAddr>, Failure> {
+    if !settings.listen.is_empty() {
+        return Ok(settings.listen.clone());
+    }
+    let ip = wildcard();
+    let standard = SocketAddr::new(ip, STANDARD_PORT);
+    if TcpListener::bind(standard).is_ok() {
+        return Ok(vec![standard]);
+    }
+    let fallback = SocketAddr::new(ip, UNPRIVILEGED_PORT);
+    match TcpListener::bind(fallback) {
+        Ok(_) => Ok(vec![fallback]),
+        Err(error) => Err(Failure::new(
+            Exit::Unavailable,
+            format!(
+                "neither port {STANDARD_PORT} nor port {UNPRIVILEGED_PORT} can be listened on: {error}"
+            ),
+        )
+        .with_hint("choose another one: --listen :PORT, or --listen :0 for any free port")),
+    }
+}
+
+/// The status for an address that cannot be listened on.
+pub(crate) fn listen_exit(error: &io::Error) -> Exit {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => Exit::NoPermission,
+        _ => Exit::Unavailable,
+    }
+}
+
+/// The address under which this machine is probably reached: where a packet to the outside would
+/// come from. Nothing is sent for this (connecting a UDP socket only asks the routing table).
+pub(crate) fn own_address(listening: IpAddr) -> IpAddr {
+    if !listening.is_unspecified() {
+        return listening;
+    }
+    // Documentation addresses (RFC 5737, RFC 3849): routed like any outside address.
+    let v4 = SocketAddr::from((Ipv4Addr::new(192, 0, 2, 1), 9));
+    let v6 = SocketAddr::from((Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1), 9));
+    for (local, outside) in [
+        (IpAddr::from(Ipv4Addr::UNSPECIFIED), v4),
+        (IpAddr::from(Ipv6Addr::UNSPECIFIED), v6),
+    ] {
+        let address = std::net::UdpSocket::bind((local, 0))
+            .and_then(|socket| socket.connect(outside).map(|()| socket))
+            .and_then(|socket| socket.local_addr());
+        if let Ok(address) = address
+            && !address.ip().is_unspecified()
+        {
+            return address.ip();
+        }
+    }
+    Ipv4Addr::LOCALHOST.into()
+}

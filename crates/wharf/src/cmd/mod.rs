@@ -1,0 +1,15 @@
+//! One file a command. What several of them need is in `crate::session` (client) and
+//! [`foundation`] (server).
+
+pub(crate) mod cat;
+pub(crate) mod check;
+mod foundation;
+pub(crate) mod get;
+pub(crate) mod ls;
+pub(crate) mod mkdir;
+pub(crate) mod mv;
+pub(crate) mod put;
+pub(crate) mod remove;
+pub(crate) mod serve;
+pub(crate) mod stat;
+pub(crate) mod user;

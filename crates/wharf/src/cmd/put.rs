@@ -1,0 +1,191 @@
+//! `wharf put`: local files, or standard input, to a server.
+
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use wharf_client::{Client, FileOptions, Target};
+use wharf_net::pump::Progress;
+use wharf_proto::{Pathname, visible};
+
+use super::get::set_type;
+use crate::args::PutArgs;
+use crate::exit::{Exit, Failure, combined};
+use crate::output::Output;
+use crate::progress;
+use crate::session::{self, Connector, Sessions};
+
+const BUFFER: usize = 256 * 1024;
+
+pub(crate) async fn run(mut args: PutArgs, output: &Output) -> Result<(), Failure> {
+    let url = args.files.pop().unwrap_or_default();
+    let url = url.to_str().filter(|url| url.contains("://"));
+    let url = url.ok_or_else(|| {
+        Failure::usage("the last argument must be the address to send to")
+            .with_hint("wharf put FILE... ftp://host/dir/")
+    })?;
+    let target = session::target(url)?;
+    if !target.is_directory() && args.files.len() > 1 {
+        return Err(
+            Failure::usage("several files need an address that ends in /")
+                .with_hint("the address of a directory ends in /"),
+        );
+    }
+    let stdin = args.files.iter().filter(|file| is_stdin(file)).count();
+    if stdin > 0 && (args.r#continue || target.is_directory() || stdin > 1) {
+        return Err(Failure::usage(
+            "standard input needs the address of one file, and cannot be continued",
+        ));
+    }
+    let mut sessions = Sessions::new(Connector::new(&args.client, output)?);
+    let mut results = Vec::new();
+    for file in &args.files {
+        let result = one(&mut sessions, &target, file, args.r#continue, output).await;
+        sessions.tell_notes();
+        results.push(session::tell(result, output));
+    }
+    sessions.close().await;
+    match combined(&results) {
+        Exit::Done => Ok(()),
+        exit => Err(Failure::told(exit)),
+    }
+}
+
+fn is_stdin(file: &Path) -> bool {
+    file.as_os_str() == "-"
+}
+
+/// One file to where the address says.
+pub(crate) async fn one(
+    sessions: &mut Sessions,
+    target: &Target,
+    file: &Path,
+    resume: bool,
+    output: &Output,
+) -> Result<(), Failure> {
+    let remote = remote_path(target, file)?;
+    if !is_stdin(file) {
+        // Before anything goes over the network.
+        readable(file)?;
+    }
+    let client = sessions.client(target).await?;
+    set_type(client, target)?;
+    if is_stdin(file) {
+        upload_stdin(client, &remote, output).await
+    } else {
+        upload(client, file, &remote, resume, output).await
+    }
+    .map_err(|failure| {
+        if failure.exit == Exit::Denied && !target.is_directory() {
+            failure.with_hint("if the address is a directory, it must end in /")
+        } else {
+            failure
+        }
+    })
+}
+
+fn remote_path(target: &Target, file: &Path) -> Result<Pathname, Failure> {
+    if !target.is_directory() {
+        return session::path_of(target);
+    }
+    let name = file.file_name().ok_or_else(|| {
+        Failure::new(Exit::LocalFile, format!("{} is not a file", file.display()))
+    })?;
+    target
+        .child(name.as_bytes())
+        .map_err(|error| Failure::usage(format!("{}: {error}", visible(name.as_bytes()))))
+}
+
+fn readable(file: &Path) -> Result<(), Failure> {
+    std::fs::File::open(file).map(drop).map_err(|error| {
+        Failure::new(
+            Exit::LocalFile,
+            format!(
+                "cannot read {}: {error}",
+                visible(file.as_os_str().as_bytes())
+            ),
+        )
+    })
+}
+
+/// Uploads one file, with a bar or a line at the end.
+pub(crate) async fn upload(
+    client: &mut Client,
+    file: &Path,
+    remote: &Pathname,
+    resume: bool,
+    output: &Output,
+) -> Result<(), Failure> {
+    let name = visible(file.as_os_str().as_bytes());
+    let began = Instant::now();
+    let total = std::fs::metadata(file).ok().map(|it| it.len());
+    let progress = Progress::new();
+    let how = FileOptions {
+        resume,
+        progress: progress.clone(),
+        ..FileOptions::default()
+    };
+    let work = client.store_from_file(file, remote, &how);
+    let moved = progress::watch(output, &name, total, &progress, work)
+        .await
+        .map_err(|error| session::failure(&error))?;
+    if moved.complete_before {
+        output.info(&format!("{name}: complete already"));
+    } else {
+        output.info(&progress::summary(&name, progress.moved(), began));
+    }
+    Ok(())
+}
+
+async fn upload_stdin(
+    client: &mut Client,
+    remote: &Pathname,
+    output: &Output,
+) -> Result<(), Failure> {
+    let began = Instant::now();
+    let mut upload = client
+        .store(remote, 0)
+        .await
+        .map_err(|error| session::failure(&error))?;
+    let progress = Progress::new();
+    upload.count_into(progress.clone());
+    let work = async {
+        let mut stdin = tokio::io::stdin();
+        let mut buffer = vec![0; BUFFER];
+        loop {
+            // An upload that is dropped here is reset, so the server does not take it for complete.
+            let count = stdin.read(&mut buffer).await.map_err(|error| {
+                Failure::new(
+                    Exit::LocalFile,
+                    format!("cannot read standard input: {error}"),
+                )
+            })?;
+            if count == 0 {
+                break;
+            }
+            if let Err(error) = upload.write_all(&buffer[..count]).await {
+                let error = upload.explain(error).await;
+                return Err(session::failure(&error));
+            }
+        }
+        upload
+            .finish()
+            .await
+            .map_err(|error| session::failure(&error))
+    };
+    progress::watch(output, "standard input", None, &progress, work).await?;
+    output.info(&progress::summary(
+        "standard input",
+        progress.moved(),
+        began,
+    ));
+    Ok(())
+}
+
+/// The last component of a local path.
+pub(crate) fn file_name(path: &Path) -> Result<PathBuf, Failure> {
+    path.file_name()
+        .map(PathBuf::from)
+        .ok_or_else(|| Failure::new(Exit::LocalFile, format!("{} is not a file", path.display())))
+}

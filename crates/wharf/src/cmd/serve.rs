@@ -1,0 +1,325 @@
+//! `wharf serve`: open everything, say where it is, serve until a signal.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+use wharf_net::{Recorder, TcpNet};
+use wharf_server::Server;
+
+use super::foundation::{self, Owner};
+use crate::args::ServeArgs;
+use crate::config::Settings;
+use crate::exit::{Exit, Failure};
+use crate::listing::percent;
+use crate::logging;
+use crate::output::Output;
+use crate::trace_file::TraceFile;
+
+/// Time for transfers after SIGTERM when nothing was said.
+const STOP_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Serves until SIGTERM or SIGINT.
+pub(crate) async fn run(args: &ServeArgs, output: &Output) -> Result<(), Failure> {
+    let settings = foundation::settings(args)?;
+    start_log(args, &settings)?;
+
+    let storage = foundation::storage(&settings)?;
+    let home = foundation::home(&settings, &*storage).await?;
+    let owner = foundation::owner(&settings)?;
+    let accounts = foundation::accounts(&settings, &storage, &home, owner.as_ref())?;
+    let recorder = recorder(&settings)?;
+    let listen = foundation::listen(&settings)?;
+    let config = foundation::server_config(&settings, listen.clone(), recorder.clone());
+
+    // Before the addresses are told: whoever reads them may send a signal at once.
+    let mut signals = Signals::new()?;
+    let server = Server::bind(config, Arc::new(TcpNet), accounts)
+        .await
+        .map_err(|error| bind_failure(&error))?;
+    let handle = server.handle();
+    announce(server.local_addrs(), &settings, owner.as_ref(), output)?;
+
+    let mut stop_timeout = settings.limits.stop_timeout.unwrap_or(STOP_TIMEOUT);
+    let mut serving = pin!(server.run());
+    let mut stopping = false;
+    loop {
+        let got = tokio::select! {
+            () = &mut serving => return Ok(()),
+            got = signals.next() => got,
+        };
+        match got {
+            Got::Stop if stopping => {
+                tracing::warn!("second signal: stopping at once");
+                handle.stop(Duration::ZERO);
+            }
+            Got::Stop => {
+                stopping = true;
+                let sessions = handle.sessions();
+                tracing::info!(sessions, deadline = ?stop_timeout, "stopping");
+                handle.stop(stop_timeout);
+            }
+            Got::Reload => {
+                match reload(args, &listen, owner.as_ref(), recorder.clone(), &handle).await {
+                    Ok(new) => {
+                        stop_timeout = new.limits.stop_timeout.unwrap_or(STOP_TIMEOUT);
+                    }
+                    Err(failure) => {
+                        let details = failure.details.join("; ");
+                        tracing::error!(
+                            reason = %failure.message,
+                            details,
+                            "not reloaded, the old configuration stays in force"
+                        );
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Logs of `serve` and `check` follow the settings; `-q` and `-v` shift the level.
+pub(crate) fn start_log(args: &ServeArgs, settings: &Settings) -> Result<(), Failure> {
+    let base = if args.quiet { "warn" } else { "info" };
+    let filter = match &settings.log.level {
+        Some(level) if args.verbose == 0 => level.clone(),
+        _ => match std::env::var("WHARF_LOG") {
+            Ok(filter) if args.verbose == 0 && !filter.is_empty() => filter,
+            _ => logging::filter_for(base, args.verbose).to_owned(),
+        },
+    };
+    logging::init(settings.log.format.unwrap_or_default(), &filter)
+        .map_err(|message| Failure::new(Exit::ServerUsage, message))
+}
+
+fn recorder(settings: &Settings) -> Result<Option<Arc<dyn Recorder>>, Failure> {
+    let Some(path) = &settings.log.trace else {
+        return Ok(None);
+    };
+    let file = TraceFile::append(path).map_err(|error| {
+        Failure::new(
+            Exit::CannotCreate,
+            format!("cannot write the trace {}: {error}", path.display()),
+        )
+    })?;
+    Ok(Some(Arc::new(file)))
+}
+
+fn bind_failure(error: &wharf_server::Error) -> Failure {
+    match error {
+        wharf_server::Error::Listen { at, source } => {
+            let failure = Failure::new(
+                foundation::listen_exit(source),
+                format!("cannot listen on {at}: {source}"),
+            );
+            if source.kind() == std::io::ErrorKind::PermissionDenied {
+                failure.with_hint("ports below 1024 need a privilege; without one: --listen :2121")
+            } else {
+                failure
+            }
+        }
+        wharf_server::Error::Xferlog { .. } => Failure::new(Exit::CannotCreate, error.to_string()),
+        _ => Failure::new(Exit::Unavailable, error.to_string()),
+    }
+}
+
+/// SIGHUP: flags and environment stay, file and users are read again. A made-up password stays.
+async fn reload(
+    args: &ServeArgs,
+    listening: &[SocketAddr],
+    owner: Option<&Owner>,
+    recorder: Option<Arc<dyn Recorder>>,
+    handle: &wharf_server::Handle,
+) -> Result<Settings, Failure> {
+    let settings = foundation::settings(args)?;
+    let storage = foundation::storage(&settings)?;
+    let home = foundation::home(&settings, &*storage).await?;
+    let nobody_else = settings.login.users.is_none() && !settings.login.anonymous;
+    let owner = match owner {
+        // Asked for on a terminal or made up: cannot be asked for again.
+        Some(owner) if settings.login.user.as_ref() == Some(&owner.name) => {
+            let mut owner = owner.clone();
+            if let Some(file) = &settings.login.password_file {
+                owner.password = crate::password::from_file(file, Exit::Config)?;
+            }
+            Some(owner)
+        }
+        Some(owner) if settings.login.user.is_none() && owner.generated && nobody_else => {
+            Some(owner.clone())
+        }
+        _ => foundation::owner(&settings)?,
+    };
+    let accounts = foundation::accounts(&settings, &storage, &home, owner.as_ref())?;
+    let listen = if settings.listen.is_empty() {
+        listening.to_vec()
+    } else {
+        settings.listen.clone()
+    };
+    let config = foundation::server_config(&settings, listen, recorder);
+    handle
+        .reload(config, Some(accounts))
+        .await
+        .map_err(|error| bind_failure(&error))?;
+    Ok(settings)
+}
+
+/// One line an address on stdout, for scripts; on stderr what a person needs to go on.
+fn announce(
+    addresses: &[SocketAddr],
+    settings: &Settings,
+    owner: Option<&Owner>,
+    output: &Output,
+) -> Result<(), Failure> {
+    for line in announcement(addresses, settings, owner) {
+        match line {
+            Line::Needed(text) => output.line(&text),
+            Line::Hint(text) => output.info(&text),
+        }
+    }
+    let mut stdout = std::io::stdout().lock();
+    for address in addresses {
+        writeln!(stdout, "listening on {address}").map_err(|error| {
+            Failure::new(Exit::Software, format!("cannot write to stdout: {error}"))
+        })?;
+    }
+    stdout
+        .flush()
+        .map_err(|error| Failure::new(Exit::Software, format!("cannot write to stdout: {error}")))
+}
+
+#[derive(Debug)]
+enum Line {
+    /// Also with `-q`: without it nobody could log in.
+    Needed(String),
+    Hint(String),
+}
+
+fn announcement(addresses: &[SocketAddr], settings: &Settings, owner: Option<&Owner>) -> Vec<Line> {
+    let login = &settings.login;
+    let mut lines = Vec::new();
+    let directory = std::fs::canonicalize(&settings.directory);
+    let directory = directory.unwrap_or_else(|_| settings.directory.clone());
+    lines.push(Line::Hint(format!("serving    {}", directory.display())));
+    for address in addresses {
+        let own = SocketAddr::new(foundation::own_address(address.ip()), address.port());
+        lines.push(Line::Hint(format!("address    {own}")));
+    }
+    let rights = if login.read_only {
+        "read-only"
+    } else {
+        "may write"
+    };
+    match owner {
+        Some(owner) if owner.generated => {
+            let password = String::from_utf8_lossy(owner.password.expose()).into_owned();
+            lines.push(Line::Needed(format!(
+                "user       {} ({rights})",
+                owner.name
+            )));
+            lines.push(Line::Needed(format!("password   {password}")));
+        }
+        Some(owner) => lines.push(Line::Hint(format!("user       {} ({rights})", owner.name))),
+        None => {}
+    }
+    if let Some(users) = &login.users {
+        lines.push(Line::Hint(format!("users      {}", users.display())));
+    }
+    if login.anonymous {
+        let rights = if login.writable && !login.read_only {
+            "may write"
+        } else {
+            "read-only"
+        };
+        lines.push(Line::Hint(format!("anonymous  {rights}")));
+    }
+
+    if let Some(first) = addresses.first() {
+        let host = SocketAddr::new(foundation::own_address(first.ip()), first.port());
+        let base = match owner {
+            Some(owner) if owner.generated => format!(
+                "ftp://{}:{}@{host}/",
+                percent(owner.name.as_bytes()),
+                percent(owner.password.expose())
+            ),
+            Some(owner) => format!("ftp://{}@{host}/", percent(owner.name.as_bytes())),
+            None if login.anonymous => format!("ftp://{host}/"),
+            None => format!("ftp://USER@{host}/"),
+        };
+        let may_write = !login.read_only && (owner.is_some() || !login.anonymous || login.writable);
+        lines.push(Line::Hint(String::new()));
+        lines.push(Line::Hint(format!("list       wharf ls -l {base}")));
+        lines.push(Line::Hint(format!("fetch      wharf get {base}NAME")));
+        if may_write {
+            lines.push(Line::Hint(format!("send       wharf put FILE {base}")));
+        }
+        lines.push(Line::Hint(format!("or         curl {base}")));
+        if may_write {
+            lines.push(Line::Hint(format!("           curl -T FILE {base}")));
+        }
+        lines.push(Line::Hint(String::new()));
+        lines.extend(firewall(first.port(), settings));
+    }
+    lines
+}
+
+/// What a firewall must let through, in words.
+fn firewall(control: u16, settings: &Settings) -> Vec<Line> {
+    let data = &settings.data;
+    let mut lines = vec![Line::Hint(format!(
+        "firewall   let in TCP {control} (control) and {} (passive data)",
+        data.passive_ports
+    ))];
+    if data.active {
+        let from = match data.active_port {
+            0 => "any port".to_owned(),
+            port => format!("port {port} where it may be bound"),
+        };
+        lines.push(Line::Hint(format!(
+            "           active data goes out from {from} to the clients' ports; --no-active turns it off"
+        )));
+    }
+    lines.push(Line::Hint(if data.advertise.is_empty() {
+        "NAT        forward the same ports, and tell the outer address: --advertise ADDRESS"
+            .to_owned()
+    } else {
+        "NAT        forward the same ports to this machine".to_owned()
+    }));
+    lines
+}
+
+enum Got {
+    Stop,
+    Reload,
+}
+
+struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+    hang_up: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self, Failure> {
+        let catch = |kind| {
+            signal(kind).map_err(|error| {
+                Failure::new(Exit::Software, format!("cannot catch signals: {error}"))
+            })
+        };
+        Ok(Self {
+            terminate: catch(SignalKind::terminate())?,
+            interrupt: catch(SignalKind::interrupt())?,
+            hang_up: catch(SignalKind::hangup())?,
+        })
+    }
+
+    async fn next(&mut self) -> Got {
+        tokio::select! {
+            _ = self.terminate.recv() => Got::Stop,
+            _ = self.interrupt.recv() => Got::Stop,
+            _ = self.hang_up.recv() => Got::Reload,
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! What `wharf serve` is to do, gathered from three places: defaults, then the configuration file,
+//! then environment and flags. The file's keys are rows of [`file::SETTINGS`].
+//!
+//! Nothing is opened here; `cmd::serve` and `cmd::check` do that.
+
+pub(crate) mod file;
+mod problem;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use wharf_proto::data_connection::passive::PortRange;
+
+pub(crate) use file::read;
+
+use crate::args::ServeArgs;
+use crate::args::value::Advertise;
+use crate::logging::LogFormat;
+
+/// Everything about a server that a person can decide. Paths are as they will be opened.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) directory: PathBuf,
+    /// Empty: chosen at start (port 21 if it may be bound, else 2121).
+    pub(crate) listen: Vec<SocketAddr>,
+    pub(crate) greeting: Option<String>,
+    pub(crate) login: LoginSettings,
+    pub(crate) data: DataSettings,
+    pub(crate) limits: LimitSettings,
+    pub(crate) resume_uploads: bool,
+    pub(crate) log: LogSettings,
+}
+
+/// Who may log in and what they may do.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct LoginSettings {
+    pub(crate) user: Option<String>,
+    pub(crate) password_file: Option<PathBuf>,
+    pub(crate) users: Option<PathBuf>,
+    pub(crate) anonymous: bool,
+    /// Anonymous may write, too.
+    pub(crate) writable: bool,
+    /// Nobody may write.
+    pub(crate) read_only: bool,
+    /// Where the user and anonymous start, below the directory.
+    pub(crate) home: Option<String>,
+}
+
+/// Data connections.
+#[derive(Clone, Debug)]
+pub(crate) struct DataSettings {
+    pub(crate) passive_ports: PortRange,
+    pub(crate) advertise: Vec<Advertise>,
+    pub(crate) active: bool,
+    /// Source port of active data connections; 0: any.
+    pub(crate) active_port: u16,
+    pub(crate) timeout: Option<Duration>,
+}
+
+/// Limits; `None` is the server library's default, 0 sessions is no limit.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct LimitSettings {
+    pub(crate) sessions: Option<u32>,
+    pub(crate) sessions_per_address: Option<u32>,
+    pub(crate) login_attempts: Option<u32>,
+    pub(crate) login_timeout: Option<Duration>,
+    pub(crate) idle_timeout: Option<Duration>,
+    pub(crate) stall_timeout: Option<Duration>,
+    /// How long transfers may go on after SIGTERM.
+    pub(crate) stop_timeout: Option<Duration>,
+}
+
+/// What is written down.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct LogSettings {
+    pub(crate) format: Option<LogFormat>,
+    pub(crate) level: Option<String>,
+    pub(crate) xferlog: Option<PathBuf>,
+    pub(crate) trace: Option<PathBuf>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            directory: PathBuf::from("."),
+            listen: Vec::new(),
+            greeting: None,
+            login: LoginSettings::default(),
+            data: DataSettings {
+                passive_ports: wharf_server::Config::default().passive_ports,
+                advertise: Vec::new(),
+                active: true,
+                active_port: 20,
+                timeout: None,
+            },
+            limits: LimitSettings::default(),
+            resume_uploads: false,
+            log: LogSettings::default(),
+        }
+    }
+}
+
+impl Settings {
+    /// Lays flags and environment over what the file said.
+    pub(crate) fn overlay(&mut self, args: &ServeArgs) {
+        fn over<T: Clone>(target: &mut T, flag: Option<&T>) {
+            if let Some(value) = flag {
+                *target = value.clone();
+            }
+        }
+        fn over_some<T: Clone>(target: &mut Option<T>, flag: Option<&T>) {
+            if flag.is_some() {
+                *target = flag.cloned();
+            }
+        }
+        over(&mut self.directory, args.directory.as_ref());
+        if !args.listen.is_empty() {
+            self.listen.clone_from(&args.listen);
+        }
+        over_some(&mut self.greeting, args.greeting.as_ref());
+
+        let login = &mut self.login;
+        over_some(&mut login.user, args.user.as_ref());
+        over_some(&mut login.password_file, args.password_file.as_ref());
+        over_some(&mut login.users, args.users.as_ref());
+        login.anonymous |= args.anonymous;
+        login.writable |= args.writable;
+        login.read_only |= args.read_only;
+        over_some(&mut login.home, args.home.as_ref());
+
+        let data = &mut self.data;
+        over(&mut data.passive_ports, args.passive_ports.as_ref());
+        if !args.advertise.is_empty() {
+            data.advertise.clone_from(&args.advertise);
+        }
+        data.active &= !args.no_active;
+        over(&mut data.active_port, args.active_port.as_ref());
+        over_some(&mut data.timeout, args.data_timeout.as_ref());
+
+        let limits = &mut self.limits;
+        over_some(&mut limits.sessions, args.max_sessions.as_ref());
+        over_some(
+            &mut limits.sessions_per_address,
+            args.max_per_address.as_ref(),
+        );
+        over_some(&mut limits.login_attempts, args.login_attempts.as_ref());
+        over_some(&mut limits.login_timeout, args.login_timeout.as_ref());
+        over_some(&mut limits.idle_timeout, args.idle_timeout.as_ref());
+        over_some(&mut limits.stall_timeout, args.stall_timeout.as_ref());
+        over_some(&mut limits.stop_timeout, args.stop_timeout.as_ref());
+
+        self.resume_uploads |= args.resume_uploads;
+
+        let log = &mut self.log;
+        over_some(&mut log.format, args.log_format.as_ref());
+        over_some(&mut log.level, args.log_level.as_ref());
+        over_some(&mut log.xferlog, args.xferlog.as_ref());
+        over_some(&mut log.trace, args.trace.as_ref());
+    }
+
+    /// What is wrong with the settings taken together.
+    pub(crate) fn contradictions(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        let login = &self.login;
+        if login.writable && !login.anonymous {
+            found.push(
+                "writable only concerns anonymous, and anonymous is not on (named users may write already)"
+                    .to_owned(),
+            );
+        }
+        if login.writable && login.read_only {
+            found.push("writable and read-only contradict each other".to_owned());
+        }
+        if login.password_file.is_some() && login.user.is_none() {
+            found.push("a password file needs the user it belongs to".to_owned());
+        }
+        if let Some(home) = &login.home
+            && home.contains(['\0', '\r', '\n'])
+        {
+            found.push("home must not contain control characters".to_owned());
+        }
+        found
+    }
+}

@@ -1,0 +1,140 @@
+//! `wharf help TOPIC`: what does not fit into a flag's description.
+
+use std::io::Write;
+
+use clap::CommandFactory;
+
+use crate::args::{self, Cli};
+use crate::config;
+use crate::exit::{self, Exit, Failure};
+
+/// One topic: name, and what makes its text.
+type Topic = (&'static str, fn() -> String);
+
+const TOPICS: &[Topic] = &[
+    ("modes", || MODES.to_owned()),
+    ("urls", || URLS.to_owned()),
+    ("exit-codes", exit_codes),
+    ("environment", environment),
+    ("config", config::file::example),
+];
+
+const MODES: &str = "\
+Data modes: how the data connection of a transfer or listing comes about
+
+FTP uses two connections. The control connection (port 21) carries commands; every transfer and every
+listing has a data connection of its own, and the question is who opens it.
+
+passive   The client opens it, to a port the server names in its answer to EPSV or PASV. Works when the
+          client is behind a NAT or firewall. The server's firewall must let its passive ports in, and a
+          server behind a NAT must know its outer address (`wharf serve --advertise`).
+
+active    The server opens it, to a port the client names with EPRT or PORT. Works when the server's
+          firewall lets only port 21 in. The client must be reachable from outside: not behind a NAT,
+          unless ports are forwarded (--active-addr, --port-range), and not behind a firewall that
+          drops incoming connections.
+
+auto      wharf's default: EPSV, then PASV at the server's own address, then active. A refusal costs one
+          round trip, silence at most a few seconds, and what worked is kept for the session.
+
+--mode auto|passive|active|epsv|pasv|eprt|port   which of them may be used; -p is passive, -A active
+--data-host peer|reply   passive data connections go to the server itself whatever address its PASV reply
+                         holds (peer), or to that address (reply): only for servers that are trusted
+--data-timeout TIME      how long a silent way is waited for
+-v, --trace FILE         show, or write down, who opened what, to where
+";
+
+const URLS: &str = "\
+Addresses
+
+  ftp://[user[:password]@]host[:port]/path[;type=a|i|d]
+
+user      without it: the login of ~/.netrc for that host, else anonymous
+password  better in a file (--password-file), in WHARF_PASSWORD or in ~/.netrc: arguments are visible to
+          every user of the machine
+host      name, IPv4 address, or [IPv6 address]
+path      starts in the directory of the login; %2F or a second slash at its beginning makes it absolute:
+          ftp://host/%2Fetc/motd. A slash at the end means a directory. Special characters, and any byte,
+          are written as %NN: %20 is a space, %23 is #
+;type=a   text: line ends are converted; ;type=i bytes as they are (default); ;type=d a directory
+";
+
+fn exit_codes() -> String {
+    format!("Exit status\n\n{}", exit::table_text())
+}
+
+fn environment() -> String {
+    use std::fmt::Write as _;
+    let mut names = std::collections::BTreeMap::new();
+    collect(&Cli::command(), &mut names);
+    let mut text = String::from(
+        "Environment\n\nEvery flag has a variable; a flag beats it. Switches are off when the value is \
+         empty, 0, false, no or off.\nFlags that may be repeated take several values with commas.\n\n",
+    );
+    for (name, flag) in names {
+        let _ = writeln!(text, "  {name:<24} --{flag}");
+    }
+    text.push_str(
+        "\nWithout a flag:\n\n  \
+         WHARF_PASSWORD           the password, where --password-file is not given\n  \
+         WHARF_LOG                log level or rules, as --log-level; for client commands, too\n  \
+         NO_COLOR                 no colours\n  \
+         CLICOLOR_FORCE           colours even when stderr is not a terminal\n  \
+         NETRC                    file of logins instead of ~/.netrc\n  \
+         XDG_CONFIG_HOME          wharf/users.toml there is the default of `wharf user --file`\n  \
+         FTPMODE                  data mode of ftp and pftp: active, auto, passive\n  \
+         FTPANONPASS              password of anonymous logins\n  \
+         FTPPROMPT                prompt of ftp and pftp\n  \
+         FTPSERVERPORT            port of ftp and pftp when none is given\n",
+    );
+    text
+}
+
+fn collect(command: &clap::Command, names: &mut std::collections::BTreeMap<String, String>) {
+    for arg in command.get_arguments() {
+        if let (Some(env), Some(long)) = (arg.get_env(), arg.get_long()) {
+            names.insert(env.to_string_lossy().into_owned(), long.to_owned());
+        }
+    }
+    for sub in command.get_subcommands() {
+        collect(sub, names);
+    }
+}
+
+/// Prints a topic, or a command's help, to stdout.
+pub(crate) fn run(topic: &[String]) -> Result<(), Failure> {
+    let text = match topic {
+        [] => args::wharf().render_long_help().to_string(),
+        [name] if TOPICS.iter().any(|(known, _)| known == name) => TOPICS
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, text)| text())
+            .unwrap_or_default(),
+        path => command_help(path)?,
+    };
+    match std::io::stdout().write_all(text.as_bytes()) {
+        // `wharf help config | head` is no failure.
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Failure::new(
+            Exit::LocalFile,
+            format!("cannot write to stdout: {error}"),
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn command_help(path: &[String]) -> Result<String, Failure> {
+    let mut command = args::wharf();
+    command.build();
+    let mut found = &mut command;
+    for word in path {
+        match found.find_subcommand_mut(word) {
+            Some(sub) => found = sub,
+            None => {
+                let topics: Vec<&str> = TOPICS.iter().map(|(name, _)| *name).collect();
+                return Err(Failure::usage(format!("no help on `{word}`"))
+                    .with_hint(format!("a command, or one of: {}", topics.join(", "))));
+            }
+        }
+    }
+    Ok(found.render_long_help().to_string())
+}

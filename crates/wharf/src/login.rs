@@ -1,0 +1,147 @@
+//! Who to log in as: the address, flags, environment, netrc, a prompt, in this order.
+
+use std::path::PathBuf;
+
+use wharf_client::{Login, Machine, Netrc, Target};
+use wharf_proto::{Secret, Text};
+
+use crate::exit::{Exit, Failure};
+use crate::output::Output;
+use crate::password;
+
+/// Where logins may come from.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct LoginSources {
+    pub(crate) user: Option<String>,
+    pub(crate) password_file: Option<PathBuf>,
+    /// Given explicitly; otherwise the default file is read, and complaints about it are warnings.
+    pub(crate) netrc: Option<PathBuf>,
+}
+
+impl LoginSources {
+    /// The login for an address.
+    pub(crate) fn login(&self, target: &Target, output: &Output) -> Result<Login, Failure> {
+        let host = target.endpoint().host.clone();
+        let user = match (target.user(), &self.user) {
+            (Some(user), _) => Some(user.clone()),
+            (None, Some(user)) => Some(text(user)?),
+            (None, None) => None,
+        };
+        self.login_as(&host, user, target.password().cloned(), output)
+    }
+
+    /// The login for a host, for `user` if one is known already.
+    pub(crate) fn login_as(
+        &self,
+        host: &str,
+        user: Option<Text>,
+        password: Option<Secret>,
+        output: &Output,
+    ) -> Result<Login, Failure> {
+        if let (Some(user), Some(password)) = (&user, &password) {
+            return Ok(Login::new(user.clone(), password.clone()));
+        }
+        if self.password_file.is_some() && user.is_none() {
+            return Err(Failure::usage("a password file needs a user")
+                .with_hint("ftp://USER@host/, or --user NAME"));
+        }
+        if let (Some(user), Some(file)) = (&user, &self.password_file) {
+            let password = password::from_file(file, Exit::Usage)?;
+            return Ok(Login::new(user.clone(), password));
+        }
+        if let Some(user) = &user
+            && let Some(password) = password::from_env()?
+        {
+            return Ok(Login::new(user.clone(), password));
+        }
+        let machine = self.machine(host, user.as_ref(), output)?;
+        let account = machine.as_ref().and_then(|machine| machine.account.clone());
+        let known = machine
+            .as_ref()
+            .and_then(|machine| machine.password.clone());
+        let user = user.or_else(|| machine.and_then(|machine| machine.login));
+        let Some(user) = user else {
+            return Ok(anonymous());
+        };
+        if is_anonymous(&user) && known.is_none() {
+            return Ok(Login {
+                user,
+                ..anonymous()
+            });
+        }
+        let password = match known {
+            Some(password) => password,
+            None if password::can_prompt() => password::prompt(
+                &format!("Password for {}@{host}: ", user.display()),
+                Exit::Login,
+            )?,
+            None => {
+                return Err(Failure::new(
+                    Exit::Login,
+                    format!(
+                        "no password for {}@{host}, and no terminal to ask on",
+                        user.display()
+                    ),
+                )
+                .with_hint("--password-file FILE, WHARF_PASSWORD, or ~/.netrc"));
+            }
+        };
+        Ok(Login {
+            account,
+            ..Login::new(user, password)
+        })
+    }
+
+    /// The netrc entry for a host.
+    pub(crate) fn machine(
+        &self,
+        host: &str,
+        user: Option<&Text>,
+        output: &Output,
+    ) -> Result<Option<Machine>, Failure> {
+        let Some(path) = self.netrc.clone().or_else(Netrc::default_path) else {
+            return Ok(None);
+        };
+        match Netrc::read(&path) {
+            Ok(netrc) => Ok(netrc.find(host, user).cloned()),
+            Err(error) => {
+                let text = error.to_string();
+                let (message, hint) = match text.split_once("\nhint: ") {
+                    Some((message, hint)) => (message.to_owned(), Some(hint.to_owned())),
+                    None => (text, None),
+                };
+                if self.netrc.is_some() {
+                    let failure = Failure::usage(message);
+                    return Err(match hint {
+                        Some(hint) => failure.with_hint(hint),
+                        None => failure,
+                    });
+                }
+                output.warning(&match hint {
+                    Some(hint) => format!("{message} (not used; {hint})"),
+                    None => format!("{message} (not used)"),
+                });
+                Ok(None)
+            }
+        }
+    }
+}
+
+/// `anonymous`; its password is a courtesy (RFC 1635), `FTPANONPASS` or a placeholder.
+pub(crate) fn anonymous() -> Login {
+    let placeholder = Login::anonymous();
+    match std::env::var("FTPANONPASS") {
+        Ok(password) if !password.is_empty() => {
+            Login::new(placeholder.user, Secret::new(Text::lossy(password)))
+        }
+        _ => placeholder,
+    }
+}
+
+fn is_anonymous(user: &Text) -> bool {
+    user.is_word("anonymous") || user.is_word("ftp")
+}
+
+fn text(user: &str) -> Result<Text, Failure> {
+    Text::new(user).map_err(|_| Failure::usage("a user's name must not contain control characters"))
+}

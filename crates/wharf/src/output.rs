@@ -1,0 +1,146 @@
+//! Everything the program says to a person, on stderr: `error:`, `hint:`, `warning:`, `note:`.
+//!
+//! Data goes to stdout and never passes here. Messages are lower case, without a full stop; colour
+//! only repeats what the words say.
+
+use std::io::{IsTerminal, Write};
+
+use indicatif::MultiProgress;
+
+use crate::exit::Failure;
+
+/// Where messages go and how much of them. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Output {
+    quiet: bool,
+    verbose: u8,
+    color: bool,
+    bars: MultiProgress,
+}
+
+impl Output {
+    /// `quiet` drops notes and progress; errors and warnings stay.
+    pub(crate) fn new(quiet: bool, verbose: u8) -> Self {
+        Self {
+            quiet,
+            verbose,
+            color: color_wanted(std::io::stderr().is_terminal()),
+            bars: MultiProgress::new(),
+        }
+    }
+
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
+    /// 0, 1 (`-v`: the dialogue), 2 (`-vv`: also the libraries' debug log).
+    pub(crate) fn verbosity(&self) -> u8 {
+        self.verbose
+    }
+
+    /// The place where progress bars are drawn; messages pause them.
+    pub(crate) fn bars(&self) -> &MultiProgress {
+        &self.bars
+    }
+
+    /// A whole failure: message, details, hint.
+    pub(crate) fn failure(&self, failure: &Failure) {
+        if failure.told {
+            return;
+        }
+        self.labelled("error", "31", &failure.message);
+        for line in &failure.details {
+            self.line(&format!("  {line}"));
+        }
+        if let Some(hint) = &failure.hint {
+            self.labelled("hint", "36", hint);
+        }
+    }
+
+    pub(crate) fn warning(&self, text: &str) {
+        self.labelled("warning", "33", text);
+    }
+
+    pub(crate) fn note(&self, text: &str) {
+        if !self.quiet {
+            self.labelled("note", "36", text);
+        }
+    }
+
+    /// A line without a label, dropped by `-q`.
+    pub(crate) fn info(&self, text: &str) {
+        if !self.quiet {
+            self.line(text);
+        }
+    }
+
+    /// A line without a label that even `-q` does not drop.
+    pub(crate) fn line(&self, text: &str) {
+        // A closed stderr is no reason to stop: nobody is listening.
+        self.bars.suspend(|| {
+            let mut stderr = std::io::stderr().lock();
+            let _ = stderr.write_all(text.as_bytes());
+            let _ = stderr.write_all(b"\n");
+        });
+    }
+
+    fn labelled(&self, label: &str, color: &str, text: &str) {
+        if self.color {
+            self.line(&format!("\x1b[1;{color}m{label}\x1b[0m: {text}"));
+        } else {
+            self.line(&format!("{label}: {text}"));
+        }
+    }
+}
+
+/// `NO_COLOR` (non-empty) wins, then `CLICOLOR_FORCE` (not `0`), then whether it is a terminal.
+pub(crate) fn color_wanted(is_terminal: bool) -> bool {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    if set("NO_COLOR").is_some() {
+        return false;
+    }
+    if set("CLICOLOR_FORCE").is_some_and(|value| value != "0") {
+        return true;
+    }
+    is_terminal && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+}
+
+/// A number of bytes for people: 512 B, 1.5 KiB, 3.0 MiB.
+pub(crate) fn human_bytes(bytes: u64) -> String {
+    const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+    if bytes < 1024 {
+        return format!("{bytes} B");
+    }
+    let mut shift = 10;
+    let mut unit = UNITS[0];
+    for next in &UNITS[1..] {
+        if bytes >> (shift + 10) == 0 {
+            break;
+        }
+        shift += 10;
+        unit = next;
+    }
+    // One decimal, cut off: integer arithmetic keeps it exact up to 2^64-1.
+    let whole = bytes >> shift;
+    let tenth = ((bytes - (whole << shift)) >> (shift - 10)) * 10 / 1024;
+    format!("{whole}.{tenth} {unit}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_shown_in_binary_units() {
+        for (bytes, text) in [
+            (0, "0 B"),
+            (1023, "1023 B"),
+            (1024, "1.0 KiB"),
+            (1536, "1.5 KiB"),
+            (3 << 20, "3.0 MiB"),
+            (u64::MAX, "15.9 EiB"),
+        ] {
+            assert_eq!(human_bytes(bytes), text);
+        }
+    }
+}

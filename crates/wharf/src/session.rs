@@ -1,0 +1,503 @@
+//! Client commands talk to servers through here: addresses, logins, one control connection for
+//! consecutive addresses on the same server, and errors as [`Failure`]s.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use wharf_client::{
+    Client, DataHost, DataModeChoice, Endpoint, Error, ErrorKind, FamilyChoice, Login, Options,
+    Target,
+};
+use wharf_net::{Conn, ListenAt, Listener, Net, Recorder, Source, TcpNet};
+use wharf_proto::Pathname;
+use wharf_proto::data_connection::passive::PortRange;
+use wharf_proto::trace::{Event, What};
+
+use crate::args::client::DataHostArg;
+use crate::args::{ClientArgs, FtpArgs, ModeArg};
+use crate::exit::{Exit, Failure};
+use crate::login::LoginSources;
+use crate::output::Output;
+use crate::trace_file::TraceFile;
+
+/// What is the same for every connection of a command.
+#[derive(Clone)]
+pub(crate) struct Connector {
+    net: Arc<dyn Net>,
+    options: Options,
+    pub(crate) logins: LoginSources,
+    output: Output,
+}
+
+/// The choice of data connections and everything else that flags say about connections.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Wishes {
+    pub(crate) mode: ModeArg,
+    pub(crate) passive: bool,
+    pub(crate) active: bool,
+    pub(crate) active_addr: Option<IpAddr>,
+    pub(crate) port_range: Option<PortRange>,
+    pub(crate) data_host: DataHostArg,
+    pub(crate) data_timeout: Option<Duration>,
+    pub(crate) ipv4: bool,
+    pub(crate) ipv6: bool,
+    pub(crate) connect_timeout: Option<Duration>,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) local_addr: Option<IpAddr>,
+    pub(crate) trace: Option<PathBuf>,
+}
+
+impl From<&ClientArgs> for Wishes {
+    fn from(args: &ClientArgs) -> Self {
+        Self {
+            mode: args.mode,
+            passive: args.passive,
+            active: args.active,
+            active_addr: args.active_addr,
+            port_range: args.port_range,
+            data_host: args.data_host,
+            data_timeout: args.data_timeout,
+            ipv4: args.ipv4,
+            ipv6: args.ipv6,
+            connect_timeout: args.connect_timeout,
+            timeout: args.timeout,
+            local_addr: None,
+            trace: args.trace.clone(),
+        }
+    }
+}
+
+impl From<&FtpArgs> for Wishes {
+    fn from(args: &FtpArgs) -> Self {
+        Self {
+            mode: args.mode,
+            passive: args.passive,
+            active: args.active,
+            active_addr: args.active_addr,
+            port_range: args.port_range,
+            data_host: args.data_host,
+            data_timeout: None,
+            ipv4: args.ipv4,
+            ipv6: args.ipv6,
+            connect_timeout: None,
+            timeout: args.stall_timeout,
+            local_addr: args.local_addr,
+            trace: args.trace.clone(),
+        }
+    }
+}
+
+impl Connector {
+    /// For a one-shot command; starts its log, too.
+    pub(crate) fn new(args: &ClientArgs, output: &Output) -> Result<Self, Failure> {
+        start_log(output.verbosity())?;
+        let screen = (output.verbosity() > 0).then(|| Screen {
+            output: output.clone(),
+            shows: Shows::EVERYTHING,
+        });
+        let logins = LoginSources {
+            user: args.user.clone(),
+            password_file: args.password_file.clone(),
+            netrc: args.netrc.clone(),
+        };
+        Self::with(&Wishes::from(args), logins, screen, output)
+    }
+
+    pub(crate) fn with(
+        wishes: &Wishes,
+        logins: LoginSources,
+        screen: Option<Screen>,
+        output: &Output,
+    ) -> Result<Self, Failure> {
+        let net: Arc<dyn Net> = match wishes.local_addr {
+            None => Arc::new(TcpNet),
+            Some(address) => Arc::new(FromAddress { address }),
+        };
+        Ok(Self {
+            net,
+            options: options(wishes, screen)?,
+            logins,
+            output: output.clone(),
+        })
+    }
+
+    pub(crate) fn options(&self) -> &Options {
+        &self.options
+    }
+
+    pub(crate) fn options_mut(&mut self) -> &mut Options {
+        &mut self.options
+    }
+
+    /// One more listener to what happens.
+    pub(crate) fn add_recorder(&mut self, recorder: Arc<dyn Recorder>) {
+        let before = self.options.recorder.take();
+        let all = before.into_iter().chain([recorder]).collect();
+        self.options.recorder = Some(Arc::new(Several(all)));
+    }
+
+    pub(crate) fn net(&self) -> Arc<dyn Net> {
+        Arc::clone(&self.net)
+    }
+
+    /// Connects and logs in.
+    pub(crate) async fn open(&self, endpoint: &Endpoint, login: Login) -> Result<Client, Failure> {
+        let anonymous = login.user.is_word("anonymous");
+        let greeting = wharf_client::connect(self.net(), endpoint, self.options.clone())
+            .await
+            .map_err(|error| failure(&error))?;
+        greeting.login(login).await.map_err(|error| {
+            let failure = failure(&error);
+            if failure.exit == Exit::Login && anonymous {
+                failure
+                    .with_hint("this was anonymous; name a user: ftp://USER@host/ or --user NAME")
+            } else {
+                failure
+            }
+        })
+    }
+}
+
+/// Reads an address.
+pub(crate) fn target(url: &str) -> Result<Target, Failure> {
+    url.parse::<Target>()
+        .map_err(|error| Failure::usage(error.to_string()).with_hint("`wharf help urls`"))
+}
+
+/// Reads several addresses; all of them are right before anything is done.
+pub(crate) fn targets(urls: &[String]) -> Result<Vec<Target>, Failure> {
+    urls.iter().map(|url| target(url)).collect()
+}
+
+/// Reads addresses that must name files.
+pub(crate) fn file_targets(urls: &[String]) -> Result<Vec<Target>, Failure> {
+    let targets = targets(urls)?;
+    for target in &targets {
+        if target.is_directory() {
+            return Err(Failure::usage(format!("{target} is a directory"))
+                .with_hint("`wharf ls` lists it; a file's address does not end in /"));
+        }
+    }
+    Ok(targets)
+}
+
+/// The pathname of an address, where it must have one.
+pub(crate) fn path_of(target: &Target) -> Result<Pathname, Failure> {
+    target
+        .path()
+        .cloned()
+        .ok_or_else(|| Failure::usage(format!("{target} names no file")))
+}
+
+/// Prints a failure at once and keeps its status: for commands that go on with the next address.
+pub(crate) fn tell(result: Result<(), Failure>, output: &Output) -> Exit {
+    match result {
+        Ok(()) => Exit::Done,
+        Err(failure) => {
+            output.failure(&failure);
+            failure.exit
+        }
+    }
+}
+
+/// The connection in use. Consecutive addresses on one server and user share it.
+pub(crate) struct Sessions {
+    connector: Connector,
+    open: Option<(Endpoint, Login, Client)>,
+    /// Asked for once: a prompt for every file would be rude.
+    asked: Vec<(Target, Login)>,
+    /// Not knocked at again.
+    closed_doors: Vec<(Endpoint, Login, Exit)>,
+}
+
+impl Sessions {
+    pub(crate) fn new(connector: Connector) -> Self {
+        Self {
+            connector,
+            open: None,
+            asked: Vec::new(),
+            closed_doors: Vec::new(),
+        }
+    }
+
+    /// A logged-in client for the server of `target`.
+    pub(crate) async fn client(&mut self, target: &Target) -> Result<&mut Client, Failure> {
+        let login = self.login(target)?;
+        let endpoint = target.endpoint().clone();
+        let fits = self
+            .open
+            .as_ref()
+            .is_some_and(|(open, user, _)| *open == endpoint && *user == login);
+        if !fits {
+            self.close().await;
+            let known = self
+                .closed_doors
+                .iter()
+                .find(|(host, user, _)| *host == endpoint && *user == login);
+            if let Some((_, _, exit)) = known {
+                let message = format!("{target}: not tried, no session with {endpoint} came about");
+                return Err(Failure::new(*exit, message));
+            }
+            match self.connector.open(&endpoint, login.clone()).await {
+                Ok(client) => self.open = Some((endpoint, login, client)),
+                Err(failure) => {
+                    self.closed_doors.push((endpoint, login, failure.exit));
+                    return Err(failure);
+                }
+            }
+        }
+        match &mut self.open {
+            Some((_, _, client)) => Ok(client),
+            None => Err(Failure::new(Exit::Software, "the connection vanished")),
+        }
+    }
+
+    /// Prints what the library found worth telling, e.g. that a data mode did not work.
+    pub(crate) fn tell_notes(&mut self) {
+        if let Some((_, _, client)) = &mut self.open {
+            for note in client.take_notes() {
+                self.connector.output.note(&note);
+            }
+        }
+    }
+
+    /// Says goodbye.
+    pub(crate) async fn close(&mut self) {
+        self.tell_notes();
+        if let Some((_, _, client)) = self.open.take() {
+            client.quit().await;
+        }
+    }
+
+    fn login(&mut self, target: &Target) -> Result<Login, Failure> {
+        let door = target.clone().with_path(None);
+        if let Some((_, login)) = self.asked.iter().find(|(known, _)| *known == door) {
+            return Ok(login.clone());
+        }
+        let login = self
+            .connector
+            .logins
+            .login(target, &self.connector.output)?;
+        self.asked.push((door, login.clone()));
+        Ok(login)
+    }
+}
+
+fn options(wishes: &Wishes, screen: Option<Screen>) -> Result<Options, Failure> {
+    if wishes.passive && wishes.active {
+        return Err(Failure::usage("passive and active exclude each other"));
+    }
+    if wishes.ipv4 && wishes.ipv6 {
+        return Err(Failure::usage("-4 and -6 exclude each other"));
+    }
+    let mut options = Options::default();
+    options.data_mode = match wishes.mode {
+        _ if wishes.passive => DataModeChoice::Passive,
+        _ if wishes.active => DataModeChoice::Active,
+        mode => mode_choice(mode),
+    };
+    options.active_addr = wishes.active_addr;
+    options.port_range = wishes.port_range;
+    options.data_host = match wishes.data_host {
+        DataHostArg::Peer => DataHost::Peer,
+        DataHostArg::Reply => DataHost::Reply,
+    };
+    options.data_timeout = wishes.data_timeout;
+    if wishes.ipv4 {
+        options.family = FamilyChoice::Ipv4;
+    } else if wishes.ipv6 {
+        options.family = FamilyChoice::Ipv6;
+    }
+    if let Some(time) = wishes.connect_timeout {
+        options.connect_timeout = time;
+    }
+    if let Some(time) = wishes.timeout {
+        options.reply_timeout = time;
+        options.stall_timeout = time;
+        options.completion_timeout = time;
+    }
+    let mut recorders: Vec<Arc<dyn Recorder>> = Vec::new();
+    if let Some(path) = &wishes.trace {
+        let file = TraceFile::create(path).map_err(|error| {
+            Failure::new(
+                Exit::LocalFile,
+                format!("cannot write the trace {}: {error}", path.display()),
+            )
+        })?;
+        recorders.push(Arc::new(file));
+    }
+    if let Some(screen) = screen {
+        recorders.push(Arc::new(screen));
+    }
+    if !recorders.is_empty() {
+        options.recorder = Some(Arc::new(Several(recorders)));
+    }
+    Ok(options)
+}
+
+/// The library's word for a `--mode`.
+pub(crate) fn mode_choice(mode: ModeArg) -> DataModeChoice {
+    match mode {
+        ModeArg::Auto => DataModeChoice::Auto,
+        ModeArg::Passive => DataModeChoice::Passive,
+        ModeArg::Active => DataModeChoice::Active,
+        ModeArg::Epsv => DataModeChoice::Epsv,
+        ModeArg::Pasv => DataModeChoice::Pasv,
+        ModeArg::Eprt => DataModeChoice::Eprt,
+        ModeArg::Port => DataModeChoice::Port,
+    }
+}
+
+/// The log of a client command: warnings, or what `-vv` or `WHARF_LOG` asks for.
+pub(crate) fn start_log(verbose: u8) -> Result<(), Failure> {
+    let filter = match std::env::var("WHARF_LOG") {
+        Ok(filter) if !filter.is_empty() => filter,
+        _ => crate::logging::filter_for("warn", verbose.saturating_sub(1) * 2).to_owned(),
+    };
+    crate::logging::init(crate::logging::LogFormat::Human, &filter).map_err(Failure::usage)
+}
+
+/// An error of the client library with its exit status, its table and what may help.
+pub(crate) fn failure(error: &Error) -> Failure {
+    let text = error.to_string();
+    let mut lines = text.lines();
+    let message = lines.next().unwrap_or_default().to_owned();
+    let details: Vec<String> = lines.map(|line| line.trim().to_owned()).collect();
+    let failure = Failure::new(exit_of(error.kind()), message).with_details(details);
+    match error.kind() {
+        ErrorKind::DataConnection => failure.with_hint(
+            "`wharf help modes` explains data modes; -p or -A choose one, -v shows what happens",
+        ),
+        ErrorKind::Truncated | ErrorKind::Stalled => {
+            failure.with_hint("-c goes on where a transfer stopped")
+        }
+        ErrorKind::Busy => failure.with_hint("trying again later may help"),
+        _ => failure,
+    }
+}
+
+/// The exit status of each kind of error.
+pub(crate) fn exit_of(kind: ErrorKind) -> Exit {
+    match kind {
+        ErrorKind::Resolve | ErrorKind::Connect | ErrorKind::Closed => Exit::Unreachable,
+        ErrorKind::Login => Exit::Login,
+        ErrorKind::NotFound => Exit::NotFound,
+        ErrorKind::Permission | ErrorKind::Exists | ErrorKind::Unsupported | ErrorKind::Refused => {
+            Exit::Denied
+        }
+        ErrorKind::DataConnection => Exit::DataConnection,
+        ErrorKind::Timeout | ErrorKind::Stalled => Exit::Timeout,
+        ErrorKind::Truncated | ErrorKind::Mismatch => Exit::Truncated,
+        ErrorKind::Changed => Exit::Changed,
+        ErrorKind::Local => Exit::LocalFile,
+        ErrorKind::RemoteStorage => Exit::RemoteStorage,
+        ErrorKind::Busy => Exit::Busy,
+        ErrorKind::Argument => Exit::Usage,
+        ErrorKind::Aborted => Exit::Interrupted,
+        // Protocol, and kinds of a newer library.
+        _ => Exit::Protocol,
+    }
+}
+
+/// Which events the screen shows.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Shows {
+    pub(crate) commands: bool,
+    pub(crate) replies: bool,
+    pub(crate) data: bool,
+}
+
+impl Shows {
+    pub(crate) const EVERYTHING: Self = Self {
+        commands: true,
+        replies: true,
+        data: true,
+    };
+}
+
+/// The dialogue on stderr.
+pub(crate) struct Screen {
+    pub(crate) output: Output,
+    pub(crate) shows: Shows,
+}
+
+impl Recorder for Screen {
+    fn record(&self, event: Event) {
+        let shown = match &event.what {
+            What::Command(_) => self.shows.commands,
+            What::Reply(_) => self.shows.replies,
+            _ => self.shows.data,
+        };
+        if !shown {
+            return;
+        }
+        for line in screen_lines(&event.what) {
+            self.output.line(&line);
+        }
+    }
+}
+
+/// One event as lines for a person: the transcript's signs, without times.
+fn screen_lines(what: &What) -> Vec<String> {
+    match what {
+        What::Command(line) => vec![format!("> {}", wharf_proto::visible(line))],
+        What::Reply(lines) => lines
+            .iter()
+            .map(|line| format!("< {}", wharf_proto::visible(line)))
+            .collect(),
+        What::Connected { local, peer, .. } => vec![format!("+ connected to {peer} from {local}")],
+        What::DataAwaited { at, .. } => vec![format!("! waiting for a data connection at {at}")],
+        What::DataOpened { local, peer, .. } => {
+            vec![format!("! data connection between {local} and {peer}")]
+        }
+        What::DataFailed { at, reason, .. } => {
+            vec![format!("! no data connection at {at}: {reason}")]
+        }
+        What::Stranger { peer } => vec![format!("! turned away {peer} at the data port")],
+        What::DataClosed { bytes, .. } => {
+            vec![format!("! data connection closed after {bytes} bytes")]
+        }
+        What::Closed(reason) => vec![format!("- control connection closed: {reason}")],
+        What::Note(note) => vec![format!("# {}", wharf_proto::visible(note.as_bytes()))],
+    }
+}
+
+/// Tells several recorders.
+struct Several(Vec<Arc<dyn Recorder>>);
+
+impl Recorder for Several {
+    fn record(&self, event: Event) {
+        for recorder in &self.0 {
+            recorder.record(event.clone());
+        }
+    }
+}
+
+/// The network seen from one local address (`ftp -s`).
+struct FromAddress {
+    address: IpAddr,
+}
+
+#[async_trait]
+impl Net for FromAddress {
+    async fn connect(&self, from: Source, to: std::net::SocketAddr) -> std::io::Result<Conn> {
+        let from = match from {
+            Source::Any => Source::Address(self.address),
+            other => other,
+        };
+        TcpNet.connect(from, to).await
+    }
+
+    async fn listen(&self, at: ListenAt) -> std::io::Result<Box<dyn Listener>> {
+        TcpNet.listen(at).await
+    }
+
+    async fn resolve(&self, host: &str, port: u16) -> std::io::Result<Vec<std::net::SocketAddr>> {
+        let mut found = TcpNet.resolve(host, port).await?;
+        found.retain(|address| address.is_ipv4() == self.address.is_ipv4());
+        Ok(found)
+    }
+}

@@ -1,0 +1,238 @@
+//! open, user, close: the control connection of the interactive client.
+
+use std::net::IpAddr;
+
+use wharf_client::{Endpoint, Login, Target};
+use wharf_proto::{Secret, Text};
+
+use super::Shell;
+use crate::exit::{Exit, Failure};
+use crate::{login, session};
+
+/// The standard port (RFC 959 §8).
+const CONTROL_PORT: u16 = 21;
+
+impl Shell {
+    /// `open host [port]` or `open ftp://...`.
+    pub(super) async fn open(&mut self, words: &[Vec<u8>]) -> Result<(), Failure> {
+        if self.client.is_some() {
+            return Err(
+                Failure::usage(format!("already connected to {}", self.host)).with_hint("close"),
+            );
+        }
+        let place = text(words.first().map_or(&[][..], Vec::as_slice))?;
+        if place.contains("://") {
+            let target = session::target(&place)?;
+            return self.open_target(&target).await;
+        }
+        let port = match words.get(1) {
+            None => None,
+            Some(word) => Some(port(word)?),
+        };
+        let endpoint = self.endpoint(&place, port)?;
+        self.connect(endpoint, None, None).await
+    }
+
+    /// Connects to the server of an address and changes to its directory.
+    pub(super) async fn open_target(&mut self, target: &Target) -> Result<(), Failure> {
+        let user = target.user().cloned();
+        let password = target.password().cloned();
+        self.connect(target.endpoint().clone(), user, password)
+            .await?;
+        if let (Some(path), Some(client)) = (target.path(), &mut self.client) {
+            client
+                .change_dir(path)
+                .await
+                .map_err(|error| session::failure(&error))?;
+        }
+        Ok(())
+    }
+
+    /// Host and port, the port from arguments, `-P`, `FTPSERVERPORT` or the standard.
+    pub(super) fn endpoint(&self, host: &str, port: Option<u16>) -> Result<Endpoint, Failure> {
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let odd = |c: char| c.is_control() || c.is_whitespace() || "/\\@<>\"".contains(c);
+        if host.is_empty() || host.contains(odd) {
+            return Err(Failure::usage(format!(
+                "`{}` is not a host name",
+                wharf_proto::visible(host.as_bytes())
+            )));
+        }
+        Ok(Endpoint::new(
+            host,
+            port.or(self.port).unwrap_or(CONTROL_PORT),
+        ))
+    }
+
+    /// Connects, and logs in unless `-n` was given.
+    async fn connect(
+        &mut self,
+        endpoint: Endpoint,
+        user: Option<Text>,
+        password: Option<Secret>,
+    ) -> Result<(), Failure> {
+        self.host.clone_from(&endpoint.host);
+        self.pending = Some(endpoint.clone());
+        if !self.auto_login && user.is_none() {
+            // The server is looked at now; `user` logs in on a connection of its own.
+            let options = self.connector.options().clone();
+            let greeting = wharf_client::connect(self.connector.net(), &endpoint, options)
+                .await
+                .map_err(|error| session::failure(&error))?;
+            self.greeting = Some(greeting);
+            return Ok(());
+        }
+        let login = self.login_for(&endpoint, user, password).await?;
+        self.log_in(&endpoint, login).await
+    }
+
+    /// `user name [password [account]]`.
+    pub(super) async fn user(&mut self, words: &[Vec<u8>]) -> Result<(), Failure> {
+        let Some(endpoint) = self.pending.clone() else {
+            return Err(Failure::new(Exit::Unreachable, "not connected").with_hint("open HOST"));
+        };
+        let bytes = |index: usize| words.get(index).cloned();
+        let name = bytes(0).unwrap_or_default();
+        let name = Text::new(name).map_err(|_| Failure::usage("not a user's name"))?;
+        let secret = |word: Vec<u8>| {
+            Text::new(word)
+                .map(Secret::new)
+                .map_err(|_| Failure::usage("a password cannot hold line breaks"))
+        };
+        let mut login = match bytes(1) {
+            Some(word) => Login::new(name, secret(word)?),
+            None => self.login_for(&endpoint, Some(name), None).await?,
+        };
+        if let Some(word) = bytes(2) {
+            login.account = Some(secret(word)?);
+        }
+        if let Some(client) = self.client.take() {
+            // A second login on one connection (REIN) is offered by few servers; a new one always works.
+            client.quit().await;
+        }
+        self.log_in(&endpoint, login).await
+    }
+
+    async fn log_in(&mut self, endpoint: &Endpoint, login: Login) -> Result<(), Failure> {
+        let client = match self.greeting.take() {
+            Some(greeting) => greeting
+                .login(login)
+                .await
+                .map_err(|error| session::failure(&error))?,
+            None => self.connector.open(endpoint, login).await?,
+        };
+        self.client = Some(client);
+        Ok(())
+    }
+
+    /// The login for a host: flags, netrc, and a person who is asked.
+    async fn login_for(
+        &mut self,
+        endpoint: &Endpoint,
+        user: Option<Text>,
+        password: Option<Secret>,
+    ) -> Result<Login, Failure> {
+        if self.anonymous && user.is_none() {
+            return Ok(login::anonymous());
+        }
+        let host = endpoint.host.clone();
+        let given = match (&user, &self.connector.logins.user) {
+            (Some(user), _) => Some(user.clone()),
+            (None, Some(name)) => Text::new(name.as_bytes()).ok(),
+            (None, None) => None,
+        };
+        if given.is_none() {
+            let machine = self.connector.logins.machine(&host, None, &self.output)?;
+            let known = machine.is_some_and(|machine| machine.login.is_some());
+            if !known {
+                let name = self.ask_name(&host).await?;
+                return self
+                    .connector
+                    .logins
+                    .login_as(&host, Some(name), password, &self.output);
+            }
+        }
+        self.connector
+            .logins
+            .login_as(&host, given, password, &self.output)
+    }
+
+    async fn ask_name(&mut self, host: &str) -> Result<Text, Failure> {
+        if !self.interactive {
+            return Err(Failure::new(
+                Exit::Login,
+                format!("no login for {host}, and no terminal to ask on"),
+            )
+            .with_hint("-a is anonymous, -n leaves it to `user`, ~/.netrc and --user know names"));
+        }
+        let own = std::env::var("USER").ok().filter(|name| !name.is_empty());
+        let question = match &own {
+            Some(own) => format!("Name ({host}:{own}): "),
+            None => format!("Name ({host}): "),
+        };
+        let typed = self.read_line(&question).await?.unwrap_or_default();
+        let typed = typed.trim_ascii().to_vec();
+        let name = match own {
+            Some(own) if typed.is_empty() => own.into_bytes(),
+            _ => typed,
+        };
+        if name.is_empty() {
+            return Err(Failure::new(Exit::Login, "login needs a name"));
+        }
+        Text::new(name).map_err(|_| Failure::usage("not a user's name"))
+    }
+
+    /// close, disconnect.
+    pub(super) async fn close(&mut self) {
+        self.hang_up().await;
+        self.pending = None;
+    }
+}
+
+/// Whether a word of the command line is a host with a path behind: `host:path`, but not an IPv6
+/// address.
+pub(super) fn host_and_path(word: &str) -> Option<(&str, &str)> {
+    if word.parse::<IpAddr>().is_ok() {
+        return None;
+    }
+    if let Some(rest) = word.strip_prefix('[') {
+        let (host, path) = rest.split_once("]:")?;
+        return Some((host, path));
+    }
+    word.split_once(':')
+}
+
+pub(super) fn port(word: &[u8]) -> Result<u16, Failure> {
+    std::str::from_utf8(word)
+        .ok()
+        .and_then(|word| word.parse().ok())
+        .filter(|port| *port != 0)
+        .ok_or_else(|| {
+            Failure::usage(format!("`{}` is not a port", wharf_proto::visible(word)))
+                .with_hint("open host [port]")
+        })
+}
+
+pub(super) fn text(word: &[u8]) -> Result<String, Failure> {
+    String::from_utf8(word.to_vec())
+        .map_err(|_| Failure::usage(format!("`{}` is not UTF-8", wharf_proto::visible(word))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_colon_separates_host_and_path_but_not_in_addresses() {
+        for (word, expected) in [
+            ("host", None),
+            ("host:dir/", Some(("host", "dir/"))),
+            ("host:", Some(("host", ""))),
+            ("::1", None),
+            ("[::1]:dir", Some(("::1", "dir"))),
+            ("192.0.2.1:dir", Some(("192.0.2.1", "dir"))),
+        ] {
+            assert_eq!(host_and_path(word), expected, "{word}");
+        }
+    }
+}
