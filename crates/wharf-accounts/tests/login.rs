@@ -101,6 +101,8 @@ impl Authenticator for Always {
     }
 }
 
+type Sources = Vec<Arc<dyn Authenticator>>;
+
 #[tokio::test]
 async fn a_chain_asks_in_order() {
     let busy: Arc<dyn Authenticator> = Arc::new(Always(|| Denied::TooBusy));
@@ -111,7 +113,7 @@ async fn a_chain_asks_in_order() {
         Arc::new(Memory::new()) as Arc<dyn Storage>,
         path("/"),
     ));
-    let table: [(Vec<Arc<dyn Authenticator>>, &str, &str); 7] = [
+    let table: [(Sources, &str, &str); 7] = [
         (vec![], "right", "-"),
         (vec![single()], "right", "anna"),
         (vec![single()], "wrong", "-"),

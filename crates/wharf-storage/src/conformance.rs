@@ -434,11 +434,11 @@ cases! { CASES:
     }
 
     async fn the_last_commit_wins_whole(store) {
-        let one = begun(&store, "/a", Write::Replace, &[b'1'; 600_000]).await;
-        let two = begun(&store, "/a", Write::Replace, &[b'2'; 700_000]).await;
+        let one = begun(&store, "/a", Write::Replace, &vec![b'1'; 600_000]).await;
+        let two = begun(&store, "/a", Write::Replace, &vec![b'2'; 700_000]).await;
         two.commit().await.expect("commits");
         one.commit().await.expect("commits");
-        assert!(content(&store, "/a").await == [b'1'; 600_000]);
+        assert!(content(&store, "/a").await == vec![b'1'; 600_000]);
         assert_eq!(names(&store, "/").await, [b"a"]);
     }
 

@@ -106,19 +106,21 @@ impl Scoped {
     /// What remains of a wish to write when the user may only create or only change.
     async fn allowed(&self, inner_path: &Pathname, how: Write) -> Result<Write> {
         let Permissions { create, change, .. } = self.permissions;
-        match (create, change, how) {
-            (true, true, how) => Ok(how),
-            (false, false, _) => Err(ErrorKind::Denied.into()),
-            (true, false, Write::Replace | Write::At(0)) => Ok(Write::New),
-            (true, false, how @ (Write::Append | Write::At(_))) => {
-                // A new file of which an earlier, interrupted upload left a part may be continued.
+        if create && change {
+            return Ok(how);
+        }
+        let makes = matches!(how, Write::New | Write::Unique { .. });
+        match how {
+            _ if !create && !change => Err(ErrorKind::Denied.into()),
+            Write::Replace | Write::At(0) if create => Ok(Write::New),
+            // A new file of which an earlier, interrupted upload left a part may be continued.
+            Write::Append | Write::At(_) if create => {
                 need(self.is_missing(inner_path).await?)?;
                 Ok(how)
             }
-            (true, false, how @ (Write::New | Write::Unique { .. })) => Ok(how),
-            (false, true, Write::New | Write::Unique { .. }) => Err(ErrorKind::Denied.into()),
-            (false, true, how) => {
-                need(!self.is_missing(inner_path).await?)?;
+            how if create => Ok(how),
+            how => {
+                need(!makes && !self.is_missing(inner_path).await?)?;
                 Ok(how)
             }
         }

@@ -310,6 +310,9 @@ async fn reserved_names_cannot_be_named() {
     assert_eq!(through.unwrap_err().kind(), kind);
 }
 
+/// Name, kind, and where a link points.
+type Told = (&'static [u8], Kind, Option<&'static [u8]>);
+
 #[tokio::test]
 async fn listings_tell_links_and_odd_names_as_they_are() {
     let house = House::new();
@@ -336,7 +339,7 @@ async fn listings_tell_links_and_odd_names_as_they_are() {
             (entry.name.as_slice(), entry.metadata.kind, target)
         })
         .collect();
-    let expected: [(&[u8], Kind, Option<&[u8]>); 6] = [
+    let expected: [Told; 6] = [
         (b"caf\xe9", Kind::File, None),
         (
             b"dangling",
@@ -436,7 +439,7 @@ async fn a_file_protected_against_writing_is_not_replaced() {
 async fn a_read_continues_with_the_file_it_began_with() {
     let house = House::new();
     house
-        .put("/a", Write::Replace, &[1; 1 << 20])
+        .put("/a", Write::Replace, &vec![1; 1 << 20])
         .await
         .unwrap();
     let mut reader = house.local.open(&path("/a"), 0).await.unwrap();
@@ -444,13 +447,13 @@ async fn a_read_continues_with_the_file_it_began_with() {
     let mut first = [0; 10];
     reader.read_exact(&mut first).await.unwrap();
     house
-        .put("/a", Write::Replace, &[2; 1 << 20])
+        .put("/a", Write::Replace, &vec![2; 1 << 20])
         .await
         .unwrap();
     assert_eq!(reader.as_file().map(|(_, at)| at), Some(10));
     let mut rest = Vec::new();
     reader.read_to_end(&mut rest).await.unwrap();
-    assert!(rest == [1; (1 << 20) - 10]);
+    assert!(rest == vec![1; (1 << 20) - 10]);
 }
 
 #[tokio::test]

@@ -65,7 +65,10 @@ async fn tried(permissions: Permissions) -> String {
     let mut line = String::new();
     for (name, outcome) in outcomes {
         match outcome {
-            Ok(()) => line += &format!("{name} "),
+            Ok(()) => {
+                line.push_str(name);
+                line.push(' ');
+            }
             // Only because it was not renamed before.
             Err(error) if name == "remove" && error.kind() == ErrorKind::NotFound => {}
             Err(error) => assert_eq!(error.kind(), ErrorKind::Denied, "{name}: {error:?}"),

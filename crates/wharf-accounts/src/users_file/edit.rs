@@ -1,5 +1,6 @@
 //! Changing a users file: comments and order stay, only what is asked for is different.
 
+use std::fmt::Write as _;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
@@ -66,14 +67,16 @@ impl UserList {
             let end = if text.ends_with('\n') { "\n" } else { "\n\n" };
             text += end;
         }
-        text += &format!(
-            "[[user]]\nname = {}\npassword = {}\n",
-            quoted(name),
-            quoted(hash.expose())
-        );
-        if let Some(home) = home {
-            let home = home.as_str().ok_or(UsersError::Home)?;
-            text += &format!("home = {}\n", quoted(home));
+        let home = match home {
+            Some(home) => home.as_str().ok_or(UsersError::Home)?,
+            None => "/",
+        };
+        text += "[[user]]\n";
+        for (key, value) in [("name", name), ("password", hash.expose()), ("home", home)] {
+            if (key, value) != ("home", "/") {
+                // Writing to a string does not fail.
+                let _ = writeln!(text, "{key} = {}", toml::Value::from(value));
+            }
         }
         if read_only {
             text += "read_only = true\n";
@@ -92,7 +95,8 @@ impl UserList {
             .ok_or_else(|| UsersError::Unknown(name.to_owned()))?;
         let hash = PasswordHash::of(password).map_err(UsersError::Hash)?;
         let mut text = self.text.clone();
-        text.replace_range(place.password.clone(), &quoted(hash.expose()));
+        let quoted = toml::Value::from(hash.expose()).to_string();
+        text.replace_range(place.password.clone(), &quoted);
         self.replace(text, |users| {
             users
                 .iter()
@@ -177,11 +181,6 @@ impl UserList {
         self.users = users;
         Ok(())
     }
-}
-
-/// A TOML string.
-fn quoted(text: &str) -> String {
-    toml::Value::from(text).to_string()
 }
 
 fn write_whole(path: &Path, text: &str) -> io::Result<()> {

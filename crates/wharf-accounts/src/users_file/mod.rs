@@ -249,7 +249,7 @@ impl WatchedFile {
                     };
                 }
                 Err(error) => {
-                    tracing::error!(%error, "users file not used, keeping the users as they were")
+                    tracing::error!(%error, "users file not used, keeping the users as they were");
                 }
             }
         }

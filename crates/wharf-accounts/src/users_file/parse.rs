@@ -134,7 +134,7 @@ impl Reader<'_> {
                     continue;
                 }
             };
-            for table in tables.iter() {
+            for table in tables {
                 let Some((user, place)) = self.user(table) else {
                     continue;
                 };
@@ -193,7 +193,7 @@ impl Reader<'_> {
                     Some(given) => read_only = given,
                     None => self.problem(at.start, "read_only: expected true or false"),
                 },
-                "sessions" => match self.count(value) {
+                "sessions" => match count(value) {
                     Some(given) => sessions = Some(given),
                     None => self.problem(at.start, "sessions: expected a number of at least 1"),
                 },
@@ -242,12 +242,6 @@ impl Reader<'_> {
         text
     }
 
-    fn count(&self, value: &Spanned<DeValue<'_>>) -> Option<usize> {
-        let integer = value.get_ref().as_integer()?;
-        let count = usize::from_str_radix(integer.as_str(), integer.radix()).ok()?;
-        (count > 0).then_some(count)
-    }
-
     fn problem(&mut self, at: usize, message: &str) {
         let line = self.line(at);
         let message = message.to_owned();
@@ -258,4 +252,10 @@ impl Reader<'_> {
         let before = self.text.as_bytes().iter().take(at);
         1 + before.filter(|&&byte| byte == b'\n').count()
     }
+}
+
+fn count(value: &Spanned<DeValue<'_>>) -> Option<usize> {
+    let integer = value.get_ref().as_integer()?;
+    let count = usize::from_str_radix(integer.as_str(), integer.radix()).ok()?;
+    (count > 0).then_some(count)
 }

@@ -15,7 +15,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rustix::fs::{Access, AtFlags, CWD, FlockOperation, Gid, Mode, OFlags, RenameFlags, Uid};
 use rustix::io::Errno;
 
-use super::LocalOptions;
 use super::hidden;
 use super::jail::{self, Place, Target};
 use crate::{Error, ErrorKind, Kind, Metadata, Result, Write};
@@ -28,6 +27,15 @@ const ATTEMPTS: u32 = 16;
 
 /// The permissions of a new file before the umask takes its share.
 const NEW_FILE: Mode = Mode::from_raw_mode(0o666);
+
+/// How uploads are made.
+#[derive(Clone, Copy)]
+pub(super) struct Manner {
+    pub(super) resume: bool,
+    pub(super) fsync: bool,
+    /// Try `O_TMPFILE`. Only tests do without, to be a file system that cannot.
+    pub(super) unnamed: bool,
+}
 
 /// An unfinished upload. Dropped, it removes itself, unless it holds partial data that was asked to be kept.
 pub(super) struct Draft {
@@ -89,7 +97,7 @@ impl Draft {
     pub(super) fn begin(
         target: Target,
         how: &Write,
-        options: LocalOptions,
+        manner: Manner,
         wanted: &AtomicBool,
     ) -> Result<Self> {
         let Target { place, existing } = target;
@@ -104,7 +112,7 @@ impl Draft {
             // The name is replaced, which asks only for rights to the directory; a file that is protected against
             // writing must stay protected all the same.
             rustix::fs::accessat(&place.dir, &place.name, Access::WRITE_OK, AtFlags::EACCESS)?;
-        } else if options.resume
+        } else if manner.resume
             && !matches!(how, Write::Unique { .. })
             && let Some(name) = hidden::partial(&place.name)
             && let Some(resumable) = open_partial(&place, name, how)?
@@ -119,12 +127,12 @@ impl Draft {
                 } else {
                     Publish::Replacing
                 },
-                fsync: options.fsync,
+                fsync: manner.fsync,
                 begins_at,
             });
         }
 
-        let (file, hold) = open_draft(&place.dir, existing.as_ref())?;
+        let (file, hold) = open_draft(&place.dir, existing.as_ref(), manner.unnamed)?;
         let mut draft = Self {
             file,
             hold,
@@ -134,7 +142,7 @@ impl Draft {
             } else {
                 Publish::Replacing
             },
-            fsync: options.fsync,
+            fsync: manner.fsync,
             begins_at: 0,
         };
         match (how, existing) {
@@ -278,14 +286,19 @@ fn open_partial(
 }
 
 /// An empty draft in that directory, with the mode and owner of what it will replace.
-fn open_draft(dir: &OwnedFd, replaces: Option<&Metadata>) -> Result<(File, Hold)> {
+fn open_draft(dir: &OwnedFd, replaces: Option<&Metadata>, unnamed: bool) -> Result<(File, Hold)> {
     // Until the mode of the old file is set, nobody else may look into what could be a private file.
     let mode = match replaces {
         Some(_) => Mode::RUSR | Mode::WUSR,
         None => NEW_FILE,
     };
     let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
-    let (file, hold) = match rustix::fs::openat(dir, c".", flags, mode) {
+    let opened = if unnamed {
+        rustix::fs::openat(dir, c".", flags, mode)
+    } else {
+        Err(Errno::OPNOTSUPP)
+    };
+    let (file, hold) = match opened {
         Ok(fd) => {
             let file = File::from(fd);
             lock(&file);
@@ -447,4 +460,67 @@ fn copy_through_memory(from: &File, to: &File, at: u64, most: usize) -> Result<u
     }
     to.write_all_at(buffer.get(..n).unwrap_or_default(), at)?;
     Ok(n as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    fn directory(dir: &tempfile::TempDir) -> OwnedFd {
+        File::open(dir.path()).unwrap().into()
+    }
+
+    /// A system where an unnamed file cannot be named: no /proc, a kernel before 6.10, no privilege.
+    #[test]
+    fn what_cannot_be_named_is_copied() {
+        let dir = tempfile::tempdir().unwrap();
+        let fd = directory(&dir);
+        let mut unnamed = tempfile::tempfile_in(dir.path()).unwrap();
+        let data = vec![7; (COPY_STEP + 5).try_into().unwrap()];
+        unnamed.write_all(&data).unwrap();
+        rustix::fs::fchmod(&unnamed, Mode::from_raw_mode(0o640)).unwrap();
+
+        let hidden = copy_hidden(&unnamed, &fd).unwrap();
+        rename_hidden(hidden, &fd, b"final", Publish::Fresh).unwrap();
+        let path = dir.path().join("final");
+        assert!(std::fs::read(&path).unwrap() == data);
+        assert_eq!(std::fs::metadata(path).unwrap().mode() & 0o777, 0o640);
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_refused_name_leaves_nothing_hidden() {
+        let dir = tempfile::tempdir().unwrap();
+        let fd = directory(&dir);
+        std::fs::write(dir.path().join("taken"), "first").unwrap();
+        let (_, hidden) = create_hidden(&fd, NEW_FILE).unwrap();
+        let refused = rename_hidden(hidden, &fd, b"taken", Publish::Fresh);
+        assert_eq!(refused.unwrap_err().kind(), ErrorKind::Exists);
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn nobody_waiting_ends_a_copy() {
+        let from = tempfile::tempfile().unwrap();
+        from.set_len(3 * COPY_STEP).unwrap();
+        let to = tempfile::tempfile().unwrap();
+        let copied = copy(&from, &to, 3 * COPY_STEP, &AtomicBool::new(false));
+        assert!(copied.is_err());
+        assert_eq!(to.metadata().unwrap().len(), 0);
+    }
+
+    #[test]
+    fn copying_through_memory() {
+        let (mut from, to) = (tempfile::tempfile().unwrap(), tempfile::tempfile().unwrap());
+        from.write_all(b"0123456789").unwrap();
+        assert_eq!(copy_through_memory(&from, &to, 0, 4).unwrap(), 4);
+        assert_eq!(copy_through_memory(&from, &to, 4, 1000).unwrap(), 6);
+        let mut copied = [0; 10];
+        to.read_exact_at(&mut copied, 0).unwrap();
+        assert_eq!(&copied, b"0123456789");
+        let beyond = copy_through_memory(&from, &to, 10, 1);
+        assert_eq!(beyond.unwrap_err().kind(), ErrorKind::InvalidOffset);
+    }
 }

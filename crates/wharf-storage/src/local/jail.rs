@@ -140,9 +140,8 @@ impl Jail {
         let flags = flags | OFlags::CLOEXEC;
         for attempt in 0..ATTEMPTS {
             match rustix::fs::openat2(&self.root, path, flags, Mode::empty(), RESOLVE) {
-                Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) if attempt > 8 => std::thread::yield_now(),
-                Err(Errno::AGAIN) => {}
+                Err(Errno::AGAIN | Errno::INTR) => {}
                 other => return Ok(other?),
             }
         }

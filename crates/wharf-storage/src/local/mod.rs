@@ -24,7 +24,7 @@ use rustix::io::Errno;
 use tokio::task::spawn_blocking;
 use wharf_proto::Pathname;
 
-use self::draft::{Draft, naming};
+use self::draft::{Draft, Manner, naming};
 use self::jail::{Jail, LastLink, Place, Target};
 use self::listing::LocalListing;
 use self::reader::LocalReader;
@@ -57,7 +57,7 @@ pub struct LocalOptions {
 /// [`ErrorKind::NameNotAllowed`] when named.
 pub struct Local {
     jail: Arc<Jail>,
-    options: LocalOptions,
+    manner: Manner,
 }
 
 impl Local {
@@ -66,7 +66,13 @@ impl Local {
     /// Errors: the directory does not exist or is none, or the kernel has no `openat2` ([`ErrorKind::Unsupported`]).
     pub fn open(dir: impl AsRef<Path>, options: LocalOptions) -> Result<Self> {
         let jail = Arc::new(Jail::open(dir.as_ref())?);
-        Ok(Self { jail, options })
+        let LocalOptions { resume, fsync } = options;
+        let manner = Manner {
+            resume,
+            fsync,
+            unnamed: true,
+        };
+        Ok(Self { jail, manner })
     }
 
     async fn with_jail<T: Send + 'static>(
@@ -95,7 +101,7 @@ async fn blocking<T: Send + 'static>(
 #[async_trait]
 impl Storage for Local {
     async fn metadata(&self, path: &Pathname) -> Result<Metadata> {
-        let resume = self.options.resume;
+        let resume = self.manner.resume;
         self.with_jail(path, move |jail, path| {
             match jail.find(path, OFlags::PATH) {
                 Ok(found) => jail::stat(found),
@@ -155,7 +161,7 @@ impl Storage for Local {
     }
 
     async fn create(&self, path: &Pathname, how: Write) -> Result<Box<dyn Upload>> {
-        let options = self.options;
+        let manner = self.manner;
         let wanted = Wanted::default();
         let still = Arc::clone(&wanted.0);
         self.with_jail(path, move |jail, path| {
@@ -165,14 +171,14 @@ impl Storage for Local {
                 Write::New => (path.clone(), jail.target(&path, LastLink::Keep)?),
                 _ => (path.clone(), jail.target(&path, LastLink::Follow)?),
             };
-            let draft = Draft::begin(target, &how, options, &still)?;
+            let draft = Draft::begin(target, &how, manner, &still)?;
             Ok(Box::new(LocalUpload::new(name, draft)?) as Box<dyn Upload>)
         })
         .await
     }
 
     async fn remove_file(&self, path: &Pathname) -> Result<()> {
-        let resume = self.options.resume;
+        let resume = self.manner.resume;
         self.with_jail(path, move |jail, path| {
             let place = jail.parent(path)?;
             let removed = rustix::fs::unlinkat(&place.dir, &place.name, AtFlags::empty());
@@ -301,10 +307,10 @@ impl Storage for Local {
     }
 
     async fn subtree(&self, base: &Pathname) -> Result<Option<Arc<dyn Storage>>> {
-        let options = self.options;
+        let manner = self.manner;
         self.with_jail(base, move |jail, base| {
             let jail = Arc::new(jail.below(base)?);
-            let local: Arc<dyn Storage> = Arc::new(Self { jail, options });
+            let local: Arc<dyn Storage> = Arc::new(Self { jail, manner });
             Ok(Some(local))
         })
         .await
@@ -394,4 +400,60 @@ fn timespec(time: SystemTime) -> Result<Timespec> {
         tv_sec: seconds,
         tv_nsec: nanos.into(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conformance;
+
+    /// File systems without `O_TMPFILE`, as NFS and FAT.
+    #[tokio::test]
+    async fn uploads_without_unnamed_files_conform() {
+        for resume in [false, true] {
+            let dirs = std::sync::Mutex::new(Vec::new());
+            let make = || {
+                let dir = tempfile::tempdir().unwrap();
+                let jail = Arc::new(Jail::open(dir.path()).unwrap());
+                dirs.lock().unwrap().push(dir);
+                let manner = Manner {
+                    resume,
+                    fsync: false,
+                    unnamed: false,
+                };
+                Arc::new(Local { jail, manner }) as Arc<dyn Storage>
+            };
+            conformance::run(make).await;
+            if resume {
+                conformance::run_resume(make).await;
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_hidden_upload_is_removed_when_dropped() {
+        let dir = tempfile::tempdir().unwrap();
+        let jail = Arc::new(Jail::open(dir.path()).unwrap());
+        let manner = Manner {
+            resume: false,
+            fsync: false,
+            unnamed: false,
+        };
+        let local = Local { jail, manner };
+        let upload = local
+            .create(&"/a".parse().unwrap(), Write::Replace)
+            .await
+            .unwrap();
+        let names = || std::fs::read_dir(dir.path()).unwrap().count();
+        assert_eq!(names(), 1);
+        // Its own listing neither shows nor sweeps it.
+        let listing = local
+            .list(&Pathname::root(), ListOrder::Name)
+            .await
+            .unwrap();
+        assert_eq!(crate::collect(listing).await.unwrap(), []);
+        assert_eq!(names(), 1);
+        upload.abandon().await.unwrap();
+        assert_eq!(names(), 0);
+    }
 }

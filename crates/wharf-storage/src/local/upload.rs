@@ -196,3 +196,45 @@ impl Drop for LocalUpload {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncWriteExt;
+
+    use super::*;
+
+    /// Every write fails: the file is open for reading only.
+    fn failing() -> Box<LocalUpload> {
+        Box::new(LocalUpload {
+            name: Pathname::root(),
+            draft: None,
+            file: Arc::new(File::open("/dev/null").unwrap()),
+            position: 0,
+            filling: Vec::new(),
+            spare: Vec::new(),
+            writing: None,
+            failed: None,
+        })
+    }
+
+    #[tokio::test]
+    async fn a_failed_write_is_told_and_told_again() {
+        let mut upload = failing();
+        let data = vec![0; 4 * CHUNK];
+        let error = upload.write_all(&data).await.unwrap_err();
+        assert_eq!(Error::from(error).kind(), ErrorKind::Io);
+        for _ in 0..2 {
+            assert!(upload.write_all(b"more").await.is_err());
+            assert!(upload.flush().await.is_err());
+            assert!(upload.shutdown().await.is_err());
+        }
+        assert_eq!(upload.commit().await.unwrap_err().kind(), ErrorKind::Io);
+    }
+
+    #[tokio::test]
+    async fn a_failure_on_its_way_is_told_by_the_commit() {
+        let mut upload = failing();
+        upload.write_all(&vec![0; CHUNK]).await.unwrap();
+        assert_eq!(upload.commit().await.unwrap_err().kind(), ErrorKind::Io);
+    }
+}

@@ -1,6 +1,7 @@
 //! A store in memory, for tests: the same semantics as a directory, with a pretended capacity and slowness.
 
 mod tree;
+mod upload;
 
 use std::io;
 use std::pin::Pin;
@@ -9,10 +10,11 @@ use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, ReadBuf};
 use wharf_proto::Pathname;
 
 use self::tree::{Content, LastLink, Tree};
+use self::upload::MemoryUpload;
 use crate::{
     BATCH, Entry, Error, ErrorKind, Kind, ListOrder, Listing, Metadata, ReadFile, Reader, Result,
     Storage, Upload, Write,
@@ -218,10 +220,8 @@ impl Storage for Memory {
             return Err(ErrorKind::InvalidOffset.into());
         }
         data.truncate(keep);
-        if leaves_partial {
-            if let Some(partial) = tree.partial.remove(&key) {
-                tree.used -= partial.len() as u64;
-            }
+        if leaves_partial && let Some(partial) = tree.partial.remove(&key) {
+            tree.used -= partial.len() as u64;
         }
         // A made-up name is taken from now on: two uploads at the same time must not get the same one.
         let claims = leaves_partial || matches!(how, Write::Unique { .. });
@@ -406,103 +406,5 @@ impl AsyncRead for MemoryReader {
 impl ReadFile for MemoryReader {
     fn length(&self) -> Option<u64> {
         Some(self.data.len() as u64)
-    }
-}
-
-struct MemoryUpload {
-    store: Memory,
-    name: Pathname,
-    key: Vec<u8>,
-    data: Vec<u8>,
-    fresh: bool,
-    leaves_partial: bool,
-    /// Stands in the tree's list of uploads on their way.
-    claims: bool,
-    over: bool,
-}
-
-impl MemoryUpload {
-    /// Gives back what was counted, and ends.
-    fn end(&mut self, tree: &mut Tree) -> Vec<u8> {
-        self.over = true;
-        tree.used -= self.data.len() as u64;
-        if self.claims {
-            tree.uploading.remove(&self.key);
-        }
-        std::mem::take(&mut self.data)
-    }
-}
-
-impl AsyncWrite for MemoryUpload {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-        data: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let mut tree = self.store.lock();
-        let used = tree.used + data.len() as u64;
-        if self
-            .store
-            .options
-            .capacity
-            .is_some_and(|capacity| used > capacity)
-        {
-            return Poll::Ready(Err(Error::new(ErrorKind::NoSpace).into()));
-        }
-        tree.used = used;
-        drop(tree);
-        self.data.extend_from_slice(data);
-        Poll::Ready(Ok(data.len()))
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-}
-
-#[async_trait]
-impl Upload for MemoryUpload {
-    fn name(&self) -> &Pathname {
-        &self.name
-    }
-
-    async fn commit(mut self: Box<Self>) -> Result<()> {
-        self.store.pause().await;
-        let store = self.store.clone();
-        let now = store.now();
-        let mut tree = store.lock();
-        tree.check_parent(&self.key)?;
-        match tree.node(&self.key).map(|node| &node.content) {
-            Some(_) if self.fresh => return Err(ErrorKind::Exists.into()),
-            Some(Content::Directory) => return Err(ErrorKind::IsDirectory.into()),
-            _ => {}
-        }
-        let data = self.end(&mut tree);
-        tree.put(self.key.clone(), Content::File(Arc::new(data)), now);
-        Ok(())
-    }
-
-    async fn abandon(self: Box<Self>) -> Result<()> {
-        self.store.pause().await;
-        Ok(())
-    }
-}
-
-impl Drop for MemoryUpload {
-    fn drop(&mut self) {
-        if self.over {
-            return;
-        }
-        let store = self.store.clone();
-        let mut tree = store.lock();
-        let data = self.end(&mut tree);
-        if self.leaves_partial && !data.is_empty() && tree.node(&self.key).is_none() {
-            tree.used += data.len() as u64;
-            tree.partial.insert(self.key.clone(), data);
-        }
     }
 }
