@@ -235,6 +235,8 @@ fn belongs(verb: &Verb, code: u16) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     /// Sends `lines`, then hears `codes`; what was heard as text: the place of the command, `p` for preliminary, `o` owed, `?` unasked.
@@ -374,5 +376,37 @@ mod tests {
         assert!(pi.needs_type(ascii) && pi.needs_type(RepresentationType::Image));
         heard(&mut pi, &["REIN"], &[220]);
         assert!(!pi.needs_type(ascii));
+    }
+
+    proptest! {
+        #[test]
+        fn the_books_balance_whatever_the_server_says(
+            steps in proptest::collection::vec((0_u8..8, prop_oneof![
+                Just(150_u16), Just(200), Just(211), Just(226), Just(257), Just(331), Just(421), Just(426), Just(500), Just(550),
+            ]), 0..60),
+        ) {
+            let mut pi = UserPi::new();
+            let (mut sent, mut answered) = (0_usize, 0_usize);
+            for (step, code) in steps {
+                match step {
+                    0 => { pi.sent(&Command::Pasv); sent += 1; }
+                    1 => { pi.sent(&Command::Noop); sent += 1; }
+                    2 => { pi.sent(&Command::Abor); pi.abandon(); sent += 1; }
+                    3 if pi.wants_fence() => { pi.fence(); sent += 1; }
+                    _ => {
+                        let before = pi.outstanding();
+                        let heard = pi.heard(&Reply::new(code, "x"));
+                        let fewer = before - pi.outstanding();
+                        answered += fewer;
+                        match heard {
+                            Heard::Final(_) => prop_assert_eq!(fewer, 1),
+                            Heard::Owed => {}
+                            Heard::Greeting | Heard::Preliminary(_) | Heard::Unasked => prop_assert_eq!(fewer, 0),
+                        }
+                    }
+                }
+                prop_assert_eq!(pi.outstanding(), sent - answered);
+            }
+        }
     }
 }

@@ -58,7 +58,7 @@ const NOTHING: Network = Network {
     eprt: NobodyCame,
 };
 
-fn fate(network: &Network, path: &Path) -> Fate {
+fn fate(network: &Network, path: Path) -> Fate {
     match (path.offer, path.address) {
         (Offer::Epsv, _) => network.epsv,
         (Offer::Pasv, Address::AsReplied) => network.replied,
@@ -99,7 +99,7 @@ fn search(paths: &mut Paths, network: &Network, round_trip: Duration) -> (String
             path.offer,
             attempt.patience.as_secs_f64()
         );
-        let (evidence, took) = match fate(network, &path) {
+        let (evidence, took) = match fate(network, path) {
             Works => {
                 paths.worked(&path);
                 let _ = write!(told, "works");

@@ -348,7 +348,7 @@ impl Paths {
         let wanted = if same_way_was_silent { full / 2 } else { full };
         let wanted = match self.round {
             Round::First => wanted,
-            Round::Second => wanted * 2,
+            Round::Second => wanted.saturating_mul(2),
         };
         let left = search
             .saturating_sub(self.spent)

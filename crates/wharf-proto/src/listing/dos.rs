@@ -4,7 +4,9 @@
 //!
 //! IIS writes date, time, then `<DIR>` or the size in a column of fixed width, one space, the name.
 
-use super::{Entry, EntryKind, ListLine, ListTime, Precision, clock, entry, number, word};
+use super::{
+    Entry, EntryKind, ListLine, ListTime, Precision, clock, entry, is_one_line, number, word,
+};
 use crate::timestamp::Timestamp;
 
 /// Spaces that IIS puts between `<DIR>` and the name; more belong to the name.
@@ -15,6 +17,9 @@ const CENTURY: u16 = 70;
 
 /// Reads one line. See [`super::Dialect::read`]; every date has its year, so `now` is not needed.
 pub fn read(line: &[u8], _now: Timestamp) -> ListLine {
+    if !is_one_line(line) {
+        return ListLine::Unknown;
+    }
     read_entry(line).map_or(ListLine::Unknown, entry)
 }
 
@@ -77,11 +82,12 @@ fn date_of(date: &[u8]) -> Option<(u16, u8, u8)> {
             .and_then(|n| u8::try_from(n).ok())
     };
     if first.len() == 4 {
-        return Some((
+        let (year, month, day) = (
             u16::try_from(number(first)?).ok()?,
             small(second)?,
             small(third)?,
-        ));
+        );
+        return matches!((month, day), (1..=12, 1..=31)).then_some((year, month, day));
     }
     let year = u16::try_from(number(third)?).ok()?;
     let year = match third.len() {
@@ -249,6 +255,8 @@ mod tests {
             ("06-05-03  03:19PM                 1973", "unknown"),
             ("06-05-003  03:19PM                 1973 x", "unknown"),
             ("13-13-03  03:19PM                 1973 x", "unknown"),
+            ("2003-49-02  15:04                 77 x", "unknown"),
+            ("2003-02-32  15:04                 77 x", "unknown"),
             ("total 12", "unknown"),
             ("", "unknown"),
         ];

@@ -14,7 +14,7 @@ use crate::timestamp::Timestamp;
 /// One thing in a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// The name as it came: any bytes but NUL, never empty, never `.` or `..`; may hold `/`.
+    /// The name as it came: any bytes but CR, LF and NUL, never empty, never `.` or `..`; may hold `/`.
     pub name: Vec<u8>,
     /// What it is.
     pub kind: EntryKind,
@@ -132,12 +132,14 @@ impl ListReader {
     /// Reads one line, with or without its CRLF.
     pub fn read(&mut self, line: &[u8]) -> ListLine {
         let line = line.strip_suffix(b"\n").unwrap_or(line);
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        // more than one CR: servers that convert line ends twice
+        let end = line
+            .iter()
+            .rposition(|&b| b != b'\r')
+            .map_or(0, |last| last + 1);
+        let line = line.get(..end).unwrap_or(line);
         if line.trim_ascii().is_empty() {
             return ListLine::Nothing;
-        }
-        if line.contains(&0) {
-            return ListLine::Unknown;
         }
         if let Some(dialect) = self.dialect {
             return (dialect.read)(line, self.now);
@@ -174,6 +176,11 @@ fn entry(entry: Entry) -> ListLine {
         b"." | b".." => ListLine::Nothing,
         _ => ListLine::Entry(entry),
     }
+}
+
+/// Whether no byte in the line could begin another line for a later reader of the name.
+fn is_one_line(line: &[u8]) -> bool {
+    !line.iter().any(|b| matches!(b, b'\r' | b'\n' | 0))
 }
 
 /// A decimal number of digits only.
@@ -229,6 +236,33 @@ mod tests {
     }
 
     #[test]
+    fn a_line_break_inside_a_line_is_never_part_of_a_name() {
+        let lines: [&[u8]; 8] = [
+            b"0206-49-02  15:04    77 p\ro.txt 25",
+            b"06-05-03  15:04    77 p\ro.txt",
+            b"06-05-03  15:04    77 p\no.txt",
+            b"06-05-03  15:04    77 p\0o.txt",
+            b"-rw-r--r-- 1 a b 5 Jan  2 2024 p\ro.txt",
+            b"-rw-r--r-- 1 a b 5 Jan  2 2024 p\no.txt",
+            b"-rw-r--r-- 1 a b 5 Jan  2 2024 p\0o.txt",
+            b"lrwxrwxrwx 1 a b 5 Jan  2 2024 p -> o\r.txt",
+        ];
+        for line in lines {
+            assert_eq!(ListReader::new(now()).read(line), ListLine::Unknown);
+            for dialect in DIALECTS {
+                assert_eq!(
+                    (dialect.read)(line, now()),
+                    ListLine::Unknown,
+                    "{}",
+                    dialect.name
+                );
+            }
+        }
+        let twice = ListReader::new(now()).read(b"-rw-r--r-- 1 a b 5 Jan  2 2024 x\r\r\n");
+        assert!(matches!(twice, ListLine::Entry(entry) if entry.name == b"x"));
+    }
+
+    #[test]
     fn times_of_day() {
         let table: [(&str, Option<TimeOfDay>); 9] = [
             ("10:11", Some((10, 11, None))),
@@ -250,7 +284,7 @@ mod tests {
         #[test]
         fn no_line_panics_or_yields_an_impossible_name(line in proptest::collection::vec(any::<u8>(), 0..100)) {
             if let ListLine::Entry(entry) = ListReader::new(now()).read(&line) {
-                prop_assert!(!entry.name.is_empty() && !entry.name.contains(&0));
+                prop_assert!(!entry.name.is_empty() && is_one_line(&entry.name));
             }
         }
 

@@ -5,7 +5,9 @@
 //! The left part varies (no links, no group, a group of two words, ACL marks, device numbers), the right part hardly: a size, a date, one space, the name.
 //! So the date is searched first and the columns are read from there to both sides. After the date *one* space is taken; more belong to the name.
 
-use super::{Entry, EntryKind, ListLine, ListTime, Precision, clock, entry, number, word};
+use super::{
+    Entry, EntryKind, ListLine, ListTime, Precision, clock, entry, is_one_line, number, word,
+};
 use crate::timestamp::Timestamp;
 
 /// Dates without a year may lie this far in the future: the server's clock or zone differs from ours.
@@ -13,6 +15,9 @@ const AHEAD: i64 = 86_400;
 
 /// Reads one line. See [`super::Dialect::read`].
 pub fn read(line: &[u8], now: Timestamp) -> ListLine {
+    if !is_one_line(line) {
+        return ListLine::Unknown;
+    }
     if is_total(line) {
         return ListLine::Nothing;
     }
