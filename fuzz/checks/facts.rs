@@ -8,7 +8,10 @@ pub(crate) fn check(data: &[u8]) {
     };
     let mut line = Vec::new();
     facts.write_line(FactSet::all(), &name, &mut line);
-    assert!(!line.iter().any(|b| matches!(b, b'\r' | b'\n' | 0)), "{line:?}");
+    assert!(
+        !line.iter().any(|b| matches!(b, b'\r' | b'\n' | 0)),
+        "{line:?}"
+    );
     match Facts::read_line(&line) {
         // A name that itself looks like facts cannot be told from facts when there are none before it.
         Ok((_, again)) => assert!(again == name || line.starts_with(b" "), "{line:?}"),
