@@ -41,7 +41,7 @@ pub(crate) fn check(data: &[u8]) {
             }
         }
     }
-    let lines = data.iter().filter(|b| **b == b'\n').count();
+    let lines = data.split(|b| *b == b'\n').count();
     // ABOR may have two; the greeting, a farewell and an over-long last line one each.
     assert!(finals <= 2 * lines + 3, "{finals} replies to {lines} lines");
 }
