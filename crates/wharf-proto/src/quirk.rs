@@ -1,7 +1,8 @@
 //! Named tolerances: where real peers differ from the RFCs and this crate copes with it.
 //!
-//! One row per deviation, with who does it, where that was seen, and what is done. A tolerance that is not in this table does not exist; code that
-//! implements one names it in a comment or test. The table is for readers and for messages, nothing is decided by looking it up.
+//! One row per deviation, with who does it, where that was seen, and what is done. A tolerance that is not in this
+//! table does not exist; code that implements one names it in a comment or test. The table is for readers and for
+//! messages, nothing is decided by looking it up.
 
 /// Which side of the connection deviates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -1,7 +1,8 @@
 //! The server-PI's state and rules: what may be asked now, and what a command leaves behind for the next one.
 //!
-//! The order for each line is: [`ServerPi::admit`], execute, then [`ServerPi::finish`]; a line that is no command ends with
-//! [`ServerPi::finish_unreadable`]. What a command *does* is not here: the executor uses the setters once it succeeded.
+//! The order for each line is: [`ServerPi::admit`], execute, then [`ServerPi::finish`]; a line that is no command ends
+//! with [`ServerPi::finish_unreadable`]. What a command *does* is not here: the executor uses the setters once it
+//! succeeded.
 //!
 //! | rule | answer | source |
 //! |---|---|---|
@@ -11,7 +12,7 @@
 //! | USER while logged in | admitted: a new login begins, as RFC 959 §4.1.1 allows; parameters stay | RFC 959 §4.1.1 |
 //! | RNTO without an accepted RNFR directly before | 503 | RFC 959 §4.1.3 |
 //! | PORT, PASV, EPRT, LPRT, LPSV after EPSV ALL | 503 | RFC 2428 §4 |
-//! | TYPE E, A T, A C, L other than 8; STRU R, P; MODE B, C, Z | 504 | RFC 1123 §4.1.2.1, 4.1.2.3, 4.1.2.4 make them optional |
+//! | TYPE E, A T, A C, L other than 8; STRU R, P; MODE B, C, Z | 504 | RFC 1123 §4.1.2.13: not of the minimum |
 //!
 //! RFC 959 §5.1's minimum is TYPE A N, STRU F, MODE S; the parameters start there and REIN returns them there.
 
@@ -58,7 +59,8 @@ impl Default for ServerPi {
 }
 
 impl ServerPi {
-    /// The state right after the greeting: nobody logged in, TYPE A N, STRU F, MODE S, names in UTF-8, all facts in MLSx.
+    /// The state right after the greeting: nobody logged in, TYPE A N, STRU F, MODE S, names in UTF-8, all facts in
+    /// MLSx.
     pub fn new() -> Self {
         Self {
             stage: LoginStage::NoUser,
@@ -74,14 +76,16 @@ impl ServerPi {
         }
     }
 
-    /// REIN: everything as after the greeting (RFC 959 §4.1.1). The selection of facts and EPSV ALL end, too: the next user must not inherit them.
+    /// REIN: everything as after the greeting (RFC 959 §4.1.1). The selection of facts and EPSV ALL end, too: the next
+    /// user must not inherit them.
     pub fn reinitialize(&mut self) {
         *self = Self::new();
     }
 
     /// May this command be executed now? If not, the reply that says why.
     ///
-    /// Admitting RNFR or REST forgets the marker that an earlier one set, so that a refused second RNFR leaves nothing to rename.
+    /// Admitting RNFR or REST forgets the marker that an earlier one set, so that a refused second RNFR leaves nothing
+    /// to rename.
     pub fn admit(&mut self, command: &Command) -> Result<(), Reply> {
         if command.verb().needs_login && !self.is_logged_in() {
             return Err(Reply::new(530, "please log in with USER and PASS"));
@@ -134,8 +138,9 @@ impl ServerPi {
         }
     }
 
-    /// After a command was answered, whatever the answer: REST and RNFR reach only as far as the next command that is not one of those that may
-    /// stand between marker and use ([`Verb::keeps_markers`]); RNFR keeps the marker it has just set. This is the only place where they die of age.
+    /// After a command was answered, whatever the answer: REST and RNFR reach only as far as the next command that is
+    /// not one of those that may stand between marker and use ([`Verb::keeps_markers`]); RNFR keeps the marker it has
+    /// just set. This is the only place where they die of age.
     pub fn finish(&mut self, verb: &'static Verb) {
         if verb.keeps_markers {
             return;
@@ -146,7 +151,8 @@ impl ServerPi {
         }
     }
 
-    /// After a line that was no command (unknown verb, bad argument): the markers die. A REST that could not be read must not leave an older one in force.
+    /// After a line that was no command (unknown verb, bad argument): the markers die. A REST that could not be read
+    /// must not leave an older one in force.
     pub fn finish_unreadable(&mut self) {
         self.restart_marker = 0;
         self.rename_marker = None;
@@ -174,8 +180,8 @@ impl ServerPi {
         }
     }
 
-    /// USER was answered 331. Ends the login before, if there was one: "flushing any user, password, and account information already supplied" (RFC
-    /// 959 §4.1.1). Transfer parameters stay.
+    /// USER was answered 331. Ends the login before, if there was one: "flushing any user, password, and account
+    /// information already supplied" (RFC 959 §4.1.1). Transfer parameters stay.
     pub fn expect_password(&mut self, user: Text) {
         self.stage = LoginStage::NeedsPassword(user);
         self.cwd = Pathname::root();
@@ -280,8 +286,8 @@ impl ServerPi {
         self.epsv_all = true;
     }
 
-    /// Does the user read our names as UTF-8? True from the start (RFC 2640 §2.2 makes it the default); OPTS UTF8 OFF changes it. Pathnames
-    /// are bytes in any case; only texts that we make up depend on it.
+    /// Does the user read our names as UTF-8? True from the start (RFC 2640 §2.2 makes it the default); OPTS UTF8 OFF
+    /// changes it. Pathnames are bytes in any case; only texts that we make up depend on it.
     pub fn utf8(&self) -> bool {
         self.utf8
     }
@@ -302,8 +308,8 @@ impl ServerPi {
     }
 }
 
-/// A NPrint, I and L 8 (the same as I here). `TYPE A N` is `TYPE A` spelled out. T and C ask for page control that nobody prints any more; E was never
-/// found outside of mainframes; other byte sizes have no meaning on our storage.
+/// A NPrint, I and L 8 (the same as I here). `TYPE A N` is `TYPE A` spelled out. T and C ask for page control that
+/// nobody prints any more; E was never found outside of mainframes; other byte sizes have no meaning on our storage.
 fn admit_representation(representation: RepresentationType) -> Result<(), Reply> {
     match representation {
         RepresentationType::Ascii(Format::NonPrint)

@@ -2,11 +2,12 @@
 //!
 //! Replies come in the order of the commands, with two exceptions this file is about:
 //!
-//! * STAT and NOOP during a transfer are answered before the transfer's final reply (RFC 959 §4.1.3). Which of the two a reply answers follows from the
-//!   codes that the verb table allows for each verb.
-//! * After ABOR there may be two replies (426, 226), or only one: servers differ, and a transfer may have ended by itself just before. The abandoned
-//!   commands stay on the books as *owed*; a PWD behind them is the fence, for no other command gets its 257: it ends the wait whatever was left out
-//!   before it. (NOOP would not do: there are servers that answer ABOR with 200.)
+//! * STAT and NOOP during a transfer are answered before the transfer's final reply (RFC 959 §4.1.3). Which of the two
+//!   a reply answers follows from the codes that the verb table allows for each verb.
+//! * After ABOR there may be two replies (426, 226), or only one: servers differ, and a transfer may have ended by
+//!   itself just before. The abandoned commands stay on the books as *owed*; a PWD behind them is the fence, for no
+//!   other command gets its 257: it ends the wait whatever was left out before it. (NOOP would not do: there are
+//!   servers that answer ABOR with 200.)
 //!
 //! No time here: when to send the fence is the caller's decision ([`UserPi::wants_fence`]).
 
@@ -111,7 +112,8 @@ impl UserPi {
         ticket
     }
 
-    /// Everything that waits is given up: ABOR was sent, or will never be answered to anybody. Its replies are owed and swallowed.
+    /// Everything that waits is given up: ABOR was sent, or will never be answered to anybody. Its replies are owed and
+    /// swallowed.
     pub fn abandon(&mut self) {
         for waiting in &mut self.waiting {
             waiting.abandoned = true;
@@ -182,8 +184,8 @@ impl UserPi {
         }
     }
 
-    /// The place of the command that this reply answers: the oldest, unless a transfer runs there and the code is none of a transfer's but one that a later command
-    /// may get.
+    /// The place of the command that this reply answers: the oldest, unless a transfer runs there and the code is none
+    /// of a transfer's but one that a later command may get.
     fn addressee(&self, reply: &Reply) -> Option<usize> {
         let oldest = self.waiting.front()?;
         let code = reply.code();
@@ -239,7 +241,8 @@ mod tests {
 
     use super::*;
 
-    /// Sends `lines`, then hears `codes`; what was heard as text: the place of the command, `p` for preliminary, `o` owed, `?` unasked.
+    /// Sends `lines`, then hears `codes`; what was heard as text: the place of the command, `p` for preliminary, `o`
+    /// owed, `?` unasked.
     fn heard(pi: &mut UserPi, lines: &[&str], codes: &[u16]) -> String {
         let tickets: Vec<Ticket> = lines
             .iter()

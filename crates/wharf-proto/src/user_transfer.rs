@@ -1,7 +1,8 @@
-//! One transfer as the user side sees it: data connection, replies, time and the wish to abort arrive in any order, one verdict comes out.
+//! One transfer as the user side sees it: data connection, replies, time and the wish to abort arrive in any order, one
+//! verdict comes out.
 //!
-//! A transfer is complete only if *both* ends say so: the data connection ended cleanly and a 2yz came. Either may be first. Servers that send a short
-//! file and 226 are found out by the expected size, if there is one.
+//! A transfer is complete only if *both* ends say so: the data connection ended cleanly and a 2yz came. Either may be
+//! first. Servers that send a short file and 226 are found out by the expected size, if there is one.
 //!
 //! | seen | verdict |
 //! |---|---|
@@ -34,7 +35,8 @@ pub enum Direction {
 pub enum DataEvent {
     /// The data connection is there.
     Connected,
-    /// It ended cleanly: the server closed it (download), or we sent everything and closed it (upload). With the bytes moved.
+    /// It ended cleanly: the server closed it (download), or we sent everything and closed it (upload). With the bytes
+    /// moved.
     Ended {
         /// Bytes on the data connection.
         bytes: u64,
@@ -75,7 +77,8 @@ pub enum Verdict {
     },
     /// The server answered 2yz before we had sent everything.
     CutShort,
-    /// The server refused before it began (no 1yz, no data): 450, 550, 553 and so on; 425 is told apart as [`Self::NoDataConnection`].
+    /// The server refused before it began (no 1yz, no data): 450, 550, 553 and so on; 425 is told apart as
+    /// [`Self::NoDataConnection`].
     Refused {
         /// The code of the final reply.
         code: u16,
@@ -124,8 +127,8 @@ pub enum Step {
     Wait,
     /// The final reply was read (or never can be): close the data connection, nothing is owed.
     Done(Verdict),
-    /// The final reply was not read: close the data connection with a reset, send ABOR, abandon what is outstanding and get in step again. Given
-    /// once; afterwards the same verdict comes as [`Step::Done`].
+    /// The final reply was not read: close the data connection with a reset, send ABOR, abandon what is outstanding and
+    /// get in step again. Given once; afterwards the same verdict comes as [`Step::Done`].
     Abort(Verdict),
 }
 
@@ -150,7 +153,8 @@ enum Data {
 }
 
 impl UserTransfer {
-    /// The transfer command is about to be sent. `expected`: the bytes that will go over the data connection, if they are known and TYPE does not change them.
+    /// The transfer command is about to be sent. `expected`: the bytes that will go over the data connection, if they
+    /// are known and TYPE does not change them.
     pub fn new(direction: Direction, expected: Option<u64>) -> Self {
         Self {
             direction,
@@ -247,7 +251,8 @@ impl UserTransfer {
         self.verdict.map_or(Step::Wait, Step::Done)
     }
 
-    /// 2yz came (3yz is nothing a transfer gets; it is taken for it). Before the data's end it decides nothing for a download: they overtake each other.
+    /// 2yz came (3yz is nothing a transfer gets; it is taken for it). Before the data's end it decides nothing for a
+    /// download: they overtake each other.
     fn positive(&self) -> Option<Verdict> {
         match (self.data, self.direction) {
             (Data::Ended(bytes), _) => Some(self.by_size(bytes)),

@@ -1,5 +1,5 @@
-//! Every order in which the events of a transfer can arrive: the verdict is stable, never better than what was seen, and the abort is asked for at
-//! most once and never after the final reply.
+//! Every order in which the events of a transfer can arrive: the verdict is stable, never better than what was seen,
+//! and the abort is asked for at most once and never after the final reply.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -1,4 +1,5 @@
-//! The search for a data connection against simulated networks: which commands are sent, in which order, and how long it takes.
+//! The search for a data connection against simulated networks: which commands are sent, in which order, and how long
+//! it takes.
 
 use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};

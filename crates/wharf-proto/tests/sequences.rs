@@ -1,5 +1,5 @@
-//! RFC 959 §5.4 and §6 as properties of the table and the server-PI together: whatever is refused is refused with a code that the verb may get,
-//! in every state a session can be in.
+//! RFC 959 §5.4 and §6 as properties of the table and the server-PI together: whatever is refused is refused with a
+//! code that the verb may get, in every state a session can be in.
 
 use wharf_proto::command::{Command, VERBS};
 use wharf_proto::server_pi::{LoginStage, ServerPi};

@@ -1,8 +1,9 @@
 //! Which address a 227 names to which client.
 //!
-//! A server behind NAT knows its own address as nobody outside can use it. The default is the address the client reached us at, which is right
-//! whenever nothing rewrites addresses; otherwise the operator names an address, for all or per network of clients. A name instead of an address is resolved
-//! by the caller; nothing here looks anything up. EPSV needs none of this: a 229 names no address.
+//! A server behind NAT knows its own address as nobody outside can use it. The default is the address the client
+//! reached us at, which is right whenever nothing rewrites addresses; otherwise the operator names an address, for all
+//! or per network of clients. A name instead of an address is resolved by the caller; nothing here looks anything up.
+//! EPSV needs none of this: a 229 names no address.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
@@ -53,8 +54,8 @@ impl Advertise {
         }
     }
 
-    /// Everybody is told this address. Clients on the server's own side of the NAT need a rule of their own, or the NAT must turn their connections
-    /// back (hairpin).
+    /// Everybody is told this address. Clients on the server's own side of the NAT need a rule of their own, or the NAT
+    /// must turn their connections back (hairpin).
     pub fn fixed(address: IpAddr) -> Self {
         Self {
             rules: Vec::new(),
@@ -69,8 +70,8 @@ impl Advertise {
 
     /// The address for the client at `client`, who reached us at `reached`.
     ///
-    /// A fixed address of another family than `reached` cannot be named on this control connection (PASV has four numbers): `reached` is named and
-    /// the warning says so.
+    /// A fixed address of another family than `reached` cannot be named on this control connection (PASV has four
+    /// numbers): `reached` is named and the warning says so.
     pub fn choose(&self, client: IpAddr, reached: IpAddr) -> Advertised {
         let client = canonical(client);
         let reached = canonical(reached);
@@ -104,7 +105,8 @@ impl Advertise {
 /// Why the client may not be able to use the address it was told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AdvertiseWarning {
-    /// A client with a public address is told one that is not routed on the internet: the server stands behind NAT and does not know its outer address.
+    /// A client with a public address is told one that is not routed on the internet: the server stands behind NAT and
+    /// does not know its outer address.
     PrivateToPublic {
         /// The address in the 227.
         named: IpAddr,
@@ -145,7 +147,8 @@ pub struct Network {
 }
 
 impl Network {
-    /// The network of `address` with this prefix length: at most 32 for IPv4, 128 for IPv6. Bits behind the prefix are ignored.
+    /// The network of `address` with this prefix length: at most 32 for IPv4, 128 for IPv6. Bits behind the prefix are
+    /// ignored.
     pub fn new(address: IpAddr, prefix: u8) -> Result<Self, NetworkError> {
         let limit = if address.is_ipv4() { 32 } else { 128 };
         if prefix > limit {
@@ -234,7 +237,8 @@ impl fmt::Display for NetworkError {
 
 impl std::error::Error for NetworkError {}
 
-/// Is the address meant for use inside a site: private (RFC 1918), carrier NAT (RFC 6598), link-local (RFC 3927), loopback, unique local (RFC 4193)?
+/// Is the address meant for use inside a site: private (RFC 1918), carrier NAT (RFC 6598), link-local (RFC 3927),
+/// loopback, unique local (RFC 4193)?
 pub fn is_private(address: IpAddr) -> bool {
     match canonical(address) {
         IpAddr::V4(v4) => {
@@ -247,8 +251,9 @@ pub fn is_private(address: IpAddr) -> bool {
     }
 }
 
-/// Can the address be reached over the internet, as far as the address itself tells? Neither private nor unspecified, multicast or reserved (the
-/// registries of RFC 6890). The documentation networks count as public: that is what they stand for wherever they are written.
+/// Can the address be reached over the internet, as far as the address itself tells? Neither private nor unspecified,
+/// multicast or reserved (the registries of RFC 6890). The documentation networks count as public: that is what they
+/// stand for wherever they are written.
 pub fn is_public(address: IpAddr) -> bool {
     let address = canonical(address);
     if is_private(address) {

@@ -56,7 +56,8 @@ pub enum Asked {
 }
 
 impl Evidence {
-    /// What a reply says about the path. `None`: it is positive, or it is not about the path (login, file, server going down) and no other path will help.
+    /// What a reply says about the path. `None`: it is positive, or it is not about the path (login, file, server going
+    /// down) and no other path will help.
     pub fn from_reply(offer: Offer, asked: Asked, code: u16) -> Option<Self> {
         match (asked, code) {
             (Asked::Transfer, 425 | 426) => Some(Self::NoDataConnection { code }),

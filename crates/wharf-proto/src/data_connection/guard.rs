@@ -1,8 +1,9 @@
 //! May this address take part in a data connection of this control connection?
 //!
-//! Two questions, one answer each. *Who came to our listener* ([`Guard::admits`]): only the peer of the control connection, so that a stranger who
-//! guesses the port gets nothing (RFC 2577 §7 "stealing ports"). *Where does PORT or EPRT send us* ([`check_target`]): only back to the peer of the control
-//! connection and never to a well-known port, so that nobody can bounce connections off this host (RFC 2577 §3, CERT CA-1997-27).
+//! Two questions, one answer each. *Who came to our listener* ([`Guard::admits`]): only the peer of the control
+//! connection, so that a stranger who guesses the port gets nothing (RFC 2577 §8 "stealing ports"). *Where does PORT or
+//! EPRT send us* ([`check_target`]): only back to the peer of the control connection and never to a well-known port, so
+//! that nobody can bounce connections off this host (RFC 2577 §3, CERT CA-1997-27).
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -10,7 +11,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use super::{Offer, canonical};
 use crate::reply::Reply;
 
-/// The lowest port a data connection may be sent to: below live the services that a bounced connection would be aimed at (RFC 2577 §3).
+/// The lowest port a data connection may be sent to: below live the services that a bounced connection would be aimed
+/// at (RFC 2577 §3).
 pub const LOWEST_TARGET_PORT: u16 = 1024;
 
 /// Judges the addresses of data connections for one control connection.
@@ -32,7 +34,8 @@ impl Guard {
         self.control_peer
     }
 
-    /// May a data connection with this peer be used? Only if it comes from the peer of the control connection; its port says nothing.
+    /// May a data connection with this peer be used? Only if it comes from the peer of the control connection; its port
+    /// says nothing.
     pub fn admits(&self, peer: IpAddr) -> bool {
         canonical(peer) == self.control_peer
     }
@@ -42,8 +45,8 @@ impl Guard {
         check_target(self.control_peer, target)
     }
 
-    /// The target with the interface (IPv6 scope) over which the control connection runs: EPRT has no place for it, and a link-local address is
-    /// meaningless without (RFC 4007 §6).
+    /// The target with the interface (IPv6 scope) over which the control connection runs: EPRT has no place for it, and
+    /// a link-local address is meaningless without (RFC 4007 §6).
     pub fn scoped(control_peer: SocketAddr, target: SocketAddr) -> SocketAddr {
         match (control_peer, target) {
             (SocketAddr::V6(peer), SocketAddr::V6(mut target))
@@ -59,8 +62,8 @@ impl Guard {
 
 /// May the server-DTP connect to `target`, named by PORT or EPRT on a control connection with `control_peer`?
 ///
-/// The checks go from the form of the address to its meaning, so that the refusal names the first thing that is wrong. No packet may be sent to a
-/// refused target.
+/// The checks go from the form of the address to its meaning, so that the refusal names the first thing that is wrong.
+/// No packet may be sent to a refused target.
 pub fn check_target(control_peer: IpAddr, target: SocketAddr) -> Result<(), TargetRefusal> {
     let peer = canonical(control_peer);
     let named = target.ip();
@@ -108,8 +111,8 @@ fn check_v6(address: Ipv6Addr) -> Result<(), TargetRefusal> {
     if address.is_multicast() {
         return Err(TargetRefusal::Multicast { named });
     }
-    // ::a.b.c.d (compatible), ::ffff:a.b.c.d (mapped), ::ffff:0:a.b.c.d (translated, RFC 2765): an IPv4 address under another name, which would slip
-    // past a comparison with an IPv4 peer.
+    // ::a.b.c.d (compatible), ::ffff:a.b.c.d (mapped), ::ffff:0:a.b.c.d (translated, RFC 2765): an IPv4 address under
+    // another name, which would slip past a comparison with an IPv4 peer.
     let embedded = matches!(
         address.segments(),
         [0, 0, 0, 0, 0, 0 | 0xffff, _, _] | [0, 0, 0, 0, 0xffff, 0, _, _]
@@ -129,7 +132,8 @@ fn is_link_local(address: Ipv6Addr) -> bool {
 /// Why a PORT or EPRT target was refused. Its text is for the peer and names the cause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TargetRefusal {
-    /// The address is not the one the control connection comes from: a bounce, or a user behind NAT who names a private address.
+    /// The address is not the one the control connection comes from: a bounce, or a user behind NAT who names a private
+    /// address.
     OtherHost {
         /// The address in the command.
         named: IpAddr,
@@ -171,7 +175,8 @@ pub enum TargetRefusal {
 }
 
 impl TargetRefusal {
-    /// The reply code: 504 for a low port (RFC 2577 §3 suggests it), 522 for EPRT with the wrong family (RFC 2428 §2), 501 for the rest.
+    /// The reply code: 504 for a low port (RFC 2577 §3 suggests it), 522 for EPRT with the wrong family (RFC 2428 §2),
+    /// 501 for the rest.
     pub fn code(&self, offer: Offer) -> u16 {
         match self {
             Self::LowPort { .. } => 504,

@@ -1,12 +1,13 @@
 //! The data connection: who opens it, to which address, and whom we let take part in it.
 //!
-//! RFC 959 §3.2 gives the server-DTP the duty to open the data connection (active); PASV turns it round (passive). Everything here is a value or a
-//! rule: sockets are opened elsewhere.
+//! RFC 959 §3.2 gives the server-DTP the duty to open the data connection (active); PASV turns it round (passive).
+//! Everything here is a value or a rule: sockets are opened elsewhere.
 //!
 //! * [`guard`]: may this address be paired with this control connection? (both sides)
 //! * [`passive`]: the port range a passive opener listens in (server side, and the user side of active transfers)
 //! * [`advertise`]: which address a 227 names to which client (server side)
 //! * [`evidence`]: what was seen when an attempt failed (user side)
+//! * [`policy`]: what the search may try (user side)
 //! * [`path`]: which ways to a data connection are left to try, given what was seen (user side)
 
 pub mod advertise;
@@ -14,11 +15,13 @@ pub mod evidence;
 pub mod guard;
 pub mod passive;
 pub mod path;
+pub mod policy;
 
 use std::fmt;
 use std::net::IpAddr;
 
-/// Who opens the data connection, as people name it. Not to be confused with [`crate::parameter::TransferMode`] (MODE S/B/C).
+/// Who opens the data connection, as people name it. Not to be confused with [`crate::parameter::TransferMode`] (MODE
+/// S/B/C).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum DataMode {
     /// The server opens the data connection to the user (PORT, EPRT; RFC 959 §3.2).
@@ -99,8 +102,8 @@ impl fmt::Display for Offer {
     }
 }
 
-/// The address as the peer knows it: `::ffff:a.b.c.d` (what a dual-stack listener reports for an IPv4 client, RFC 4291 §2.5.5.2) becomes `a.b.c.d`.
-/// All comparisons of addresses in this module are made on this form.
+/// The address as the peer knows it: `::ffff:a.b.c.d` (what a dual-stack listener reports for an IPv4 client, RFC 4291
+/// §2.5.5.2) becomes `a.b.c.d`. All comparisons of addresses in this module are made on this form.
 pub fn canonical(address: IpAddr) -> IpAddr {
     address.to_canonical()
 }

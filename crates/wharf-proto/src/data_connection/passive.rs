@@ -1,7 +1,7 @@
 //! The ports in which we listen for data connections.
 //!
-//! A firewall opens exactly this range for us, so it is never left; and a stranger should not be able to guess the next port (RFC 2577 §7), so it is
-//! walked in a random order.
+//! A firewall opens exactly this range for us, so it is never left; and a stranger should not be able to guess the next
+//! port (RFC 2577 §8), so it is walked in a random order.
 
 use std::fmt;
 use std::str::FromStr;
@@ -47,8 +47,8 @@ impl PortRange {
         (self.lo..=self.hi).contains(&port)
     }
 
-    /// Every port of the range exactly once, in an order that depends on the seed (a fresh random number for each listener): a random start and a
-    /// random stride that has no divisor in common with the length.
+    /// Every port of the range exactly once, in an order that depends on the seed (a fresh random number for each
+    /// listener): a random start and a random stride that has no divisor in common with the length.
     pub fn order(self, seed: u64) -> PortOrder {
         let len = u32::from(self.len());
         let mixed = mix(seed);

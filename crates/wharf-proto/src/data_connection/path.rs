@@ -1,13 +1,15 @@
 //! User side: which ways to a data connection there are, and which are left after what was seen.
 //!
-//! A [`Path`] is *who opens, to which address, arranged by which command*. The search walks candidates in this order (IPv4; IPv6 has only EPSV and EPRT):
+//! A [`Path`] is *who opens, to which address, arranged by which command*. The search walks candidates in this order
+//! (IPv4; IPv6 has only EPSV and EPRT):
 //!
 //! 1. EPSV to the control peer
 //! 2. PASV to the control peer: the same way through the network as 1, by another command
-//! 3. PASV to the address in the 227, if that is allowed ([`DataHost::Reply`], or the address lies in a trusted network) and it is another address;
-//!    with [`DataHost::Reply`] this one goes first, for it is what was asked for
-//! 4. PORT, then EPRT. PORT first, since a NAT helper on the way may know only PORT and on IPv4 EPRT has no advantage. Server-opened paths go
-//!    last: servers that cannot reach us sit in connect() for one to two minutes and answer nothing meanwhile (vsftpd, ProFTPD, Pure-FTPd).
+//! 3. PASV to the address in the 227, if that is allowed ([`DataHost::Reply`], or the address lies in a trusted
+//!    network) and it is another address; with [`DataHost::Reply`] this one goes first, for it is what was asked for
+//! 4. PORT, then EPRT. PORT first, since a NAT helper on the way may know only PORT and on IPv4 EPRT has no advantage.
+//!    Server-opened paths go last: servers that cannot reach us sit in connect() for one to two minutes and answer
+//!    nothing meanwhile (vsftpd, ProFTPD, Pure-FTPd).
 //!
 //! What each kind of evidence rules out:
 //!
@@ -25,20 +27,23 @@
 //! | 425/426 to the transfer, or nothing came to our listener | user-opened: that address, for this round; server-opened: all of them, for this round |
 //! | we cannot listen | server-opened paths, for the session |
 //!
-//! Replies about the file (550, 553) or the login (530) say nothing about paths: [`Evidence::from_reply`] returns `None` and the caller stops.
+//! Replies about the file (550, 553) or the login (530) say nothing about paths: [`Evidence::from_reply`] returns
+//! `None` and the caller stops.
 //!
-//! Patience for one attempt is max(1.5 s, 8 control round trips): long enough for one lost SYN (repeated after 1 s). If all candidates failed, those that
-//! failed by time get one more round with doubled patience. One whole search fits in 8 s, or in the same proportion to the patience on slower
-//! lines; what does not fit any more is cut. No clock is read here: the caller says how long each attempt took.
+//! Patience for one attempt is max(1.5 s, 8 control round trips): long enough for one lost SYN (repeated after 1 s). If
+//! all candidates failed, those that failed by time get one more round with doubled patience. One whole search fits in
+//! 8 s, or in the same proportion to the patience on slower lines; what does not fit any more is cut. No clock is read
+//! here: the caller says how long each attempt took.
 //!
-//! What worked stays first for the session ([`Paths::worked`]). If it fails later the search goes on with the other candidates.
+//! What worked stays first for the session ([`Paths::worked`]). If it fails later the search goes on with the other
+//! candidates.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use super::advertise::Network;
 pub use super::evidence::{Asked, Evidence, Tried};
+pub use super::policy::{DataHost, DataModeChoice, PathPolicy};
 use super::{Offer, Opener, canonical};
 
 /// The least patience with one attempt: a lost SYN is repeated after one second and needs a round trip more.
@@ -114,71 +119,6 @@ impl fmt::Display for Path {
     }
 }
 
-/// Which data mode, or which command, the user asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum DataModeChoice {
-    /// Whatever works: user-opened paths first.
-    Auto,
-    /// Only user-opened paths.
-    Passive,
-    /// Only server-opened paths.
-    Active,
-    /// Only this command.
-    Only(Offer),
-}
-
-impl DataModeChoice {
-    fn allows(self, offer: Offer) -> bool {
-        match self {
-            Self::Auto => true,
-            Self::Passive => offer.opener() == Opener::User,
-            Self::Active => offer.opener() == Opener::Server,
-            Self::Only(only) => offer == only,
-        }
-    }
-}
-
-/// Whose word counts for the address of a user-opened connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum DataHost {
-    /// The peer of the control connection: safe, and right behind almost every NAT.
-    Peer,
-    /// The 227: needed where a balancer hands out other hosts; lets the server send us anywhere, so only on request.
-    Reply,
-}
-
-/// What a search may try.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PathPolicy {
-    /// The data mode or command asked for.
-    pub choice: DataModeChoice,
-    /// May the address in a 227 be followed?
-    pub data_host: DataHost,
-    /// Networks whose addresses in a 227 may be followed even with [`DataHost::Peer`], after the peer itself failed.
-    pub trusted: Vec<Network>,
-    /// The peer of the control connection. Its family decides which commands there are.
-    pub control_peer: IpAddr,
-    /// Our own address to name in PORT and EPRT differs from the local one because the user configured it (`--active-addr`): then a refused address may
-    /// be a wrong setting, and the other command is still asked.
-    pub external_address: bool,
-    /// A fixed patience per attempt instead of the computed one (`--data-timeout`); it switches off the second round and the limit on the search.
-    pub patience: Option<Duration>,
-}
-
-impl PathPolicy {
-    /// Everything allowed, the control peer's address only, computed patience.
-    pub fn auto(control_peer: IpAddr) -> Self {
-        Self {
-            choice: DataModeChoice::Auto,
-            data_host: DataHost::Peer,
-            trusted: Vec::new(),
-            control_peer,
-            external_address: false,
-            patience: None,
-        }
-    }
-}
-
 /// One thing to try now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Attempt {
@@ -186,8 +126,8 @@ pub struct Attempt {
     pub path: Path,
     /// How long the data connection may take to come about, from the moment connect or accept begins.
     pub patience: Duration,
-    /// This path carried data before in this session. If not, a user-opened connection is best established *before* the transfer command is sent:
-    /// a failure then leaves nothing to abort.
+    /// This path carried data before in this session. If not, a user-opened connection is best established *before* the
+    /// transfer command is sent: a failure then leaves nothing to abort.
     pub proven: bool,
 }
 
@@ -357,10 +297,12 @@ impl Paths {
         (patience >= WORTHWHILE).then_some(patience)
     }
 
-    /// Where to connect after a 227 that names `replied` (for EPSV: the control peer and the port of the 229), on this path.
+    /// Where to connect after a 227 that names `replied` (for EPSV: the control peer and the port of the 229), on this
+    /// path.
     ///
-    /// The unspecified address in a 227 means "the address you know" (AWS Transfer Family; vsftpd with `listen_ipv6`). Addresses that are no host,
-    /// or this very machine while the control peer is another, are never followed: the path is not usable then, and the evidence is returned for [`Self::learn`].
+    /// The unspecified address in a 227 means "the address you know" (AWS Transfer Family; vsftpd with `listen_ipv6`).
+    /// Addresses that are no host, or this very machine while the control peer is another, are never followed: the path
+    /// is not usable then, and the evidence is returned for [`Self::learn`].
     pub fn target(&mut self, path: &Path, replied: SocketAddr) -> Result<SocketAddr, Evidence> {
         let peer = self.policy.control_peer;
         let named = canonical(replied.ip());
@@ -389,7 +331,8 @@ impl Paths {
         Ok(SocketAddr::new(named, replied.port()))
     }
 
-    /// The attempt led to no data connection: `target` is the address it got to, if any, `took` what it cost from the arranging command on.
+    /// The attempt led to no data connection: `target` is the address it got to, if any, `took` what it cost from the
+    /// arranging command on.
     pub fn learn(
         &mut self,
         path: &Path,
@@ -447,7 +390,8 @@ impl Paths {
         self.drop_replied_address_if_it_is_no_other_way();
     }
 
-    /// After one RST another port of the same way gets one chance: by the other command if it is still open, else by the same.
+    /// After one RST another port of the same way gets one chance: by the other command if it is still open, else by
+    /// the same.
     fn ask_for_another_port(&mut self, path: Path) {
         let refusals = self
             .candidates
@@ -529,7 +473,8 @@ impl Paths {
         &self.tried
     }
 
-    /// One line per failed attempt (method, address and port, what was seen, seconds), then what was never tried and why. For error messages.
+    /// One line per failed attempt (method, address and port, what was seen, seconds), then what was never tried and
+    /// why. For error messages.
     pub fn explain(&self) -> Vec<String> {
         let mut lines: Vec<String> = self.tried.iter().map(Tried::to_string).collect();
         for (opener, name) in [(Opener::User, "passive"), (Opener::Server, "active")] {

@@ -69,7 +69,8 @@ fn read_entry(line: &[u8]) -> Option<Entry> {
     })
 }
 
-/// `MM-DD-YY`, `MM-DD-YYYY`, `MM/DD/YYYY`, `YYYY-MM-DD`. Day before month (`31-12-24`) is understood where it cannot be a month.
+/// `MM-DD-YY`, `MM-DD-YYYY`, `MM/DD/YYYY`, `YYYY-MM-DD`. Day before month (`31-12-24`) is understood where it cannot be
+/// a month.
 fn date_of(date: &[u8]) -> Option<(u16, u8, u8)> {
     let mut parts = date.split(|&b| b == b'-' || b == b'/');
     let (first, second, third) = (parts.next()?, parts.next()?, parts.next()?);

@@ -1,9 +1,11 @@
 //! Listings: reading the LIST of any server, and writing ours.
 //!
-//! RFC 959 leaves the form of LIST to the server, so there are dialects. [`DIALECTS`] is the table of those that are read; a listing is read in the
-//! dialect of its first recognised line, and a line that does not fit is reported, never guessed at. MLSD needs none of this: see [`crate::facts`].
+//! RFC 959 leaves the form of LIST to the server, so there are dialects. [`DIALECTS`] is the table of those that are
+//! read; a listing is read in the dialect of its first recognised line, and a line that does not fit is reported, never
+//! guessed at. MLSD needs none of this: see [`crate::facts`].
 //!
-//! Deliberately not here: whether a name is safe to create locally. A server may send `../x`; names are given as they came.
+//! Deliberately not here: whether a name is safe to create locally. A server may send `../x`; names are given as they
+//! came.
 
 pub mod dos;
 pub mod unix;
@@ -48,7 +50,8 @@ pub enum EntryKind {
     Other,
 }
 
-/// A time in a listing. LIST tells local time of an unknown zone (most servers: their own; wharf: UTC), so two servers' times compare only roughly.
+/// A time in a listing. LIST tells local time of an unknown zone (most servers: their own; wharf: UTC), so two servers'
+/// times compare only roughly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ListTime {
     /// The time as written, taken as UTC.

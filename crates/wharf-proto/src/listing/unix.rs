@@ -2,8 +2,9 @@
 //!
 //! `-rw-r--r--   1 owner group     1234 Jan  2 10:11 name`
 //!
-//! The left part varies (no links, no group, a group of two words, ACL marks, device numbers), the right part hardly: a size, a date, one space, the name.
-//! So the date is searched first and the columns are read from there to both sides. After the date *one* space is taken; more belong to the name.
+//! The left part varies (no links, no group, a group of two words, ACL marks, device numbers), the right part hardly: a
+//! size, a date, one space, the name. So the date is searched first and the columns are read from there to both sides.
+//! After the date *one* space is taken; more belong to the name.
 
 use super::{
     Entry, EntryKind, ListLine, ListTime, Precision, clock, entry, is_one_line, number, word,
@@ -64,8 +65,8 @@ fn read_entry(line: &[u8], now: Timestamp) -> Option<Entry> {
     })
 }
 
-/// The first column: type letter, nine letters of permissions, then maybe marks of access lists (`+` POSIX, `@` macOS, `.` SELinux) or, without a space, the
-/// number of links.
+/// The first column: type letter, nine letters of permissions, then maybe marks of access lists (`+` POSIX, `@` macOS,
+/// `.` SELinux) or, without a space, the number of links.
 fn permissions(line: &[u8]) -> Option<(u8, u32, &[u8])> {
     let (&kind, rest) = line.split_first()?;
     if !b"-dlbcpsDCMnf".contains(&kind) {
@@ -246,7 +247,8 @@ fn date(columns: &[(usize, &[u8])], now: Timestamp) -> Option<(ListTime, usize)>
     ))
 }
 
-/// The latest such date that is not later than a day after now. 29 February may lie up to eight years back (1896 to 1904 had none between).
+/// The latest such date that is not later than a day after now. 29 February may lie up to eight years back (1896 to
+/// 1904 had none between).
 fn without_year(month: u8, day: u8, hour: u8, minute: u8, now: Timestamp) -> Option<Timestamp> {
     let latest = now.secs().saturating_add(AHEAD);
     let (this_year, ..) = Timestamp::new(latest, 0).civil();
@@ -292,7 +294,8 @@ fn is_zone(word: &[u8]) -> bool {
     matches!(word, [b'+' | b'-', digits @ ..] if digits.len() == 4 && digits.iter().all(u8::is_ascii_digit))
 }
 
-/// Links, owner and group from the words between permissions and size. With more words than columns (a name of two words) who is who cannot be told.
+/// Links, owner and group from the words between permissions and size. With more words than columns (a name of two
+/// words) who is who cannot be told.
 fn owners(before: &[(usize, &[u8])]) -> (Option<u64>, Option<Vec<u8>>, Option<Vec<u8>>) {
     let words: Vec<&[u8]> = before.iter().map(|(_, word)| *word).collect();
     let (links, names) = match words.split_first() {

@@ -2,7 +2,8 @@
 //!
 //! `-rw-r--r--   1 owner group         1234 Jan  2 10:11 name`
 //!
-//! Times are UTC, English month names, no locale. As `ls` does, the time of day stands for dates of the last half year and the year for all others.
+//! Times are UTC, English month names, no locale. As `ls` does, the time of day stands for dates of the last half year
+//! and the year for all others.
 
 use std::fmt::Write as _;
 
@@ -33,7 +34,8 @@ pub struct UnixLine<'a> {
     pub group: &'a [u8],
 }
 
-/// The name (or the link's target) holds a line break or NUL: written, it would forge a line. The caller leaves the entry out and counts it.
+/// The name (or the link's target) holds a line break or NUL: written, it would forge a line. The caller leaves the
+/// entry out and counts it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NotListable;
 
