@@ -20,6 +20,13 @@ const BACKLOG: u32 = 1024;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TcpNet;
 
+impl TcpNet {
+    /// There is nothing to set.
+    pub const fn new() -> Self {
+        Self
+    }
+}
+
 #[async_trait]
 impl Net for TcpNet {
     async fn connect(&self, from: Source, to: SocketAddr) -> io::Result<Conn> {

@@ -162,7 +162,8 @@ impl AsyncRead for End {
         loop {
             let now = Instant::now();
             let due = {
-                let mut pipe = lock(&this.incoming);
+                let mut guard = lock(&this.incoming);
+                let pipe = &mut *guard;
                 pipe.reader = Some(cx.waker().clone());
                 match pipe.chunks.front_mut() {
                     Some((at, bytes)) if *at <= now => {
