@@ -442,6 +442,26 @@ fn the_explanation_has_a_line_per_attempt() {
 }
 
 #[test]
+fn pasv_and_port_have_no_way_over_ipv6() {
+    for (offer, name) in [
+        (Offer::Pasv, "passive: not tried, PASV"),
+        (Offer::Port, "active: not tried, PORT"),
+    ] {
+        let choice = DataModeChoice::Only(offer);
+        let mut paths = Paths::new(PathPolicy {
+            choice,
+            ..PathPolicy::auto("2001:db8::9".parse().unwrap())
+        });
+        assert_eq!(paths.next(ROUND_TRIP), None);
+        assert!(
+            paths
+                .explain()
+                .contains(&format!("{name} cannot name an IPv6 address"))
+        );
+    }
+}
+
+#[test]
 fn addresses_in_a_227_are_followed_only_where_allowed() {
     let pasv = |address| Path {
         opener: Offer::Pasv.opener(),

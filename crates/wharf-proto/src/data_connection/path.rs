@@ -482,9 +482,16 @@ impl Paths {
                 continue;
             }
             if !self.candidates.iter().any(|c| c.path.opener == opener) {
-                lines.push(format!(
-                    "{name}: not tried, another data mode was asked for"
-                ));
+                let (extended, classic) = match opener {
+                    Opener::User => (Offer::Epsv, Offer::Pasv),
+                    Opener::Server => (Offer::Eprt, Offer::Port),
+                };
+                let choice = self.policy.choice;
+                lines.push(if choice.allows(classic) && !choice.allows(extended) {
+                    format!("{name}: not tried, {classic} cannot name an IPv6 address")
+                } else {
+                    format!("{name}: not tried, another data mode was asked for")
+                });
             } else if self
                 .candidates
                 .iter()
