@@ -146,6 +146,7 @@ impl Client {
 
     /// Sends TYPE if the server was last told another one.
     pub(crate) async fn apply_type(&mut self) -> Result<()> {
+        self.ready().await?; // a new login knows no TYPE
         let wanted = self.wanted;
         if self.dialogue.needs_type(wanted) {
             self.command(Access::Other, &Command::Type(wanted)).await?;

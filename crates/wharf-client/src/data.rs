@@ -56,14 +56,15 @@ impl Client {
     ) -> Result<Opened> {
         self.paths.begin();
         loop {
+            // First of all, for when nothing is left the caller need not wait until both sides are in step.
+            let Some(attempt) = self.paths.next(self.dialogue.round_trip()) else {
+                return Err(self.no_way());
+            };
             let began = Instant::now();
             self.ready().await?;
             if content == Content::File {
                 self.apply_type().await?;
             }
-            let Some(attempt) = self.paths.next(self.dialogue.round_trip()) else {
-                return Err(self.no_way());
-            };
             match self.attempt(&attempt, command, offset, access).await? {
                 Ok(opened) => {
                     if let Some(last) = self.paths.tried().last() {

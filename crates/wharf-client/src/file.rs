@@ -279,13 +279,14 @@ impl Client {
         if let Err(error) = (&mut download).take(overlap).read_to_end(&mut seen).await {
             return Err(download.explain(error).await);
         }
+        download.finish().await?;
         if seen != tail {
             return Err(changed(
                 remote,
                 "its bytes differ from those of the local file",
             ));
         }
-        download.finish().await.map(drop)
+        Ok(())
     }
 }
 

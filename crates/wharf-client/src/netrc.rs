@@ -358,7 +358,7 @@ mod tests {
     fn a_password_that_others_may_read_is_refused() {
         use std::os::unix::fs::PermissionsExt;
         let path = std::env::temp_dir().join(format!("wharf-netrc-{}", std::process::id()));
-        let mut check = |text: &str, mode: u32, refused: bool| {
+        let check = |text: &str, mode: u32, refused: bool| {
             fs::write(&path, text).unwrap();
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
             assert_eq!(Netrc::read(&path).is_err(), refused, "{text} {mode:o}");

@@ -1,0 +1,225 @@
+//! The server's part, read from the file.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::timeout;
+use wharf_net::{Conn, ListenAt, Listener, Net, Source};
+use wharf_proto::{Command, EprtArgument};
+use wharf_sim::World;
+
+use super::{fits, time, unescape};
+
+/// The server waits so long for anything of the client; longer than any patience of the client.
+const PATIENCE: Duration = Duration::from_mins(10);
+
+pub(crate) struct Server {
+    world: World,
+    net: std::sync::Arc<dyn Net>,
+    door: Box<dyn Listener>,
+    control: Option<Conn>,
+    unread: Vec<u8>,
+    named: Option<SocketAddr>,
+    listener: Option<Box<dyn Listener>>,
+    data: Option<Conn>,
+    features: Vec<String>,
+}
+
+pub(crate) async fn play(
+    world: World,
+    script: Vec<(usize, String)>,
+    features: Vec<String>,
+) -> Result<Server, String> {
+    let net = world.host("server");
+    let door = net
+        .listen(ListenAt::one("192.0.2.1:21".parse().unwrap()))
+        .await
+        .unwrap();
+    let mut server = Server {
+        world,
+        net,
+        door,
+        control: None,
+        unread: Vec::new(),
+        named: None,
+        listener: None,
+        data: None,
+        features,
+    };
+    for (number, line) in script {
+        let acted = timeout(PATIENCE, server.act(&line)).await;
+        let acted = acted.unwrap_or_else(|_| Err("nothing happens".to_owned()));
+        acted.map_err(|why| format!("line {number}: {line}\n  {why}"))?;
+    }
+    // Returned, so that its connections stay open until the client is done, too.
+    Ok(server)
+}
+
+impl Server {
+    async fn act(&mut self, line: &str) -> Result<(), String> {
+        if self.control.is_none() && !matches!(line, "again" | "hang up") {
+            self.control = Some(self.door.accept().await.map_err(|it| it.to_string())?);
+        }
+        match line {
+            "again" => {
+                self.control = Some(self.door.accept().await.map_err(|it| it.to_string())?);
+                self.unread.clear();
+                return Ok(());
+            }
+            "hang up" => {
+                self.control = None;
+                return Ok(());
+            }
+            "login" => return self.login(true).await,
+            "login anew" => return self.login(false).await,
+            _ => {}
+        }
+        let (kind, rest) = line.split_once(' ').unwrap_or((line, ""));
+        match kind {
+            ">" => {
+                let seen = self.command().await?;
+                if fits(&seen, rest) {
+                    Ok(())
+                } else {
+                    Err(format!("the client sent: {seen}"))
+                }
+            }
+            "<" => self.say(rest).await,
+            "@" => {
+                tokio::time::sleep(time(rest)).await;
+                Ok(())
+            }
+            _ => self.data(rest).await,
+        }
+    }
+
+    /// FEAT is asked for again only for the sake of OPTS UTF8.
+    async fn login(&mut self, first: bool) -> Result<(), String> {
+        self.say("220 ready").await?;
+        for (command, reply) in [("USER u", "331 password?"), ("PASS p", "230 welcome")] {
+            let seen = self.command().await?;
+            if seen != command {
+                return Err(format!("the client sent: {seen}"));
+            }
+            self.say(reply).await?;
+        }
+        if !first && self.features.is_empty() {
+            return Ok(());
+        }
+        let seen = self.command().await?;
+        if seen != "FEAT" {
+            return Err(format!("the client sent: {seen}"));
+        }
+        if self.features.is_empty() {
+            return self.say("500 FEAT not understood").await;
+        }
+        self.say("211-Features:").await?;
+        for feature in self.features.clone() {
+            self.say(&format!(" {feature}")).await?;
+        }
+        self.say("211 End").await
+    }
+
+    async fn say(&mut self, text: &str) -> Result<(), String> {
+        let mut bytes = unescape(text);
+        bytes.extend_from_slice(b"\r\n");
+        let control = self.control.as_mut().ok_or("no control connection")?;
+        control.write_all(&bytes).await.map_err(|it| it.to_string())
+    }
+
+    async fn command(&mut self) -> Result<String, String> {
+        loop {
+            if let Some(at) = self.unread.windows(2).position(|it| it == b"\r\n") {
+                let line: Vec<u8> = self.unread.drain(..at + 2).take(at).collect();
+                match Command::parse(&line) {
+                    Ok(Command::Port(at)) => self.named = Some(at.into()),
+                    Ok(Command::Eprt(EprtArgument::Address(at))) => self.named = Some(at),
+                    _ => {}
+                }
+                return Ok(super::escape(&line));
+            }
+            let control = self.control.as_mut().ok_or("no control connection")?;
+            match control.read_buf(&mut self.unread).await {
+                Ok(0) => return Err("the client closed the control connection".to_owned()),
+                Ok(_) => {}
+                Err(error) => return Err(error.to_string()),
+            }
+        }
+    }
+
+    async fn data(&mut self, line: &str) -> Result<(), String> {
+        let (what, rest) = line.split_once(' ').unwrap_or((line, ""));
+        let text = |error: std::io::Error| error.to_string();
+        match what {
+            "listen" => {
+                let at = format!("192.0.2.1:{rest}").parse().unwrap();
+                self.listener = Some(self.net.listen(ListenAt::one(at)).await.map_err(text)?);
+                return Ok(());
+            }
+            "unlisten" => {
+                self.listener = None;
+                return Ok(());
+            }
+            "accept" => {
+                let listener = self.listener.as_mut().ok_or("not listening")?;
+                self.data = Some(listener.accept().await.map_err(text)?);
+                return Ok(());
+            }
+            "connect" => {
+                let to = self.named.ok_or("no PORT yet")?;
+                self.data = Some(self.net.connect(Source::Any, to).await.map_err(text)?);
+                return Ok(());
+            }
+            "stranger" => {
+                let to = self.named.ok_or("no PORT yet")?;
+                let stranger = self.world.host("stranger");
+                let mut conn = stranger.connect(Source::Any, to).await.map_err(text)?;
+                let mut byte = [0];
+                return match conn.read(&mut byte).await {
+                    Ok(0) | Err(_) => Ok(()),
+                    Ok(_) => Err("the client talks to a stranger".to_owned()),
+                };
+            }
+            _ => {}
+        }
+        let data = self.data.as_mut().ok_or("no data connection")?;
+        match what {
+            "send" => data.write_all(&unescape(rest)).await.map_err(text),
+            "zeros" => data
+                .write_all(&vec![0; rest.parse().unwrap()])
+                .await
+                .map_err(text),
+            "expect" => {
+                let wanted = unescape(rest);
+                let mut seen = vec![0; wanted.len()];
+                data.read_exact(&mut seen).await.map_err(text)?;
+                if seen == wanted {
+                    Ok(())
+                } else {
+                    Err(format!("the client sent: {}", super::escape(&seen)))
+                }
+            }
+            "end" | "broken" => {
+                let mut more = [0; 32];
+                let seen = data.read(&mut more).await;
+                match (what, seen) {
+                    ("end", Ok(0)) | ("broken", Err(_)) => Ok(()),
+                    (_, Ok(n)) => Err(format!("the client sent: {}.", super::escape(&more[..n]))),
+                    (_, Err(error)) => Err(error.to_string()),
+                }
+            }
+            "close" => match self.data.take() {
+                Some(mut data) => data.shutdown().await.map_err(text),
+                None => Ok(()),
+            },
+            "reset" => {
+                if let Some(data) = self.data.take() {
+                    data.abort();
+                }
+                Ok(())
+            }
+            _ => Err("not understood".to_owned()),
+        }
+    }
+}
