@@ -70,7 +70,7 @@ impl Default for Config {
             max_sessions: 10_000,
             max_per_address: 100,
             login_attempts: 5,
-            no_login: Duration::from_secs(60),
+            no_login: Duration::from_mins(1),
             idle: Duration::from_mins(10),
             max_idle: Duration::from_hours(2),
             stall: Duration::from_mins(2),

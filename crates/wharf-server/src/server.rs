@@ -175,7 +175,7 @@ impl Server {
         loop {
             tokio::select! {
                 biased;
-                _ = stopped.wait_for(|stop| *stop != Stop::No) => break,
+                () = session::stopping(&mut stopped) => break,
                 Some(order) = self.orders.recv() => match order {
                     Order::Listen(wanted, done) => {
                         let net = Arc::clone(&self.handle.setup().net);

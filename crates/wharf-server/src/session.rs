@@ -273,10 +273,10 @@ pub(crate) async fn refuse(setup: &Setup, conn: Conn, text: &str) {
 }
 
 /// The moment a graceful stop begins
-async fn stopping(stop: &mut watch::Receiver<Stop>) {
+pub(crate) async fn stopping(stop: &mut watch::Receiver<Stop>) {
     if stop.wait_for(|stop| *stop != Stop::No).await.is_err() {
         // Nobody is left who could stop this session.
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

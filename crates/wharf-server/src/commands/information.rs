@@ -1,5 +1,7 @@
 //! RFC 959 §4.1.3, information: SYST STAT HELP NOOP; RFC 2389: FEAT OPTS; LANG of RFC 2640, and CLNT.
 
+use std::fmt::Write as _;
+
 use wharf_proto::facts::FactSet;
 use wharf_proto::feature::Features;
 use wharf_proto::{Reply, Text, VERBS, Verb};
@@ -166,7 +168,7 @@ fn overview() -> Vec<Text> {
             } else {
                 ""
             };
-            line.push_str(&format!(" {:<6}", format!("{}{mark}", verb.word)));
+            let _ = write!(line, " {:<6}", format!("{}{mark}", verb.word));
         }
         lines.push(Text::lossy(line.trim_end()));
     }
