@@ -5,7 +5,7 @@
 //! ([`Client::ready`]).
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use tokio::time::Instant;
@@ -15,7 +15,7 @@ use wharf_proto::{Command, Features, Pathname, Reply, ReplyClass, Representation
 use crate::connect::{Login, Place, features, log_in};
 use crate::dialogue::Dialogue;
 use crate::error::{Access, Error, ErrorKind, Result};
-use crate::options::Options;
+use crate::options::{DataModeChoice, Options};
 use crate::target::Endpoint;
 
 /// A user-PI that is logged in. See the methods: one a verb, and the helpers for local files.
@@ -48,14 +48,7 @@ impl Client {
         let peer = dialogue.control().peer_addr();
         // A new login must come to the same machine: another address of the name may hold other files.
         place.addresses = vec![peer];
-        let options = &place.options;
-        let paths = Paths::new(PathPolicy {
-            choice: options.data_mode.planned(),
-            data_host: options.data_host.planned(),
-            external_address: options.active_addr.is_some(),
-            patience: options.data_timeout,
-            ..PathPolicy::auto(peer.ip())
-        });
+        let paths = planned(&place.options, peer.ip());
         Self {
             place,
             login,
@@ -89,6 +82,17 @@ impl Client {
     /// The settings this client was made with.
     pub fn options(&self) -> &Options {
         &self.place.options
+    }
+
+    /// Chooses the data mode of the next transfers. What was found out about ways to a data connection is forgotten.
+    pub fn set_data_mode(&mut self, choice: DataModeChoice) {
+        Arc::make_mut(&mut self.place.options).data_mode = choice;
+        self.paths = planned(&self.place.options, self.peer_addr().ip());
+    }
+
+    /// Whether LIST and NLST ask for names with a leading dot, see [`Options::list_hidden`].
+    pub fn set_list_hidden(&mut self, hidden: bool) {
+        Arc::make_mut(&mut self.place.options).list_hidden = hidden;
     }
 
     /// What FEAT listed; `None` when the server does not know FEAT.
@@ -267,6 +271,17 @@ impl Client {
     pub(crate) fn net(&self) -> Arc<dyn wharf_net::Net> {
         Arc::clone(&self.place.net)
     }
+}
+
+/// The ways to a data connection that the settings leave.
+fn planned(options: &Options, peer: IpAddr) -> Paths {
+    Paths::new(PathPolicy {
+        choice: options.data_mode.planned(),
+        data_host: options.data_host.planned(),
+        external_address: options.active_addr.is_some(),
+        patience: options.data_timeout,
+        ..PathPolicy::auto(peer)
+    })
 }
 
 impl std::fmt::Debug for Client {

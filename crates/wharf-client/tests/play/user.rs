@@ -177,6 +177,10 @@ async fn act(client: &mut Client, disk: &Disk, verb: &str, rest: &str) -> Result
         "system" => text(&client.system().await?),
         "noop" => text(&client.noop().await?),
         "quote" => text(&client.quote(Text::new(rest).unwrap()).await?),
+        "mode" => {
+            client.set_data_mode(rest.parse().unwrap());
+            String::new()
+        }
         "abort" => client.abort().await.map(|()| String::new())?,
         "cancel-noop" => {
             // The future is dropped while it waits for its reply.
