@@ -273,7 +273,7 @@ fn only_21() -> Gateway {
 fn range_open(otherwise: Verdict) -> Gateway {
     Gateway::router()
         .inbound(Filter::only(&[(21, 21), RANGE], otherwise))
-        .outbound(nothing())
+        .outbound(Filter::nothing(otherwise))
 }
 
 fn client_nat() -> Gateway {

@@ -1,0 +1,196 @@
+//! Who stands behind which NAT or firewall, and which data mode works there: our client against our server in every
+//! topology of the simulated network, on virtual time. The table below is the result; no cell is expected by hand.
+//!
+//! "PASV as replied" connects to the address in the 227 first and to the control peer's when nothing answers there, so
+//! that a wrong address costs time and not the transfer. What no mode can do (only port 21, both ways) needs a server
+//! that takes data connections on its control port.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use expect_test::expect;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::Instant;
+use wharf_accounts::Anonymous;
+use wharf_client::{Client, DataHost, DataModeChoice, Endpoint, Login, Options, Result};
+use wharf_proto::Pathname;
+use wharf_proto::data_connection::passive::PortRange;
+use wharf_server::{Address, Advertise, Config, Server};
+use wharf_sim::topologies::{Scene, TOPOLOGIES};
+use wharf_storage::{Memory, Permissions};
+
+/// The columns: a name, the client's data mode, and whose address it connects to.
+const WAYS: &[(&str, DataModeChoice, DataHost)] = &[
+    ("EPSV", DataModeChoice::Epsv, DataHost::Peer),
+    ("PASV as replied", DataModeChoice::Pasv, DataHost::Reply),
+    ("PASV at peer", DataModeChoice::Pasv, DataHost::Peer),
+    ("PORT", DataModeChoice::Port, DataHost::Peer),
+    ("EPRT", DataModeChoice::Eprt, DataHost::Peer),
+    ("auto", DataModeChoice::Auto, DataHost::Peer),
+];
+
+/// `auto` has to come through within this time wherever any way does.
+const AUTO_PATIENCE: Duration = Duration::from_secs(8);
+
+/// More than fits into the buffers of the simulated network.
+const LENGTH: usize = 300_000;
+
+/// Whether it worked, and the virtual time that the first transfer took.
+struct Cell {
+    works: bool,
+    took: Duration,
+}
+
+#[test]
+fn every_data_mode_in_every_topology() {
+    let mut table = format!("{:24}", "");
+    for (way, ..) in WAYS {
+        write!(table, "{way:>17}").unwrap();
+    }
+    let mut failures = Vec::new();
+    for topology in TOPOLOGIES {
+        write!(table, "\n{:24}", topology.name).unwrap();
+        let cells: Vec<Cell> = WAYS
+            .iter()
+            .map(|&(_, mode, host)| session((topology.build)(), mode, host))
+            .collect();
+        for cell in &cells {
+            let word = if cell.works { "ok" } else { "fail" };
+            let tenths = (cell.took.as_millis() + 50) / 100;
+            let text = format!("{word} {}.{} s", tenths / 10, tenths % 10);
+            write!(table, "{text:>17}").unwrap();
+        }
+        let auto = cells.last().unwrap();
+        if cells.iter().any(|cell| cell.works) && !(auto.works && auto.took <= AUTO_PATIENCE) {
+            failures.push(format!("{}: auto took {:?}", topology.name, auto.took));
+        }
+        if auto.took > AUTO_PATIENCE {
+            failures.push(format!("{}: gave up after {:?}", topology.name, auto.took));
+        }
+    }
+    table.push('\n');
+    expect![[r#"
+                                             EPSV  PASV as replied     PASV at peer             PORT             EPRT             auto
+        open                             ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s
+        client-fw-drop                   ok 0.1 s         ok 0.1 s         ok 0.1 s       fail 4.6 s       fail 4.6 s         ok 0.1 s
+        client-fw-reject                 ok 0.1 s         ok 0.1 s         ok 0.1 s       fail 0.1 s       fail 0.1 s         ok 0.1 s
+        client-fw-helper                 ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s
+        client-egress-21               fail 4.6 s       fail 8.0 s       fail 4.6 s       fail 4.6 s       fail 4.6 s       fail 8.0 s
+        client-egress-21-helper          ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s
+        server-fw-21                   fail 4.6 s       fail 8.0 s       fail 4.6 s         ok 0.1 s         ok 0.1 s         ok 2.4 s
+        server-fw-21-strict            fail 4.6 s       fail 8.0 s       fail 4.6 s       fail 4.6 s       fail 4.6 s       fail 8.0 s
+        server-fw-range                  ok 0.1 s         ok 0.1 s         ok 0.1 s       fail 4.6 s       fail 4.6 s         ok 0.1 s
+        server-fw-range-norange        fail 4.6 s       fail 8.0 s       fail 4.6 s       fail 4.6 s       fail 4.6 s       fail 8.0 s
+        server-fw-range-reject         fail 0.1 s       fail 0.2 s       fail 0.1 s       fail 0.1 s       fail 0.1 s       fail 0.2 s
+        server-fw-helper                 ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s
+        server-hostfw                    ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s
+        both-fw                        fail 4.6 s       fail 8.0 s       fail 4.6 s       fail 4.6 s       fail 4.6 s       fail 8.0 s
+        client-nat                       ok 0.1 s         ok 0.1 s         ok 0.1 s       fail 0.1 s       fail 0.1 s         ok 0.1 s
+        client-nat-helper                ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s
+        cgnat                            ok 0.2 s         ok 0.2 s         ok 0.2 s       fail 0.1 s       fail 0.1 s         ok 0.2 s
+        cgnat-pool                     fail 1.6 s       fail 1.6 s       fail 1.6 s       fail 0.1 s       fail 0.1 s       fail 1.6 s
+        server-dnat-leak                 ok 0.1 s         ok 1.6 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s
+        server-dnat-fixed                ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s
+        server-dnat-wrongaddr            ok 0.1 s         ok 1.6 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s
+        server-dnat-21                 fail 0.1 s       fail 4.7 s       fail 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.2 s
+        server-dnat-helper               ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s
+        server-dnat-snat                 ok 0.1 s         ok 0.1 s         ok 0.1 s       fail 0.1 s       fail 0.1 s         ok 0.1 s
+        haproxy-21                     fail 0.1 s       fail 4.7 s       fail 0.1 s       fail 0.1 s       fail 0.1 s       fail 0.1 s
+        both-nat                         ok 0.1 s         ok 1.6 s         ok 0.1 s       fail 0.1 s       fail 0.1 s         ok 0.1 s
+        both-nat-fixed                   ok 0.1 s         ok 0.1 s         ok 0.1 s       fail 0.1 s       fail 0.1 s         ok 0.1 s
+        hairpin                          ok 0.1 s         ok 0.1 s         ok 0.1 s       fail 0.0 s       fail 0.0 s         ok 0.1 s
+        ipv6-open                        ok 0.1 s       fail 0.0 s       fail 0.0 s       fail 0.0 s         ok 0.1 s         ok 0.1 s
+        ipv6-client-fw                   ok 0.1 s       fail 0.0 s       fail 0.0 s       fail 0.0 s       fail 4.6 s         ok 0.1 s
+        ipv6-client-fw-helper            ok 0.1 s       fail 0.0 s       fail 0.0 s       fail 0.0 s         ok 0.1 s         ok 0.1 s
+        ipv6-server-range                ok 0.1 s       fail 0.0 s       fail 0.0 s       fail 0.0 s       fail 4.6 s         ok 0.1 s
+    "#]].assert_eq(&table);
+    assert!(failures.is_empty(), "{failures:#?}");
+}
+
+/// One world, one server, one client: download, upload and listing.
+fn session(scene: Scene, mode: DataModeChoice, host: DataHost) -> Cell {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let content: Vec<u8> = (0..LENGTH).map(|n| (n % 251) as u8).collect();
+        serve(&scene, &content).await;
+        let options = Options {
+            data_mode: mode,
+            data_host: host,
+            ..Options::default()
+        };
+        let endpoint = Endpoint::new(scene.dial.ip().to_string(), scene.dial.port());
+        let net = scene.world.host("client");
+        let greeting = wharf_client::connect(net, &endpoint, options)
+            .await
+            .unwrap();
+        let mut client = greeting.login(Login::anonymous()).await.unwrap();
+        let began = Instant::now();
+        let first = download(&mut client).await;
+        let took = began.elapsed();
+        let works = match first {
+            Ok(received) => {
+                assert!(received == content, "the file arrived damaged");
+                // Where one transfer works, all have to.
+                upload(&mut client, &content).await.unwrap();
+                let names = client.nlst(None).await.unwrap();
+                assert_eq!(names, [b"down".to_vec(), b"up".to_vec()]);
+                true
+            }
+            Err(_) => {
+                // The session has outlived its failed transfer.
+                client.noop().await.unwrap();
+                false
+            }
+        };
+        Cell { works, took }
+    })
+}
+
+async fn serve(scene: &Scene, content: &[u8]) {
+    let storage = Memory::new();
+    storage
+        .add_file(&"/down".parse().unwrap(), content)
+        .unwrap();
+    let accounts =
+        Anonymous::with_permissions(Arc::new(storage), Pathname::root(), Permissions::FULL);
+    let config = Config {
+        listen: vec![scene.listen],
+        // Whoever was not told the range uses another one than the firewall opens.
+        passive_ports: scene
+            .passive
+            .unwrap_or_else(|| PortRange::new(40_000, 49_999).unwrap()),
+        advertise: Advertise::everybody(scene.advertise.map_or(Address::Reached, Address::Fixed)),
+        ..Config::default()
+    };
+    let net = scene.world.host("server");
+    let server = Server::bind(config, net, Arc::new(accounts)).await.unwrap();
+    tokio::spawn(server.run());
+}
+
+async fn download(client: &mut Client) -> Result<Vec<u8>> {
+    let path = "/down".parse::<Pathname>().unwrap();
+    let mut download = client.retrieve(&path, 0).await?;
+    let mut content = Vec::new();
+    if let Err(error) = download.read_to_end(&mut content).await {
+        return Err(download.explain(error).await);
+    }
+    download.finish().await?;
+    Ok(content)
+}
+
+async fn upload(client: &mut Client, content: &[u8]) -> Result<()> {
+    let path = "/up".parse::<Pathname>().unwrap();
+    let mut upload = client.store(&path, 0).await?;
+    if let Err(error) = upload.write_all(content).await {
+        return Err(upload.explain(error).await);
+    }
+    upload.finish().await?;
+    Ok(())
+}
