@@ -389,3 +389,30 @@ async fn accept(mut listener: Box<dyn Listener>, conns: mpsc::Sender<Conn>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use wharf_accounts::Anonymous;
+    use wharf_net::TcpNet;
+    use wharf_proto::Pathname;
+    use wharf_storage::Memory;
+
+    use super::*;
+
+    /// Idle sessions are what a server has most of
+    #[test]
+    fn a_session_that_waits_is_small() {
+        let (_ours, theirs) = tokio::io::duplex(64);
+        let at = "192.0.2.1:21".parse().expect("an address");
+        let conn = Conn::foreign(Box::new(theirs), at, at);
+        let accounts = Anonymous::new(Arc::new(Memory::new()), Pathname::root());
+        let session = serve_connection(
+            conn,
+            Config::default(),
+            Arc::new(accounts),
+            Arc::new(TcpNet::new()),
+        );
+        let size = size_of_val(&session);
+        assert!(size < 6 * 1024, "{size}");
+    }
+}

@@ -213,7 +213,8 @@ impl Session {
         let verb = command.verb();
         self.verb = Some(verb);
         let outcome = match self.pi.admit(&command) {
-            Ok(()) => self.execute(command).await,
+            // Boxed: the largest handler would else be part of every idle session.
+            Ok(()) => Box::pin(self.execute(command)).await,
             Err(reply) => Err(Failure::Refused(reply)),
         };
         self.pi.finish(verb);

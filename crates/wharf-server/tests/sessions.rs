@@ -96,7 +96,7 @@ async fn a_graceful_stop_ends_at_its_deadline() {
     busy.say("STOR late", 150).await;
     busy.data().write_all(b"never").await.unwrap();
     let began = Instant::now();
-    stage.handle.stop(Duration::from_secs(600));
+    stage.handle.stop(Duration::from_mins(10));
     stage.handle.stop(Duration::from_secs(30));
     busy.expect(426).await;
     busy.expect(421).await;
@@ -111,7 +111,10 @@ async fn a_reload_is_for_new_sessions() {
     let stage = Stage::new().await;
     let mut old = Client::login(&stage, "ann").await;
     let config = Config {
-        listen: vec!["[::]:21".parse().unwrap(), format!("{SERVER}:2121").parse().unwrap()],
+        listen: vec![
+            "[::]:21".parse().unwrap(),
+            format!("{SERVER}:2121").parse().unwrap(),
+        ],
         greeting: "another one".to_owned(),
         active: false,
         ..Config::default()

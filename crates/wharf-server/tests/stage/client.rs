@@ -83,10 +83,10 @@ impl Client {
                 return Some(line);
             }
             let mut buffer = [0; 4096];
-            match timeout(FOREVER, self.conn.read(&mut buffer)).await {
-                Ok(Ok(0) | Err(_)) => return None,
-                Ok(Ok(n)) => self.read.extend_from_slice(&buffer[..n]),
-                Err(_) => panic!("the server says nothing"),
+            let read = timeout(FOREVER, self.conn.read(&mut buffer)).await;
+            match read.expect("the server says something") {
+                Ok(0) | Err(_) => return None,
+                Ok(n) => self.read.extend_from_slice(&buffer[..n]),
             }
         }
     }
@@ -147,7 +147,7 @@ impl Client {
             Some("227") => self.told = read_227(text).map(SocketAddr::V4),
             Some("228") => self.told = read_228(text),
             Some("229") => {
-                self.told = read_229(text).map(|port| SocketAddr::new(self.server, port))
+                self.told = read_229(text).map(|port| SocketAddr::new(self.server, port));
             }
             _ => {}
         }
