@@ -7,7 +7,7 @@ use std::path::Path;
 use std::thread;
 
 /// Sends a file by sendfile into a reading thread; gives the sender's CPU seconds.
-pub fn send_file(path: &Path, buffer: &mut [u8]) -> io::Result<f64> {
+pub(crate) fn send_file(path: &Path, buffer: &mut [u8]) -> io::Result<f64> {
     let (mut reader, sender) = pair()?;
     let path = path.to_owned();
     let sending = thread::spawn(move || -> io::Result<f64> {
@@ -30,7 +30,7 @@ pub fn send_file(path: &Path, buffer: &mut [u8]) -> io::Result<f64> {
 }
 
 /// Receives into a fresh file with large reads and writes; gives the receiver's CPU seconds.
-pub fn receive_file(path: &Path, length: u64, buffer: &[u8]) -> io::Result<f64> {
+pub(crate) fn receive_file(path: &Path, length: u64, buffer: &[u8]) -> io::Result<f64> {
     let (receiver, mut sender) = pair()?;
     let path = path.to_owned();
     let receiving = thread::spawn(move || -> io::Result<f64> {
@@ -65,7 +65,7 @@ pub fn receive_file(path: &Path, length: u64, buffer: &[u8]) -> io::Result<f64> 
 }
 
 /// So many small files, each over a connection of its own and after one line each way: a server without thought.
-pub fn small_files(path: &Path, count: u32, buffer: &mut [u8]) -> io::Result<()> {
+pub(crate) fn small_files(path: &Path, count: u32, buffer: &mut [u8]) -> io::Result<()> {
     let (mut control, serving) = pair()?;
     let path = path.to_owned();
     control.set_nodelay(true)?;

@@ -6,12 +6,12 @@ use std::os::fd::AsFd;
 use std::time::Duration;
 
 /// How long any single read or write may take before a run counts as failed.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// Size of the receive and send buffers.
 const CHUNK: usize = 1 << 20;
 
 /// One logged-in control connection.
-pub struct Session {
+pub(crate) struct Session {
     replies: BufReader<TcpStream>,
     control: TcpStream,
     line: String,
@@ -19,7 +19,7 @@ pub struct Session {
 
 impl Session {
     /// Connects, logs in and sets TYPE I.
-    pub fn login(port: u16, user: &str, password: &str) -> io::Result<Self> {
+    pub(crate) fn login(port: u16, user: &str, password: &str) -> io::Result<Self> {
         let control = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
         control.set_nodelay(true)?;
         control.set_read_timeout(Some(PATIENCE))?;
@@ -38,13 +38,13 @@ impl Session {
     }
 
     /// Sends a line and requires that reply.
-    pub fn command(&mut self, line: &str, code: u16) -> io::Result<()> {
+    pub(crate) fn command(&mut self, line: &str, code: u16) -> io::Result<()> {
         self.say(line)?;
         self.expect(code)
     }
 
     /// Downloads a file into nothing; gives its length.
-    pub fn retrieve(&mut self, name: &str, buffer: &mut [u8]) -> io::Result<u64> {
+    pub(crate) fn retrieve(&mut self, name: &str, buffer: &mut [u8]) -> io::Result<u64> {
         let mut data = self.passive()?;
         self.say(&format!("RETR {name}\r\n"))?;
         self.preliminary()?;
@@ -62,7 +62,7 @@ impl Session {
     }
 
     /// Uploads that many bytes of zeros.
-    pub fn store(&mut self, name: &str, length: u64, buffer: &[u8]) -> io::Result<()> {
+    pub(crate) fn store(&mut self, name: &str, length: u64, buffer: &[u8]) -> io::Result<()> {
         let mut data = self.passive()?;
         self.say(&format!("STOR {name}\r\n"))?;
         self.preliminary()?;
@@ -134,6 +134,6 @@ impl Session {
 }
 
 /// A buffer as large as one read or write here.
-pub fn buffer() -> Vec<u8> {
+pub(crate) fn buffer() -> Vec<u8> {
     vec![0; CHUNK]
 }

@@ -10,7 +10,8 @@ mod report;
 mod rows;
 mod target;
 
-use std::io::Write;
+use std::fmt::Write as _;
+use std::io::Write as _;
 use std::process::{Command, ExitCode};
 
 use report::Table;
@@ -87,16 +88,17 @@ fn page(targets: &[target::Target], tables: &[Table], size: &Size, others: f64) 
          run, one after another within each round. Figures are medians with (least-most); compare\n\
          rows with each other and with the ceiling, not with another machine.\n\n",
     );
-    out.push_str(&format!(
-        "- date: {}\n- kernel: {}\n- cores: {}\n- rounds: {}\n- CPU seconds used meanwhile by anything else: {:.1}\n",
+    let _ = writeln!(
+        out,
+        "- date: {}\n- kernel: {}\n- cores: {}\n- rounds: {}\n- CPU seconds used meanwhile by anything else: {:.1}",
         said("date", &["-u", "+%Y-%m-%d"]),
         said("uname", &["-r"]),
         std::thread::available_parallelism().map_or(0, usize::from),
         size.rounds,
         others.max(0.0),
-    ));
+    );
     for target in targets {
-        out.push_str(&format!("- {}: {}\n", target.name, target.version));
+        let _ = writeln!(out, "- {}: {}", target.name, target.version);
     }
     for table in tables {
         out.push('\n');

@@ -6,7 +6,7 @@ use std::fs;
 const TICKS: f64 = 100.0;
 
 /// CPU seconds used so far by a process, its living descendants and those it has waited for.
-pub fn cpu_seconds(root: u32) -> f64 {
+pub(crate) fn cpu_seconds(root: u32) -> f64 {
     family(root)
         .into_iter()
         .filter_map(|pid| {
@@ -26,7 +26,7 @@ pub fn cpu_seconds(root: u32) -> f64 {
 }
 
 /// Proportional set size of a process and its living descendants, in KiB: shared pages count once in all.
-pub fn pss_kib(root: u32) -> u64 {
+pub(crate) fn pss_kib(root: u32) -> u64 {
     family(root)
         .into_iter()
         .filter_map(|pid| {
@@ -65,7 +65,7 @@ fn family(root: u32) -> Vec<u32> {
 }
 
 /// Jiffies that every process of the machine used, in seconds: what is not ours was somebody else's.
-pub fn machine_busy_seconds() -> f64 {
+pub(crate) fn machine_busy_seconds() -> f64 {
     let stat = fs::read_to_string("/proc/stat").unwrap_or_default();
     let line = stat.lines().next().unwrap_or_default();
     let fields: Vec<u64> = line

@@ -4,22 +4,22 @@ use std::fmt::Write as _;
 
 /// What one cell of a table collected over the rounds.
 #[derive(Clone, Debug, Default)]
-pub struct Samples(Vec<f64>);
+pub(crate) struct Samples(Vec<f64>);
 
 impl Samples {
     /// One more round's figure.
-    pub fn push(&mut self, value: f64) {
+    pub(crate) fn push(&mut self, value: f64) {
         self.0.push(value);
         self.0.sort_by(f64::total_cmp);
     }
 
     /// The middle figure; nothing measured is 0.
-    pub fn median(&self) -> f64 {
+    pub(crate) fn median(&self) -> f64 {
         self.0.get(self.0.len() / 2).copied().unwrap_or_default()
     }
 
     /// "median (least-most)", to so many digits.
-    pub fn show(&self, digits: usize) -> String {
+    pub(crate) fn show(&self, digits: usize) -> String {
         match (self.0.first(), self.0.last()) {
             (Some(least), Some(most)) => format!(
                 "{:.digits$} ({least:.digits$}-{most:.digits$})",
@@ -31,7 +31,7 @@ impl Samples {
 }
 
 /// One table: a title, column heads, and rows in the order they were made.
-pub struct Table {
+pub(crate) struct Table {
     title: String,
     heads: Vec<String>,
     rows: Vec<Vec<String>>,
@@ -40,7 +40,7 @@ pub struct Table {
 
 impl Table {
     /// An empty table.
-    pub fn new(title: &str, heads: &[&str]) -> Self {
+    pub(crate) fn new(title: &str, heads: &[&str]) -> Self {
         Self {
             title: title.to_owned(),
             heads: heads.iter().map(|&h| h.to_owned()).collect(),
@@ -50,17 +50,17 @@ impl Table {
     }
 
     /// One more row.
-    pub fn row(&mut self, cells: Vec<String>) {
+    pub(crate) fn row(&mut self, cells: Vec<String>) {
         self.rows.push(cells);
     }
 
     /// A sentence below the table.
-    pub fn after(&mut self, text: &str) {
+    pub(crate) fn after(&mut self, text: &str) {
         text.clone_into(&mut self.after);
     }
 
     /// As Markdown.
-    pub fn markdown(&self) -> String {
+    pub(crate) fn markdown(&self) -> String {
         let mut out = format!("## {}\n\n| {} |\n|", self.title, self.heads.join(" | "));
         out.push_str("---|");
         out.push_str(&"---:|".repeat(self.heads.len().saturating_sub(1)));

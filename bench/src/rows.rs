@@ -14,24 +14,24 @@ use crate::{ceiling, note};
 const MIB: f64 = 1024.0 * 1024.0;
 
 /// How much of everything.
-pub struct Size {
+pub(crate) struct Size {
     /// Interleaved rounds.
-    pub rounds: u32,
+    pub(crate) rounds: u32,
     /// Bytes of the large file.
-    pub large: u64,
+    pub(crate) large: u64,
     /// Downloads of the small file in a round.
-    pub small: u32,
+    pub(crate) small: u32,
     /// Sessions held idle.
-    pub idle: u32,
+    pub(crate) idle: u32,
 }
 
 /// Name of the large file in every served folder.
-pub const LARGE: &str = "large.bin";
+pub(crate) const LARGE: &str = "large.bin";
 /// Name of the 4 KiB file in every served folder.
-pub const SMALL: &str = "small.bin";
+pub(crate) const SMALL: &str = "small.bin";
 
 /// Single-stream download: throughput and the server's CPU per GiB.
-pub fn download(targets: &[Target], size: &Size) -> Table {
+pub(crate) fn download(targets: &[Target], size: &Size) -> Table {
     let mut cells: BTreeMap<usize, (Samples, Samples)> = BTreeMap::new();
     let mut bare = (Samples::default(), Samples::default());
     let mut into = buffer();
@@ -74,7 +74,7 @@ pub fn download(targets: &[Target], size: &Size) -> Table {
 }
 
 /// Single-stream upload into a folder in memory.
-pub fn upload(targets: &[Target], size: &Size) -> Table {
+pub(crate) fn upload(targets: &[Target], size: &Size) -> Table {
     let mut cells: BTreeMap<usize, (Samples, Samples)> = BTreeMap::new();
     let mut bare = (Samples::default(), Samples::default());
     let from = buffer();
@@ -116,7 +116,7 @@ pub fn upload(targets: &[Target], size: &Size) -> Table {
 }
 
 /// Small files one after another on one session, EPSV for each.
-pub fn small_files(targets: &[Target], size: &Size) -> Table {
+pub(crate) fn small_files(targets: &[Target], size: &Size) -> Table {
     let mut cells: BTreeMap<usize, (Samples, Samples)> = BTreeMap::new();
     let mut bare = Samples::default();
     let mut into = buffer();
@@ -172,7 +172,7 @@ pub fn small_files(targets: &[Target], size: &Size) -> Table {
 }
 
 /// Memory of sessions that are logged in and silent.
-pub fn idle_sessions(targets: &[Target], size: &Size) -> Table {
+pub(crate) fn idle_sessions(targets: &[Target], size: &Size) -> Table {
     let mut table = Table::new(
         &format!("Memory of {} idle sessions, logged in", size.idle),
         &[

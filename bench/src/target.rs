@@ -19,24 +19,24 @@ const PASSWORD: &str = "bench-password";
 const MEMORY: &str = "/dev/shm";
 
 /// One running server.
-pub struct Target {
+pub(crate) struct Target {
     /// Its name in the tables.
-    pub name: String,
+    pub(crate) name: String,
     /// What it says of its version.
-    pub version: String,
+    pub(crate) version: String,
     /// Its main process.
-    pub pid: u32,
+    pub(crate) pid: u32,
     /// The folder it serves.
-    pub folder: PathBuf,
+    pub(crate) folder: PathBuf,
     port: u16,
-    server: Server,
+    _server: Server,
     _space: Space,
 }
 
 impl Target {
     /// A fresh session.
-    pub fn login(&self) -> io::Result<Session> {
-        Session::login(self.port, &self.server.user, &self.server.password)
+    pub(crate) fn login(&self) -> io::Result<Session> {
+        Session::login(self.port, USER, PASSWORD)
     }
 }
 
@@ -67,7 +67,7 @@ enum Version {
 }
 
 /// Starts wharf and its peers.
-pub fn start_all(wharf: &str, size: &Size) -> Result<Vec<Target>, String> {
+pub(crate) fn start_all(wharf: &str, size: &Size) -> Result<Vec<Target>, String> {
     let wharf = fs::canonicalize(wharf).map_err(|e| format!("{wharf}: {e}"))?;
     TABLE
         .iter()
@@ -121,7 +121,7 @@ fn begin(
         pid: server.pid(),
         folder,
         port,
-        server,
+        _server: server,
         _space: space,
     };
     let greeted = target.login().map_err(|e| format!("cannot log in: {e}"))?;
@@ -166,7 +166,7 @@ fn ask_version(version: &Version, wharf: &Path) -> String {
 }
 
 /// Holding a thousand sessions takes more descriptors than a shell usually allows.
-pub fn raise_file_limit() -> io::Result<()> {
+pub(crate) fn raise_file_limit() -> io::Result<()> {
     let limit = getrlimit(Resource::Nofile);
     let wanted = limit.maximum.map_or(65_536, |most| most.min(65_536));
     setrlimit(

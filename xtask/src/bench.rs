@@ -2,7 +2,7 @@
 
 use crate::run::{Outcome, cargo, check};
 
-pub fn bench(args: &[String]) -> Outcome {
+pub(crate) fn bench(args: &[String]) -> Outcome {
     check(cargo(&[
         "build",
         "--release",

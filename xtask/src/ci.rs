@@ -5,7 +5,7 @@ use crate::{docs, fuzz, lab, tidy};
 
 const DENY_VERSION: &str = "0.20.2";
 
-pub fn ci() -> Outcome {
+pub(crate) fn ci() -> Outcome {
     let started = std::time::Instant::now();
     check(cargo(&["fmt", "--all", "--check"]))?;
     tidy::tidy()?;
@@ -35,7 +35,7 @@ pub fn ci() -> Outcome {
 
 /// Licences, duplicates and sources by deny.toml. Advisories need a database from outside
 /// and are left to a scheduled job that has a network.
-pub fn deny() -> Outcome {
+pub(crate) fn deny() -> Outcome {
     ensure_cargo_tool("deny", DENY_VERSION)?;
     check(cargo(&[
         "deny",

@@ -6,13 +6,16 @@ use wharf_proto::{DuringTransfer, VERBS};
 
 use crate::run::{Outcome, note, root};
 
+/// Makes a document's text.
+type Maker = fn() -> Result<String, String>;
+
 /// Path, and what makes its text.
-const DOCUMENTS: &[(&str, fn() -> Result<String, String>)] = &[
+const DOCUMENTS: &[(&str, Maker)] = &[
     ("docs/commands.md", commands),
     ("docs/conformance.md", conformance),
 ];
 
-pub fn docs(check: bool) -> Outcome {
+pub(crate) fn docs(check: bool) -> Outcome {
     let mut stale = Vec::new();
     for (path, make) in DOCUMENTS {
         let text = make()?;
@@ -44,20 +47,19 @@ fn commands() -> Result<String, String> {
         "# Commands\n\n\
          Made from the verb table by `cargo xtask docs`; do not edit.\n\n\
          \"Login\" says whether the command needs one. \"Keeps markers\" says whether what REST or RNFR\n\
-         left survives it. A few replies may answer any command and are not repeated here: see\n\
-         `wharf_proto::Verb::allows`.\n\n\
-         | command | login | keeps markers | during a transfer | replies | source | what it does |\n\
-         |---|---|---|---|---|---|---|\n",
+         left survives it. \"Replies\" are those that the command's RFC lists; a few others may answer any\n\
+         command and are not repeated here (`wharf_proto::Verb::allows`).\n\n\
+         | command | login | keeps markers | during a transfer | replies | ours besides | source | what it does |\n\
+         |---|---|---|---|---|---|---|---|\n",
     );
     for verb in VERBS {
         let aliases = match verb.aliases {
             [] => String::new(),
             words => format!(" ({})", words.join(", ")),
         };
-        let replies: Vec<String> = verb.replies.iter().map(u16::to_string).collect();
         let _ = writeln!(
             out,
-            "| `{}`{aliases} | {} | {} | {} | {} | {} | {} |",
+            "| `{}`{aliases} | {} | {} | {} | {} | {} | {} | {} |",
             verb.syntax.replace('|', "\\|"),
             yes(verb.needs_login),
             yes(verb.keeps_markers),
@@ -67,12 +69,18 @@ fn commands() -> Result<String, String> {
                 DuringTransfer::Quit => "remembered",
                 DuringTransfer::Wait => "waits",
             },
-            replies.join(" "),
+            codes(verb.replies),
+            codes(verb.beyond),
             verb.rfc,
             verb.help.replace('|', "\\|"),
         );
     }
     Ok(out)
+}
+
+fn codes(codes: &[u16]) -> String {
+    let codes: Vec<String> = codes.iter().map(u16::to_string).collect();
+    codes.join(" ")
 }
 
 fn yes(it_does: bool) -> &'static str {
@@ -92,9 +100,9 @@ fn conformance() -> Result<String, String> {
         let entries =
             std::fs::read_dir(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
         files.extend(entries.flatten().map(|e| e.path()).filter(|p| {
-            p.file_name()
+            p.file_stem()
                 .and_then(|n| n.to_str())
-                .is_some_and(|n| n.starts_with("rfc") && n.ends_with(".rs"))
+                .is_some_and(|n| n.starts_with("rfc"))
         }));
     }
     files.sort_by_key(|p| {

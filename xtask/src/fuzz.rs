@@ -7,7 +7,7 @@ use crate::run::{Outcome, cargo, check, ensure_cargo_tool, root};
 const FUZZ_VERSION: &str = "0.13.2";
 const SMOKE_SECONDS: u32 = 20;
 
-pub fn fuzz(args: &[String]) -> Outcome {
+pub(crate) fn fuzz(args: &[String]) -> Outcome {
     let (seconds, only) = match args {
         [] => (SMOKE_SECONDS, None),
         [seconds, rest @ ..] => {

@@ -2,7 +2,7 @@
 
 use crate::run::{Outcome, cargo, check};
 
-pub fn lab(args: &[String]) -> Outcome {
+pub(crate) fn lab(args: &[String]) -> Outcome {
     check(cargo(&[
         "build",
         "--release",

@@ -5,26 +5,26 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// What a step comes to: nothing, or a sentence that says why it failed.
-pub type Outcome = Result<(), String>;
+pub(crate) type Outcome = Result<(), String>;
 
 /// The root of the checkout.
-pub fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     here.parent().unwrap_or(here).to_path_buf()
 }
 
 /// Prints to stdout; a closed pipe is not our trouble.
-pub fn say(text: &str) {
+pub(crate) fn say(text: &str) {
     let _ = std::io::stdout().write_all(text.as_bytes());
 }
 
 /// Prints a line to stderr.
-pub fn note(text: &str) {
+pub(crate) fn note(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 
 /// A cargo that inherits the terminal, started in the root.
-pub fn cargo(args: &[&str]) -> Command {
+pub(crate) fn cargo(args: &[&str]) -> Command {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command.args(args).current_dir(root());
@@ -32,7 +32,7 @@ pub fn cargo(args: &[&str]) -> Command {
 }
 
 /// Runs to the end; anything but success is an error that names the command.
-pub fn check(mut command: Command) -> Outcome {
+pub(crate) fn check(mut command: Command) -> Outcome {
     let shown = format!("{command:?}").replace('"', "");
     note(&format!("\n$ {shown}"));
     let started = std::time::Instant::now();
@@ -49,7 +49,7 @@ pub fn check(mut command: Command) -> Outcome {
 }
 
 /// Is `cargo NAME` there? If not, installs that version from the registry.
-pub fn ensure_cargo_tool(name: &str, version: &str) -> Outcome {
+pub(crate) fn ensure_cargo_tool(name: &str, version: &str) -> Outcome {
     let present = cargo(&[name, "--version"])
         .stdout(Stdio::null())
         .stderr(Stdio::null())

@@ -2,7 +2,7 @@
 
 use super::File;
 
-pub fn dependencies(files: &[File], faults: &mut Vec<String>) {
+pub(crate) fn dependencies(files: &[File], faults: &mut Vec<String>) {
     let Some(root) = files.iter().find(|f| f.path == "Cargo.toml") else {
         return;
     };
@@ -38,7 +38,12 @@ pub fn dependencies(files: &[File], faults: &mut Vec<String>) {
             ));
         }
     }
-    for line in guide.text.lines() {
+    let listed = guide
+        .text
+        .split("## Dependencies")
+        .nth(1)
+        .unwrap_or_default();
+    for line in listed.lines() {
         let Some(name) = line
             .strip_prefix("| `")
             .and_then(|rest| rest.split_once("` |"))

@@ -19,7 +19,7 @@ const FORBIDDEN: &[(&str, &str)] = &[
     ("wharf-client", "wharf-accounts"),
 ];
 
-pub fn floors(files: &[File], faults: &mut Vec<String>) {
+pub(crate) fn floors(files: &[File], faults: &mut Vec<String>) {
     for file in files {
         let Some(name) = file
             .path

@@ -5,14 +5,15 @@ use super::{File, code_lines};
 /// Law 6: who may open or await connections besides the one data-connection opener.
 const SOCKET_OPENERS: &[&str] = &[
     "crates/wharf-client/src/connect.rs", // the control connection of a client
+    "crates/wharf/src/cmd/",              // asks which ports may be had, before serving
     "crates/wharf-net/",                  // the floor that owns sockets
     "crates/wharf-server/src/server.rs",  // the control listeners
     "crates/wharf-sim/",                  // a network of its own
 ];
 
-pub fn laws(files: &[File], faults: &mut Vec<String>) {
+pub(crate) fn laws(files: &[File], faults: &mut Vec<String>) {
     for file in files {
-        if file.path.ends_with(".rs") && file.path.starts_with("crates/") {
+        if file.is_rust() && file.path.starts_with("crates/") {
             one_opener(file, faults);
             mode_never_alone(file, faults);
         }

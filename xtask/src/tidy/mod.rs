@@ -13,11 +13,11 @@ use std::path::{Path, PathBuf};
 use crate::run::{Outcome, note, root};
 
 /// One file of the tree, read once for all checks.
-pub struct File {
+pub(crate) struct File {
     /// Path from the root, with forward slashes.
-    pub path: String,
+    pub(crate) path: String,
     /// The whole text.
-    pub text: String,
+    pub(crate) text: String,
 }
 
 type Check = fn(&[File], &mut Vec<String>);
@@ -33,7 +33,7 @@ const CHECKS: &[(&str, Check)] = &[
     ),
 ];
 
-pub fn tidy() -> Outcome {
+pub(crate) fn tidy() -> Outcome {
     let files = read_tree(&root())?;
     let mut faults = Vec::new();
     for (name, check) in CHECKS {
@@ -88,8 +88,15 @@ fn read(root: &Path, path: &PathBuf) -> Option<File> {
     Some(File { path, text })
 }
 
+impl File {
+    /// Whether it is Rust.
+    pub(crate) fn is_rust(&self) -> bool {
+        Path::new(&self.path).extension().is_some_and(|e| e == "rs")
+    }
+}
+
 /// Lines of Rust that are neither comments nor inside the trailing `mod tests`.
-pub fn code_lines(file: &File) -> impl Iterator<Item = (usize, &str)> {
+pub(crate) fn code_lines(file: &File) -> impl Iterator<Item = (usize, &str)> {
     let end = file
         .text
         .find("\n#[cfg(test)]\nmod tests")

@@ -26,9 +26,9 @@ const FORBIDDEN_TEXT: &[&str] = &[
     concat!("pkill ", "-f"),
 ];
 
-pub fn shape(files: &[File], faults: &mut Vec<String>) {
+pub(crate) fn shape(files: &[File], faults: &mut Vec<String>) {
     for file in files {
-        if file.path.ends_with(".rs") {
+        if file.is_rust() {
             size(file, faults);
             name(file, faults);
         }

@@ -2,7 +2,7 @@
 
 use super::File;
 
-pub fn tables(files: &[File], faults: &mut Vec<String>) {
+pub(crate) fn tables(files: &[File], faults: &mut Vec<String>) {
     verbs_have_transcripts(files, faults);
     fuzz_targets_have_a_corpus(files, faults);
 }
