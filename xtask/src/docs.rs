@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use wharf_proto::{DuringTransfer, VERBS};
 
-use crate::run::{Outcome, note, root};
+use crate::run::{Outcome, cargo, note, root};
 
 /// Makes a document's text.
 type Maker = fn() -> Result<String, String>;
@@ -13,6 +13,8 @@ type Maker = fn() -> Result<String, String>;
 const DOCUMENTS: &[(&str, Maker)] = &[
     ("docs/commands.md", commands),
     ("docs/conformance.md", conformance),
+    ("docs/settings.md", settings),
+    ("docs/command-line.md", command_line),
 ];
 
 pub(crate) fn docs(check: bool) -> Outcome {
@@ -85,6 +87,60 @@ fn codes(codes: &[u16]) -> String {
 
 fn yes(it_does: bool) -> &'static str {
     if it_does { "yes" } else { "" }
+}
+
+/// The commented example that the program itself prints.
+fn settings() -> Result<String, String> {
+    Ok(format!(
+        "# Settings\n\n\
+         What `wharf serve --config FILE` reads. Made from `wharf help config` by `cargo xtask docs`; do\n\
+         not edit.\n\n```toml\n{}```\n",
+        wharf(&["help", "config"])?
+    ))
+}
+
+/// Every command's own help.
+fn command_line() -> Result<String, String> {
+    const COMMANDS: &[&str] = &[
+        "serve", "check", "user", "get", "put", "ls", "cat", "rm", "mkdir", "rmdir", "mv", "stat",
+        "ftp",
+    ];
+    let mut out = String::from(
+        "# Command line\n\n\
+         What `wharf` prints about itself. Made by `cargo xtask docs`; do not edit.\n",
+    );
+    for topic in ["exit-codes", "environment", "urls"] {
+        let _ = write!(
+            out,
+            "\n## {topic}\n\n```text\n{}```\n",
+            wharf(&["help", topic])?
+        );
+    }
+    for command in COMMANDS {
+        let _ = write!(
+            out,
+            "\n## wharf {command}\n\n```text\n{}```\n",
+            wharf(&[command, "--help"])?
+        );
+    }
+    Ok(out)
+}
+
+/// What the program prints for these arguments, the same on every machine.
+fn wharf(args: &[&str]) -> Result<String, String> {
+    let mut command = cargo(&["run", "--quiet", "-p", "wharf", "--"]);
+    let output = command
+        .args(args)
+        .env("NO_COLOR", "1")
+        .env("COLUMNS", "100")
+        .output()
+        .map_err(|e| format!("wharf {args:?}: {e}"))?;
+    if !output.status.success() {
+        return Err(format!("wharf {args:?}: {}", output.status));
+    }
+    let text = String::from_utf8_lossy(&output.stdout);
+    let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
+    Ok(lines.join("\n") + "\n")
 }
 
 /// RFC section to test, read from the names of the tests in `crates/wharf-proto/tests/rfc*.rs`.
