@@ -432,6 +432,8 @@ pub static FOREIGN: &[Client] = &[
                 "-x1",
                 "--allow-overwrite=true",
                 "--file-allocation=none",
+                // Where 150 and 226 arrive together, aria2 1.36 waits its timeout for the 226 it has.
+                "--timeout=2",
                 "--connect-timeout=10",
                 "{mode}",
                 "--ftp-user={user}",

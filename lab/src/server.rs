@@ -168,10 +168,8 @@ fn wharf(place: Place<'_>, plan: &ServerPlan<'_>) -> Result<Prepared> {
     fs::set_permissions(&secret, fs::Permissions::from_mode(0o600))?;
     let listen: Vec<String> = match place {
         Place::Host => vec![format!("127.0.0.1:{}", plan.port)],
-        Place::Namespace(_) => vec![
-            format!("0.0.0.0:{}", plan.port),
-            format!("[::]:{}", plan.port),
-        ],
+        // One socket for both families.
+        Place::Namespace(_) => vec![format!("[::]:{}", plan.port)],
     };
     let mut arguments = strings(&["serve", &plan.directory.to_string_lossy()]);
     for at in &listen {
@@ -363,10 +361,10 @@ server.serve_forever()
 ";
 
 fn pyftpdlib(place: Place<'_>, plan: &ServerPlan<'_>) -> Prepared {
-    // An empty host is both families on one socket.
+    // The unspecified IPv6 address is both families on one socket.
     let host = match place {
         Place::Host => IpAddr::from(Ipv4Addr::LOCALHOST).to_string(),
-        Place::Namespace(_) => String::new(),
+        Place::Namespace(_) => "::".to_owned(),
     };
     let arguments = strings(&[
         "-c",
