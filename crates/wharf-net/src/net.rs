@@ -71,6 +71,11 @@ pub struct ListenAt {
 }
 
 impl ListenAt {
+    /// This address and these ports.
+    pub fn new(ip: IpAddr, ports: Ports) -> Self {
+        Self { ip, ports }
+    }
+
     /// Exactly this address; port 0 lets the system choose.
     pub fn one(at: SocketAddr) -> Self {
         let ports = match at.port() {

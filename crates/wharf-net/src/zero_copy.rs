@@ -28,7 +28,7 @@ const CALL: usize = 1024 * 1024;
 pub async fn send_file(
     file: &File,
     offset: u64,
-    data: &DataConnection,
+    data: &mut DataConnection,
     progress: &Progress,
     stall: Duration,
 ) -> Result<Option<Moved>, PumpError> {

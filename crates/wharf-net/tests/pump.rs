@@ -218,11 +218,11 @@ async fn sendfile_sends_from_the_offset_to_the_end() {
     let bytes: Vec<u8> = (0..3_000_000_u32).map(|n| (n % 241) as u8).collect();
     let mut file = tempfile::tempfile().unwrap();
     file.write_all(&bytes).unwrap();
-    let (data, mut far) = tcp().await;
+    let (mut data, mut far) = tcp().await;
     let progress = Progress::new();
     let (moved, arrived) = tokio::join!(
         async {
-            let moved = zero_copy::send_file(&file, 1_000, &data, &progress, STALL)
+            let moved = zero_copy::send_file(&file, 1_000, &mut data, &progress, STALL)
                 .await
                 .unwrap()
                 .unwrap();
@@ -244,8 +244,8 @@ async fn sendfile_sends_from_the_offset_to_the_end() {
 #[tokio::test]
 async fn sendfile_beyond_the_end_sends_nothing() {
     let file = tempfile::tempfile().unwrap();
-    let (data, _far) = tcp().await;
-    let moved = zero_copy::send_file(&file, 5, &data, &Progress::new(), STALL)
+    let (mut data, _far) = tcp().await;
+    let moved = zero_copy::send_file(&file, 5, &mut data, &Progress::new(), STALL)
         .await
         .unwrap();
     assert_eq!(moved, Some(Moved::default()));
@@ -254,8 +254,8 @@ async fn sendfile_beyond_the_end_sends_nothing() {
 #[tokio::test]
 async fn sendfile_leaves_foreign_connections_to_the_pump() {
     let file = tempfile::tempfile().unwrap();
-    let (data, _far) = data(64);
-    let moved = zero_copy::send_file(&file, 0, &data, &Progress::new(), STALL)
+    let (mut data, _far) = data(64);
+    let moved = zero_copy::send_file(&file, 0, &mut data, &Progress::new(), STALL)
         .await
         .unwrap();
     assert_eq!(moved, None);
@@ -265,10 +265,35 @@ async fn sendfile_leaves_foreign_connections_to_the_pump() {
 async fn sendfile_to_a_peer_that_does_not_read_is_stalled() {
     let file = tempfile::tempfile().unwrap();
     file.set_len(64 * 1024 * 1024).unwrap();
-    let (data, _far) = tcp().await;
+    let (mut data, _far) = tcp().await;
     let short = Duration::from_millis(100);
-    let error = zero_copy::send_file(&file, 0, &data, &Progress::new(), short)
+    let error = zero_copy::send_file(&file, 0, &mut data, &Progress::new(), short)
         .await
         .unwrap_err();
     assert!(matches!(error, PumpError::Stalled(_)));
+}
+
+#[test]
+fn transfers_can_move_between_threads() {
+    fn is_send<T: Send>(_future: T) {}
+    let (mut data, _far) = data(8);
+    let file = tempfile::tempfile().unwrap();
+    let progress = Progress::new();
+    is_send(zero_copy::send_file(&file, 0, &mut data, &progress, STALL));
+    let mut reader: &[u8] = b"";
+    is_send(pump::send(
+        &mut reader,
+        &mut data,
+        Conversion::NvtAscii,
+        &progress,
+        STALL,
+    ));
+    let mut file = Vec::new();
+    is_send(pump::receive(
+        &mut data,
+        &mut file,
+        Conversion::NvtAscii,
+        &progress,
+        STALL,
+    ));
 }
