@@ -35,7 +35,9 @@ impl Net for TcpNet {
             Source::Address(ip) => attempt(Some(SocketAddr::new(ip, 0)), to).await,
             Source::Port(wanted) => match attempt(Some(wanted), to).await {
                 Err(denied) if port_was_denied(&denied) => {
-                    let conn = attempt(Some(SocketAddr::new(wanted.ip(), 0)), to).await?;
+                    let mut any_port = wanted;
+                    any_port.set_port(0);
+                    let conn = attempt(Some(any_port), to).await?;
                     let used = conn.local_addr();
                     Ok(conn.with_source_note(SourceNote {
                         wanted,
@@ -112,7 +114,7 @@ async fn attempt(from: Option<SocketAddr>, to: SocketAddr) -> io::Result<Conn> {
         // Without this a port could be the source of one connection at a time, and for a minute after it (TIME_WAIT)
         // of none: the second transfer in a row would fail with "Address already in use".
         socket.set_reuseaddr(true)?;
-        socket.bind(unspecified_as(from, to))?;
+        socket.bind(fitting(from, to))?;
     }
     let stream = socket.connect(to).await?;
     let _ = stream.set_nodelay(true);
@@ -132,16 +134,24 @@ fn port_was_denied(error: &io::Error) -> bool {
     )
 }
 
-/// `0.0.0.0` as a source for an IPv6 target means "any" as well.
-fn unspecified_as(from: SocketAddr, to: SocketAddr) -> SocketAddr {
-    if !from.ip().is_unspecified() {
-        return from;
+/// The source as it can be bound for this target: `0.0.0.0` means "any" for an IPv6 target as well, and a link-local
+/// address needs the interface that the target names (RFC 4007 §6).
+fn fitting(from: SocketAddr, to: SocketAddr) -> SocketAddr {
+    match (from, to) {
+        (SocketAddr::V4(v4), SocketAddr::V6(_)) if v4.ip().is_unspecified() => {
+            SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), v4.port())
+        }
+        (SocketAddr::V6(v6), SocketAddr::V4(_)) if v6.ip().is_unspecified() => {
+            SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), v6.port())
+        }
+        (SocketAddr::V6(mut v6), SocketAddr::V6(target))
+            if v6.ip().is_unicast_link_local() && v6.scope_id() == 0 =>
+        {
+            v6.set_scope_id(target.scope_id());
+            SocketAddr::V6(v6)
+        }
+        (from, _) => from,
     }
-    let ip: IpAddr = match to {
-        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
-        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
-    };
-    SocketAddr::new(ip, from.port())
 }
 
 fn bind(ip: IpAddr, port: u16) -> io::Result<TcpListener> {
@@ -202,4 +212,24 @@ pub(crate) async fn send_urgent(stream: &TcpStream, bytes: &[u8]) -> io::Result<
         rest = rest.get(sent..).unwrap_or_default();
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_source_fits_its_target() {
+        let table = [
+            ("0.0.0.0:20", "[2001:db8::1]:5000", "[::]:20"),
+            ("[::]:20", "192.0.2.1:5000", "0.0.0.0:20"),
+            ("192.0.2.9:20", "192.0.2.1:5000", "192.0.2.9:20"),
+            ("[fe80::9]:20", "[fe80::1%3]:5000", "[fe80::9%3]:20"),
+            ("[2001:db8::9]:0", "[fe80::1%3]:5000", "[2001:db8::9]:0"),
+        ];
+        for (from, to, fits) in table {
+            let [from, to, fits]: [SocketAddr; 3] = [from, to, fits].map(|t| t.parse().unwrap());
+            assert_eq!(fitting(from, to), fits, "{from} -> {to}");
+        }
+    }
 }

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use tokio::sync::mpsc;
 use wharf_net::{Conn, ListenAt, Listener, Net, Ports, RangeExhausted, Source};
 
-use crate::helper::{Speaker, Tap};
+use crate::alg::{Speaker, Tap};
 use crate::route::{Walk, Way};
 use crate::stream::{Quality, lock, pair};
 use crate::world::{HostId, Map, Outcome};

@@ -27,7 +27,7 @@ mod gateway;
 pub use gateway::{Addresses, Filter, Forward, Gateway, Mapping, Nat, Verdict};
 mod world;
 pub use world::{Attempt, Outcome, Site, World};
-mod helper;
+mod alg;
 mod host;
 mod route;
 mod stream;

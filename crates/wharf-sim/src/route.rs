@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::alg::Faces;
 use crate::gateway::Verdict;
-use crate::helper::Faces;
 use crate::world::{HostId, Map, Site};
 
 /// The control port that helpers listen to.

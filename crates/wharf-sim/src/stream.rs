@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
-use crate::helper::Tap;
+use crate::alg::Tap;
 
 /// Bytes under way in one direction before the writer has to wait: the two socket buffers.
 const CAPACITY: usize = 256 * 1024;
