@@ -213,16 +213,21 @@ impl Client {
     /// still owed, and logs in anew where the server does not come in step or is gone.
     pub(crate) async fn ready(&mut self) -> Result<()> {
         if self.dialogue.in_step() && !self.in_transfer {
-            return Ok(());
+            self.dialogue.overhear().await;
+            if !self.dialogue.is_lost() {
+                return Ok(());
+            }
+            return self.log_in_anew("the server had ended the session").await;
         }
         if !self.dialogue.is_lost() && self.dialogue.resynchronise(self.in_transfer).await {
             self.in_transfer = false;
             return Ok(());
         }
-        self.log_in_anew().await
+        self.log_in_anew("the server did not come in step after a transfer was given up")
+            .await
     }
 
-    async fn log_in_anew(&mut self) -> Result<()> {
+    async fn log_in_anew(&mut self, why: &str) -> Result<()> {
         self.dialogue.give_up();
         let within = self.place.options.reply_timeout;
         let mut dialogue = self.place.dial(Instant::now()).await?.into_dialogue();
@@ -241,10 +246,7 @@ impl Client {
         dialogue.measured(self.dialogue.round_trip());
         self.dialogue = dialogue;
         self.in_transfer = false;
-        self.note(
-            "the server did not come in step after a transfer was given up; logged in anew"
-                .to_owned(),
-        );
+        self.note(format!("{why}; logged in anew"));
         Ok(())
     }
 

@@ -5,6 +5,8 @@
 //! the answer to another command, even when the future that waited for it was dropped. Where the count cannot be
 //! restored the control connection is given up and the client logs in anew.
 
+use std::future::Future;
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout, timeout_at};
@@ -119,11 +121,11 @@ impl Dialogue {
     }
 
     fn heard(&mut self, reply: &Reply) {
-        if self.pi.heard(reply) == Heard::Unasked {
-            tracing::debug!(code = reply.code(), "a reply that nobody asked for");
-        }
+        let unasked = self.pi.heard(reply) == Heard::Unasked;
         self.lost |= self.pi.closing();
-        self.last = Some(reply.clone());
+        if !unasked {
+            self.last = Some(reply.clone());
+        }
     }
 
     /// Whether TYPE must be sent before a transfer in this representation type.
@@ -145,6 +147,23 @@ impl Dialogue {
                 Error::from_source(ErrorKind::Closed, "control connection", error)
             }
             error => Error::from_source(ErrorKind::Closed, "control connection", error),
+        }
+    }
+
+    /// Reads what the server has said since the last reply without having been asked: a 421 and its end of the connection,
+    /// as a rule. Waits for nothing.
+    pub(crate) async fn overhear(&mut self) {
+        tokio::task::yield_now().await; // lets the runtime look at its sockets
+        while self.in_step() {
+            let heard = {
+                let mut next = std::pin::pin!(self.any_reply());
+                std::future::poll_fn(|cx| Poll::Ready(next.as_mut().poll(cx))).await
+            };
+            match heard {
+                Poll::Ready(Ok(reply)) => tracing::debug!(code = reply.code(), "unasked reply"),
+                Poll::Ready(Err(error)) => tracing::debug!(%error, "the session has ended"),
+                Poll::Pending => return,
+            }
         }
     }
 

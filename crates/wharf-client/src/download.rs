@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use wharf_net::pump::{Conversion, Moved, Progress};
 use wharf_proto::user_transfer::{DataEvent, Direction};
-use wharf_proto::{AsciiDecoder, Command, Pathname, Reply, Timestamp};
+use wharf_proto::{AsciiDecoder, Command, Pathname, Reply, ReplyClass, Timestamp};
 
 use crate::client::Client;
 use crate::data::{Content, Opened};
@@ -20,6 +20,7 @@ const ASCII_READ: usize = 64 * 1024;
 /// A file or listing that comes from the server.
 pub struct Download<'c> {
     running: Running<'c>,
+    path: Option<Pathname>,
     /// Of the whole remote file.
     size: Option<u64>,
     verified: bool,
@@ -55,10 +56,13 @@ impl Client {
     /// [`ErrorKind::Unsupported`] when REST is refused, [`ErrorKind::Changed`] when the remote file is shorter than
     /// `offset`.
     pub async fn retrieve(&mut self, path: &Pathname, offset: u64) -> Result<Download<'_>> {
-        let known = if self.is_binary() {
-            self.known(path).await?
-        } else {
-            Known::default()
+        let known = match (self.is_binary(), offset) {
+            (true, 0) => self.known(path).await?,
+            (true, _) => Known {
+                size: self.length(path).await?,
+                modified: None,
+            },
+            (false, _) => Known::default(),
         };
         self.retrieve_known(path, offset, known).await
     }
@@ -91,9 +95,11 @@ impl Client {
         let size = if ascii { None } else { known.size };
         let expected = size.map(|it| it - offset);
         let mut download = Download::new(self, &command, expected, opened);
+        download.running.offset = offset;
         download.size = size;
         download.decoding = ascii.then(|| Box::new(Decoding::new()));
         download.modified = known.modified;
+        download.path = Some(path.clone());
         Ok(download)
     }
 }
@@ -109,6 +115,7 @@ impl<'c> Download<'c> {
         let running = Running::new(client, command, Direction::Download, expected, opened);
         Self {
             running,
+            path: None,
             size: None,
             verified: expected.is_some(),
             modified: None,
@@ -175,12 +182,38 @@ impl<'c> Download<'c> {
             let _ = data.close().await;
         }
         let bytes = self.running.moved();
-        let reply = self.running.settle(DataEvent::Ended { bytes }).await?;
+        let reply = match self.running.settle(DataEvent::Ended { bytes }).await {
+            Ok(reply) => reply,
+            Err(error) => self.judge_again(error).await?,
+        };
         Ok(Received {
             reply,
             bytes,
             verified: self.verified,
         })
+    }
+
+    /// The length was wrong although the server confirmed. ProFTPD 1.3.8 and Pure-FTPd 1.0.50 tell in MLST how long a
+    /// symbolic link itself is; when MLST still says so and SIZE agrees with what came, the file is whole.
+    async fn judge_again(&mut self, error: Error) -> Result<Reply> {
+        let confirmed = error
+            .reply()
+            .filter(|it| it.class() == ReplyClass::Completion)
+            .cloned();
+        let (Some(reply), Some(path), Some(announced)) = (confirmed, self.path.clone(), self.size)
+        else {
+            return Err(error);
+        };
+        let seen = self.running.offset + self.running.moved();
+        let client = &mut *self.running.client;
+        if client.offers("MLST")
+            && client.known(&path).await?.size == Some(announced)
+            && client.length(&path).await? == Some(seen)
+        {
+            self.size = Some(seen);
+            return Ok(reply);
+        }
+        Err(error)
     }
 
     /// After an error of `read`: why the data connection broke, as the server tells it on the control connection.

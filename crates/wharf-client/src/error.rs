@@ -220,7 +220,9 @@ const TEXTS: &[(&str, ErrorKind)] = &[
     ("does not exist", ErrorKind::NotFound),
     ("doesn't exist", ErrorKind::NotFound),
     ("cannot find", ErrorKind::NotFound), // IIS: "The system cannot find the file specified."
-    ("exist", ErrorKind::Exists),
+    ("file existence", ErrorKind::NotFound), // Pure-FTPd: "Can't check for file existence"
+    ("exists", ErrorKind::Exists),
+    ("already exist", ErrorKind::Exists),
     ("permission", ErrorKind::Permission),
     ("denied", ErrorKind::Permission),
     ("not allowed", ErrorKind::Permission),
@@ -254,16 +256,16 @@ fn kind_of(access: Access, reply: &Reply) -> ErrorKind {
         430 | 530 | 532 => ErrorKind::Login,
         452 | 552 => ErrorKind::RemoteStorage,
         500 | 502 | 504 | 522 => ErrorKind::Unsupported,
-        501 => ErrorKind::Refused,
         503 => ErrorKind::Protocol,
-        553 => ErrorKind::Permission,
-        450 | 550 => {
+        450 | 501 | 550 | 553 => {
             let by_text = TEXTS
                 .iter()
                 .find(|(words, _)| text.contains(words))
                 .map(|(_, kind)| *kind);
             by_text.unwrap_or(match access {
                 _ if reply.code() == 450 => ErrorKind::Busy,
+                _ if reply.code() == 501 => ErrorKind::Refused,
+                _ if reply.code() == 553 => ErrorKind::Permission,
                 Access::Reads => ErrorKind::NotFound,
                 Access::Writes => ErrorKind::Permission,
                 Access::Login | Access::Other => ErrorKind::Refused,
@@ -335,6 +337,18 @@ mod tests {
             "Quota exceeded",
             ErrorKind::RemoteStorage,
         );
+        check(
+            Access::Reads,
+            550,
+            "Can't check for file existence",
+            ErrorKind::NotFound,
+        );
+        check(
+            Access::Reads,
+            501,
+            "No such directory.",
+            ErrorKind::NotFound,
+        ); // pyftpdlib, MLSD
         check(Access::Login, 530, "Login incorrect.", ErrorKind::Login);
         check(
             Access::Login,

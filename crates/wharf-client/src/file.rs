@@ -65,17 +65,30 @@ pub struct Moved {
 }
 
 impl Client {
-    /// Size and time, as [`known`](Self::known) but with MDTM where MLST is not offered.
+    /// What is known about a remote file, exactly enough for a resume: SIZE and MDTM.
+    async fn known_exactly(&mut self, remote: &Pathname) -> Result<Known> {
+        let size = self.length(remote).await?;
+        Ok(Known {
+            size,
+            modified: self.told_time(remote).await?,
+        })
+    }
+
+    /// Size and time, with as few questions as possible.
     async fn known_with_time(&mut self, remote: &Pathname) -> Result<Known> {
         let mut known = self.known(remote).await?;
         if known.modified.is_none() {
-            known.modified = match self.modified(remote).await {
-                Ok(modified) => modified,
-                Err(error) if is_about_the_file(&error) => None,
-                Err(error) => return Err(error),
-            };
+            known.modified = self.told_time(remote).await?;
         }
         Ok(known)
+    }
+
+    async fn told_time(&mut self, remote: &Pathname) -> Result<Option<Timestamp>> {
+        match self.modified(remote).await {
+            Ok(modified) => Ok(modified),
+            Err(error) if is_about_the_file(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Downloads to `local`, through `local` + `.part`.
@@ -89,10 +102,11 @@ impl Client {
         local: &Path,
         how: &FileOptions,
     ) -> Result<Moved> {
-        let known = match (self.is_binary(), how.resume || how.keep_time) {
-            (true, true) => self.known_with_time(remote).await?,
-            (true, false) => self.known(remote).await?,
-            (false, _) => Known::default(),
+        let known = match self.is_binary() {
+            true if how.resume => self.known_exactly(remote).await?,
+            true if how.keep_time => self.known_with_time(remote).await?,
+            true => self.known(remote).await?,
+            false => Known::default(),
         };
         let mut part = Part::new(local, known.modified)?;
         if how.resume {
@@ -181,7 +195,7 @@ impl Client {
                     "only TYPE I transfers can be resumed",
                 ));
             }
-            offset = self.known(remote).await?.size.unwrap_or(0);
+            offset = self.length(remote).await?.unwrap_or(0);
             if offset > length {
                 let what = format!(
                     "{} has {offset} bytes on the server, {length} here",

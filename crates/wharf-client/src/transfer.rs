@@ -39,6 +39,8 @@ pub(crate) struct Running<'c> {
     pub(crate) data: Option<DataConnection>,
     completion: Option<Reply>,
     judge: UserTransfer,
+    /// Where in the remote file the data begins.
+    pub(crate) offset: u64,
     pub(crate) progress: Progress,
     /// What `progress` had counted before this transfer.
     before: u64,
@@ -70,6 +72,7 @@ impl<'c> Running<'c> {
             data: opened.data,
             completion: opened.completion,
             judge,
+            offset: 0,
             progress: Progress::new(),
             before: 0,
             stall,

@@ -64,7 +64,7 @@ impl Client {
     /// As [`store`](Self::store).
     pub async fn append(&mut self, path: &Pathname) -> Result<Upload<'_>> {
         let base = if self.is_binary() {
-            self.known(path).await?.size
+            self.length(path).await?
         } else {
             None
         };
@@ -143,7 +143,7 @@ impl Upload<'_> {
         let name = self.name.or_else(|| unique_name(&reply));
         let mut verified = false;
         if let (Some(path), Some(base)) = (&self.path, self.base) {
-            match self.running.client.known(path).await?.size {
+            match self.running.client.length(path).await? {
                 Some(size) if size == base + bytes => verified = true,
                 Some(size) => {
                     let what = format!(

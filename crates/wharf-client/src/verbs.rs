@@ -244,6 +244,15 @@ impl Client {
         })
     }
 
+    /// What a transfer in TYPE I would move: SIZE, which is defined that way (RFC 3659 §4), else MLST. `None` when the
+    /// server does not tell, for whatever reason.
+    pub(crate) async fn length(&mut self, path: &Pathname) -> Result<Option<u64>> {
+        if self.offers("SIZE") {
+            return told(self.size(path).await);
+        }
+        Ok(self.known(path).await?.size)
+    }
+
     /// Any line, as `quote` sends it, and its reply. What changes the session (TYPE, CWD) is taken note of. Not for
     /// transfer commands: nobody would serve their data connection.
     ///

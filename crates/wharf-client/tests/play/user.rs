@@ -177,6 +177,10 @@ async fn act(client: &mut Client, disk: &Disk, verb: &str, rest: &str) -> Result
         "system" => text(&client.system().await?),
         "noop" => text(&client.noop().await?),
         "quote" => text(&client.quote(Text::new(rest).unwrap()).await?),
+        "sleep" => {
+            tokio::time::sleep(std::time::Duration::from_secs(rest.parse().unwrap())).await;
+            String::new()
+        }
         "mode" => {
             client.set_data_mode(rest.parse().unwrap());
             String::new()
