@@ -237,6 +237,29 @@ async fn secrets_do_not_reach_the_trace() {
     assert!(told.contains("s7 > "), "{told}");
 }
 
+#[tokio::test(start_paused = true)]
+async fn the_trace_tells_how_a_session_began_and_ended() {
+    let kept = Arc::new(Kept::default());
+    let recorder: Arc<dyn Recorder> = Arc::clone(&kept) as _;
+    let (near, mut far) = tokio::io::duplex(4096);
+    let mut server = ServerControl::new(conn(near), 512, Trace::new(Some(recorder), 1));
+    far.write_all(b"QUIT\r\n").await.unwrap();
+    server.next_line().await.unwrap().unwrap();
+    server.send(&Reply::new(221, "goodbye")).await.unwrap();
+    far.shutdown().await.unwrap();
+    assert_eq!(server.next_line().await.unwrap(), None);
+    server.close().await.unwrap();
+    assert_eq!(
+        *kept.0.lock().unwrap(),
+        [
+            "@0.000 s1 + server 203.0.113.1:21 198.51.100.1:40000",
+            "@0.000 s1 > QUIT",
+            "@0.000 s1 < 221 goodbye",
+            "@0.000 s1 - end",
+        ]
+    );
+}
+
 #[tokio::test]
 async fn a_reply_in_pieces_survives_a_dropped_wait() {
     let (mut user, mut far) = user(4096);

@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use wharf_proto::trace::What;
 use wharf_proto::{Command, visible};
 
 use crate::conn::Conn;
+use crate::trace::Trace;
 
 /// For so long a peer may take nothing of what we have to say before the connection is given up.
 pub(super) const WRITE_PATIENCE: Duration = Duration::from_mins(1);
@@ -89,6 +91,52 @@ fn not_read() -> io::Error {
         io::ErrorKind::TimedOut,
         "the peer does not read the control connection",
     )
+}
+
+/// Tells the trace of the end of the control connection when it comes, and how it came.
+pub(super) struct Farewell {
+    pub(super) trace: Trace,
+    how: Option<&'static str>,
+}
+
+impl Farewell {
+    pub(super) fn new(trace: Trace) -> Self {
+        // Unless anything else is known, we are the ones who close.
+        Self {
+            trace,
+            how: Some("closed"),
+        }
+    }
+
+    /// The peer has ended the connection.
+    pub(super) fn peer_ended(&mut self) {
+        self.how = Some("end");
+    }
+
+    /// Passes an outcome on and remembers it if it is the end.
+    pub(super) fn note<T>(&mut self, outcome: io::Result<T>) -> io::Result<T> {
+        if let Err(error) = &outcome {
+            self.how = Some(match error.kind() {
+                io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => "reset",
+                io::ErrorKind::TimedOut => "silent",
+                _ => "broken",
+            });
+        }
+        outcome
+    }
+
+    /// The connection goes on in other hands.
+    pub(super) fn forget(&mut self) {
+        self.how = None;
+    }
+}
+
+impl Drop for Farewell {
+    fn drop(&mut self) {
+        if let Some(how) = self.how {
+            self.trace.record(|| What::Closed(how.to_owned()));
+        }
+    }
 }
 
 /// FIN, then a short look at what the peer still has to say, so that it gets our last words.

@@ -8,7 +8,7 @@ use tokio::io::AsyncReadExt;
 use wharf_proto::trace::{Side, What};
 use wharf_proto::{Line, LineDecoder, Reply, ReplyClass};
 
-use super::outbox::{KEEPALIVE, Outbox, READ_SIZE, Undecoded, part, redacted};
+use super::outbox::{Farewell, KEEPALIVE, Outbox, READ_SIZE, Undecoded, part, redacted};
 use crate::conn::Conn;
 use crate::tcp::prepare_control;
 use crate::trace::Trace;
@@ -21,7 +21,7 @@ pub struct ServerControl {
     conn: Conn,
     decoder: LineDecoder,
     out: Outbox,
-    trace: Trace,
+    end: Farewell,
 }
 
 impl ServerControl {
@@ -39,7 +39,7 @@ impl ServerControl {
             conn,
             decoder: LineDecoder::new(line_limit),
             out: Outbox::new(),
-            trace,
+            end: Farewell::new(trace),
         }
     }
 
@@ -57,16 +57,17 @@ impl ServerControl {
     pub async fn next_line(&mut self) -> io::Result<Option<Line>> {
         loop {
             if let Some(line) = self.decoder.next() {
-                self.trace.record(|| describe(&line));
+                self.end.trace.record(|| describe(&line));
                 return Ok(Some(line));
             }
             self.out.push(&self.decoder.take_answers());
-            self.out.flush(&mut self.conn).await?;
+            self.flush().await?;
             let mut buffer = [0; READ_SIZE];
             let room = self.decoder.room().min(READ_SIZE);
             let into = buffer.get_mut(..room).unwrap_or_default();
-            let n = self.conn.read(into).await?;
+            let n = self.end.note(self.conn.read(into).await)?;
             let Some(bytes) = into.get(..n).filter(|bytes| !bytes.is_empty()) else {
+                self.end.peer_ended();
                 return Ok(None);
             };
             self.decoder.push(bytes);
@@ -96,7 +97,7 @@ impl ServerControl {
     /// [`next_line`](Self::next_line) writes it.
     pub fn queue(&mut self, reply: &Reply) {
         reply.encode(self.out.end());
-        self.trace.record(|| What::reply(reply));
+        self.end.trace.record(|| What::reply(reply));
     }
 
     /// Writes everything that waits. Cancel-safe.
@@ -104,7 +105,8 @@ impl ServerControl {
     /// # Errors
     /// The connection broke, or the peer does not read (`TimedOut`).
     pub async fn flush(&mut self) -> io::Result<()> {
-        self.out.flush(&mut self.conn).await
+        let flushed = self.out.flush(&mut self.conn).await;
+        self.end.note(flushed)
     }
 
     /// Our end: the address that the user has reached (after the last NAT before us).
@@ -119,7 +121,7 @@ impl ServerControl {
 
     /// The session's trace, for events of its data connections.
     pub fn trace(&self) -> &Trace {
-        &self.trace
+        &self.end.trace
     }
 
     /// Writes what waits and ends the connection so that the user still gets the last reply.
@@ -127,7 +129,7 @@ impl ServerControl {
     /// # Errors
     /// The connection broke first.
     pub async fn close(mut self) -> io::Result<()> {
-        self.out.flush(&mut self.conn).await?;
+        self.flush().await?;
         part(self.conn).await
     }
 
@@ -136,8 +138,9 @@ impl ServerControl {
     /// # Errors
     /// [`Undecoded`] when the peer has sent more than the line that was read last, or replies wait: the connection is
     /// then closed, for nothing that came in clear may be taken for protected.
-    pub fn into_conn(self) -> Result<Conn, Undecoded> {
+    pub fn into_conn(mut self) -> Result<Conn, Undecoded> {
         if self.decoder.is_empty() && self.out.is_empty() {
+            self.end.forget();
             Ok(self.conn)
         } else {
             Err(Undecoded)

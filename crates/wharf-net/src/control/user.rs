@@ -8,7 +8,7 @@ use tokio::io::AsyncReadExt;
 use wharf_proto::trace::{Side, What};
 use wharf_proto::{Command, Reply, ReplyDecoder, ReplyError, ReplyLimits, Text};
 
-use super::outbox::{KEEPALIVE, Outbox, READ_SIZE, Undecoded, part, redacted};
+use super::outbox::{Farewell, KEEPALIVE, Outbox, READ_SIZE, Undecoded, part, redacted};
 use crate::conn::Conn;
 use crate::tcp::{prepare_control, send_urgent};
 use crate::trace::Trace;
@@ -23,7 +23,7 @@ pub struct UserControl {
     conn: Conn,
     decoder: ReplyDecoder,
     out: Outbox,
-    trace: Trace,
+    end: Farewell,
 }
 
 /// Why there is no reply.
@@ -56,7 +56,7 @@ impl UserControl {
             conn,
             decoder: ReplyDecoder::new(limits),
             out: Outbox::new(),
-            trace,
+            end: Farewell::new(trace),
         }
     }
 
@@ -71,10 +71,11 @@ impl UserControl {
     /// # Errors
     /// The connection broke, or the server does not read (`TimedOut`).
     pub async fn send(&mut self, command: &Command) -> io::Result<()> {
-        self.trace
+        self.end
+            .trace
             .record(|| What::Command(command.redacted().into_bytes()));
         self.out.push(&command.encode());
-        self.out.flush(&mut self.conn).await
+        self.flush().await
     }
 
     /// Sends a line of the person at the keyboard (`quote`), whatever it means.
@@ -82,7 +83,8 @@ impl UserControl {
     /// # Errors
     /// As [`send`](Self::send).
     pub async fn send_line(&mut self, line: &Text) -> io::Result<()> {
-        self.trace
+        self.end
+            .trace
             .record(|| What::Command(redacted(line.as_bytes()).into_bytes()));
         for &byte in line.as_bytes() {
             self.out.push(if byte == IAC {
@@ -92,7 +94,7 @@ impl UserControl {
             });
         }
         self.out.push(b"\r\n");
-        self.out.flush(&mut self.conn).await
+        self.flush().await
     }
 
     /// The next reply. Cancel-safe: a reply that has half arrived is not lost when the future is dropped.
@@ -102,16 +104,19 @@ impl UserControl {
     pub async fn next_reply(&mut self) -> Result<Reply, ControlError> {
         loop {
             if let Some(reply) = self.decoder.next()? {
-                self.trace.record(|| What::reply(&reply));
+                self.end.trace.record(|| What::reply(&reply));
                 return Ok(reply);
             }
             self.out.push(&self.decoder.take_answers());
-            self.out.flush(&mut self.conn).await?;
+            self.flush().await?;
             let mut buffer = [0; READ_SIZE];
-            let n = self.conn.read(&mut buffer).await?;
+            let n = self.end.note(self.conn.read(&mut buffer).await)?;
             match buffer.get(..n) {
                 Some(bytes) if n > 0 => self.decoder.push(bytes),
-                _ => return Err(ControlError::Closed),
+                _ => {
+                    self.end.peer_ended();
+                    return Err(ControlError::Closed);
+                }
             }
         }
     }
@@ -125,12 +130,17 @@ impl UserControl {
     /// # Errors
     /// As [`send`](Self::send).
     pub async fn send_abort(&mut self) -> io::Result<()> {
-        self.out.flush(&mut self.conn).await?;
+        self.flush().await?;
         if let Some(stream) = self.conn.as_tcp() {
             send_urgent(stream, &[IAC, IP, IAC]).await?;
             self.out.push(&[DM]);
         }
         self.send(&Command::Abor).await
+    }
+
+    async fn flush(&mut self) -> io::Result<()> {
+        let flushed = self.out.flush(&mut self.conn).await;
+        self.end.note(flushed)
     }
 
     /// Our end: the address that a PORT command names when there is no NAT on the way.
@@ -145,7 +155,7 @@ impl UserControl {
 
     /// The session's trace, for events of its data connections.
     pub fn trace(&self) -> &Trace {
-        &self.trace
+        &self.end.trace
     }
 
     /// Ends the connection, after QUIT or without it.
@@ -161,8 +171,9 @@ impl UserControl {
     /// # Errors
     /// [`Undecoded`] when the server has sent more than the reply that was read last: whoever stands between could
     /// put replies in front of the protected ones. The connection is closed.
-    pub fn into_conn(self) -> Result<Conn, Undecoded> {
+    pub fn into_conn(mut self) -> Result<Conn, Undecoded> {
         if self.decoder.is_empty() && self.out.is_empty() {
+            self.end.forget();
             Ok(self.conn)
         } else {
             Err(Undecoded)
