@@ -11,9 +11,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, timeout};
 use wharf_net::pump::{self, Conversion, Moved, Progress, PumpError};
-use wharf_net::{DataConnection, DataPort, Net};
+use wharf_net::{DataConnection, DataPort, Net, zero_copy};
 use wharf_proto::data_connection::guard::Guard;
 use wharf_proto::{Command, DuringTransfer, Line, Pathname, Reply};
 use wharf_storage::{Reader, Upload};
@@ -21,7 +21,7 @@ use wharf_storage::{Reader, Upload};
 use crate::commands::lines::Lines;
 use crate::failure::{AtPath, Failure};
 use crate::log::{self, Direction, Transferred};
-use crate::server::Stop;
+use crate::server::cut;
 use crate::session::{Session, check_reply};
 
 /// So many lines may come during a transfer; then reading stops until it is over
@@ -119,7 +119,8 @@ impl Session {
         let work = async {
             let mut data = dtp.open(port).await?;
             let moved = dtp.receive(&mut data, &mut upload, path).await?;
-            dtp.close(data).await?;
+            // The end has been read; whether the user still hears ours changes nothing.
+            let _ = dtp.close(data).await;
             Ok(moved)
         };
         let moved = match self.attend(work, &dtp.watch, Abort::Drops).await {
@@ -224,7 +225,7 @@ impl Session {
     ) -> Result<F::Output, Failure> {
         let mut work = pin!(work);
         let mut stop = self.stop.clone();
-        let mut out_of_time = pin!(deadline(&mut stop));
+        let mut out_of_time = pin!(cut(&mut stop));
         let mut gone = None;
         let mut stopping = true;
         loop {
@@ -349,26 +350,6 @@ fn during_transfer(line: &Line) -> DuringTransfer {
     }
 }
 
-/// The moment at which a graceful stop cuts transfers
-async fn deadline(stop: &mut tokio::sync::watch::Receiver<Stop>) {
-    loop {
-        let now = *stop.borrow_and_update();
-        let changed = match now {
-            Stop::No => stop.changed().await,
-            Stop::By(at) => tokio::select! {
-                () = sleep_until(at) => return,
-                changed = stop.changed() => changed,
-            },
-        };
-        if changed.is_err() {
-            match now {
-                Stop::No => return std::future::pending().await,
-                Stop::By(at) => return sleep_until(at).await,
-            }
-        }
-    }
-}
-
 impl Dtp {
     async fn open(&self, port: DataPort) -> Result<DataConnection, Failure> {
         let data = port
@@ -388,7 +369,14 @@ impl Dtp {
         path: &Pathname,
     ) -> Result<Moved, Failure> {
         let progress = &self.watch.progress;
-        let copied = None; // ZEROCOPY
+        let copied = match (self.conversion, reader.as_file()) {
+            (Conversion::Verbatim, Some((file, at))) => {
+                zero_copy::send_file(file, at, data, progress, self.stall)
+                    .await
+                    .map_err(|error| pumped(error, path))?
+            }
+            _ => None,
+        };
         let moved = match copied {
             Some(moved) => moved,
             None => pump::send(reader, data, self.conversion, progress, self.stall)

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
@@ -73,11 +73,9 @@ pub(crate) struct XferLog {
 }
 
 impl XferLog {
-    /// Opens `path` in place of the file open now: at the start and, after a rotation, at a reload
-    pub(crate) fn reopen(&self, path: Option<&PathBuf>) -> io::Result<()> {
-        let file = path.map(|path| append_to(path)).transpose()?;
+    /// Takes the place of the file open now: at the start and, after a rotation, at a reload
+    pub(crate) fn install(&self, file: Option<File>) {
         *self.open.write().unwrap_or_else(PoisonError::into_inner) = file;
-        Ok(())
     }
 
     pub(crate) fn write(&self, transfer: &Transferred) {
@@ -91,7 +89,8 @@ impl XferLog {
     }
 }
 
-fn append_to(path: &Path) -> io::Result<File> {
+/// A transfer log to be installed
+pub(crate) fn open_xferlog(path: &Path) -> io::Result<File> {
     OpenOptions::new().append(true).create(true).open(path)
 }
 

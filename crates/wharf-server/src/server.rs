@@ -1,6 +1,7 @@
 //! Listeners, the sessions they start, a new configuration without a restart, and a graceful end.
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,15 +10,18 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::task::TaskTracker;
 use wharf_accounts::Authenticator;
 use wharf_net::{Conn, ListenAt, Listener, Net};
 
 use crate::config::Config;
 use crate::limits::{Full, Limits};
-use crate::log::XferLog;
+use crate::log::{self, XferLog};
 use crate::session::{self, Session};
+
+/// Sessions that outlive the deadline of a stop by this much hang in their storage, and are left behind
+const OVERDUE: Duration = Duration::from_secs(5);
 
 /// After `accept` fails for want of descriptors there is no use in trying again at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -98,6 +102,34 @@ pub(crate) enum Stop {
     By(Instant),
 }
 
+/// The moment at which sessions without a transfer end
+pub(crate) async fn stopping(stop: &mut watch::Receiver<Stop>) {
+    if stop.wait_for(|stop| *stop != Stop::No).await.is_err() {
+        // Nobody is left who could stop anything.
+        std::future::pending::<()>().await;
+    }
+}
+
+/// The moment at which transfers are cut
+pub(crate) async fn cut(stop: &mut watch::Receiver<Stop>) {
+    loop {
+        let now = *stop.borrow_and_update();
+        let changed = match now {
+            Stop::No => stop.changed().await,
+            Stop::By(at) => tokio::select! {
+                () = sleep_until(at) => return,
+                changed = stop.changed() => changed,
+            },
+        };
+        if changed.is_err() {
+            match now {
+                Stop::No => return std::future::pending().await,
+                Stop::By(at) => return sleep_until(at).await,
+            }
+        }
+    }
+}
+
 /// A bound server that has not accepted anybody yet
 pub struct Server {
     listeners: Vec<(SocketAddr, Box<dyn Listener>)>,
@@ -133,7 +165,7 @@ impl Server {
             listeners.push((at, listen(&*net, at).await?));
         }
         let shared = Arc::<Shared>::default();
-        open_xferlog(&shared, &config)?;
+        shared.xferlog.install(open_xferlog(&config)?);
         let (stop, _) = watch::channel(Stop::No);
         let (orders_in, orders) = mpsc::channel(1);
         let addresses = listeners.iter().map(|(_, l)| l.local_addr()).collect();
@@ -175,7 +207,7 @@ impl Server {
         loop {
             tokio::select! {
                 biased;
-                () = session::stopping(&mut stopped) => break,
+                () = stopping(&mut stopped) => break,
                 Some(order) = self.orders.recv() => match order {
                     Order::Listen(wanted, done) => {
                         let net = Arc::clone(&self.handle.setup().net);
@@ -191,8 +223,17 @@ impl Server {
             }
         }
         drop(doors);
+        // A reload that comes now is told that it is over.
+        drop(self.orders);
         sessions.close();
-        sessions.wait().await;
+        let overdue = async {
+            cut(&mut stopped).await;
+            sleep(OVERDUE).await;
+        };
+        tokio::select! {
+            () = sessions.wait() => {}
+            () = overdue => tracing::warn!(sessions = sessions.len(), "sessions do not end: left behind"),
+        }
     }
 }
 
@@ -224,13 +265,14 @@ impl Handle {
         if config.listen.is_empty() {
             return Err(Error::NoAddress);
         }
-        open_xferlog(&old.shared, &config)?;
+        let xferlog = open_xferlog(&config)?;
         let (done, result) = oneshot::channel();
         self.orders
             .send(Order::Listen(config.listen.clone(), done))
             .await
             .map_err(|_| Error::Ended)?;
         result.await.map_err(|_| Error::Ended)??;
+        old.shared.xferlog.install(xferlog);
         let new = Arc::new(Setup {
             config,
             accounts: accounts.unwrap_or_else(|| Arc::clone(&old.accounts)),
@@ -293,15 +335,17 @@ async fn receive(setup: Arc<Setup>, conn: Conn, stop: watch::Receiver<Stop>) {
     session::refuse(&setup, conn, text).await;
 }
 
-fn open_xferlog(shared: &Shared, config: &Config) -> Result<(), Error> {
-    let path = config.xferlog.as_ref();
-    shared
-        .xferlog
-        .reopen(path)
-        .map_err(|source| Error::Xferlog {
-            path: path.cloned().unwrap_or_default(),
+fn open_xferlog(config: &Config) -> Result<Option<File>, Error> {
+    let Some(path) = &config.xferlog else {
+        return Ok(None);
+    };
+    match log::open_xferlog(path) {
+        Ok(file) => Ok(Some(file)),
+        Err(source) => Err(Error::Xferlog {
+            path: path.clone(),
             source,
-        })
+        }),
+    }
 }
 
 async fn listen(net: &dyn Net, at: SocketAddr) -> Result<Box<dyn Listener>, Error> {
@@ -384,7 +428,7 @@ async fn accept(mut listener: Box<dyn Listener>, conns: mpsc::Sender<Conn>) {
             }
             Err(error) => {
                 tracing::warn!(%error, address = %listener.local_addr(), "cannot accept");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
+                sleep(ACCEPT_PAUSE).await;
             }
         }
     }

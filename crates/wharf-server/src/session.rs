@@ -24,7 +24,7 @@ use wharf_storage::Storage;
 use crate::commands::lines::OFFERED;
 use crate::failure::{Failure, Outcome};
 use crate::limits::UserSeat;
-use crate::server::{Setup, Stop};
+use crate::server::{Setup, Stop, stopping};
 
 /// So many lines that are no FTP command may come before the login; then it is no FTP client
 const NONSENSE_BEFORE_LOGIN: u32 = 10;
@@ -54,6 +54,8 @@ pub(crate) struct Session {
     /// The command being executed, for the law that its replies are of its row
     pub(crate) verb: Option<&'static Verb>,
     pub(crate) totals: Totals,
+    /// What ALLO announced for the next upload
+    pub(crate) announced: Option<u64>,
     nonsense: u32,
     began: Instant,
 }
@@ -101,6 +103,7 @@ impl Session {
             closing: false,
             verb: None,
             totals: Totals::default(),
+            announced: None,
             nonsense: 0,
             began: Instant::now(),
             setup,
@@ -271,14 +274,6 @@ pub(crate) async fn refuse(setup: &Setup, conn: Conn, text: &str) {
     control.queue(&Reply::new(421, text));
     // Whether a client that is turned away reads why is its own affair.
     let _ = timeout(REFUSAL, control.close()).await;
-}
-
-/// The moment a graceful stop begins
-pub(crate) async fn stopping(stop: &mut watch::Receiver<Stop>) {
-    if stop.wait_for(|stop| *stop != Stop::No).await.is_err() {
-        // Nobody is left who could stop this session.
-        std::future::pending::<()>().await;
-    }
 }
 
 /// The reply of an outcome; an error when nobody is left to read one

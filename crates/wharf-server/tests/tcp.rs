@@ -186,6 +186,23 @@ async fn an_aborted_download_is_no_clean_end() {
     peer.say("NOOP", "200").await;
 }
 
+/// RFC 959 §4.1.3: IP, then the Synch with its DM as urgent data, then ABOR
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn abor_works_as_urgent_data() {
+    let mut peer = Peer::new().await;
+    let mut data = peer.passive().await;
+    peer.say("STOR half", "150").await;
+    data.write_all(&noise(1000)).await.unwrap();
+    let control = socket2::SockRef::from(peer.control.get_ref());
+    control.send(b"\xff\xf4\xff").unwrap();
+    control.send_out_of_band(b"\xf2").unwrap();
+    control.send(b"ABOR\r\n").unwrap();
+    assert!(peer.reply().await.starts_with("426"));
+    assert!(peer.reply().await.starts_with("226"));
+    peer.say("NOOP", "200").await;
+    assert_eq!(peer.names(), [""; 0]);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_that_vanishes_leaves_nothing() {
     for _ in 0..20 {

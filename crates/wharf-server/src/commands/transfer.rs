@@ -72,7 +72,10 @@ impl Session {
         let opening = Reply::new(150, format!("Ready to receive {}", path.display()));
         let result = self.receive_file(port, upload, path, opening, &dtp).await;
         self.tell(Direction::Upload, &full, &dtp, &result);
-        result?;
+        let moved = result?;
+        if let Some(announced) = self.announced.take().filter(|bytes| *bytes > moved.file) {
+            tracing::warn!(path = %full.display(), announced, received = moved.file, "upload is shorter than ALLO said");
+        }
         Ok(Reply::new(226, "Transfer complete"))
     }
 
@@ -116,6 +119,7 @@ impl Session {
 
     /// Nothing is reserved; but a client that asks first is told when it does not fit
     pub(super) async fn allo(&mut self, bytes: u64) -> Outcome {
+        self.announced = Some(bytes);
         let here = self.pi.cwd().clone();
         match self.storage()?.free_space(&here).await.at(&here)? {
             Some(free) if free < bytes => Err(Failure::Refused(Reply::new(
