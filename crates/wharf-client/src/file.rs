@@ -8,18 +8,16 @@
 //! Not here: fsync (a crash of the whole machine may lose a file that was just renamed), directories, several
 //! connections.
 
-use std::ffi::OsString;
-use std::fs::{self, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom};
-use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::fs;
+use std::path::Path;
 
 use tokio::io::AsyncReadExt;
 use wharf_net::pump::Progress;
-use wharf_proto::{Pathname, Timestamp, visible};
+use wharf_proto::{Pathname, Timestamp};
 
 use crate::client::Client;
 use crate::error::{Error, ErrorKind, Result};
+use crate::local::{Part, finished_before, tail_of};
 use crate::transfer::Known;
 use crate::upload::Upload;
 use crate::verbs::is_about_the_file;
@@ -304,187 +302,7 @@ impl Client {
     }
 }
 
-/// The local name for a file that the server names: one component, nothing that could lead elsewhere or steer a terminal.
-///
-/// # Errors
-/// [`ErrorKind::Local`] for an empty name, `.`, `..`, and names with `/`, `\`, NUL or control characters.
-pub fn local_name(server_name: &[u8]) -> Result<OsString> {
-    let refused = |why: &str| {
-        let what = format!(
-            "unsafe name from the server: {}: {why}",
-            visible(server_name)
-        );
-        Err(Error::new(ErrorKind::Local, what))
-    };
-    match server_name {
-        b"" => return refused("empty"),
-        b"." | b".." => return refused("a directory"),
-        _ => {}
-    }
-    if server_name.iter().any(|it| matches!(it, b'/' | b'\\')) {
-        return refused("a path separator");
-    }
-    let text = String::from_utf8_lossy(server_name);
-    if text.chars().any(char::is_control) {
-        return refused("a control character");
-    }
-    #[cfg(unix)]
-    let name = std::os::unix::ffi::OsStringExt::from_vec(server_name.to_vec());
-    #[cfg(not(unix))]
-    let name = {
-        if text.contains([':', '*', '?', '"', '<', '>', '|']) || text.ends_with(['.', ' ']) {
-            return refused("not possible on this system");
-        }
-        OsString::from(text.into_owned())
-    };
-    Ok(name)
-}
-
-/// The file that a download goes to until it is complete.
-struct Part {
-    path: PathBuf,
-    modified: Option<SystemTime>,
-    /// This download made it, or emptied it.
-    fresh: bool,
-    done: bool,
-}
-
-impl Part {
-    fn new(local: &Path, modified: Option<Timestamp>) -> Result<Self> {
-        let Some(name) = local.file_name() else {
-            return Err(Error::new(
-                ErrorKind::Local,
-                format!("{} is not a file name", local.display()),
-            ));
-        };
-        if local.is_dir() {
-            return Err(Error::new(
-                ErrorKind::Local,
-                format!("{} is a directory", local.display()),
-            ));
-        }
-        let mut part = name.to_owned();
-        part.push(".part");
-        let modified = modified.map(SystemTime::from);
-        Ok(Self {
-            path: local.with_file_name(part),
-            modified,
-            fresh: false,
-            done: false,
-        })
-    }
-
-    fn failed(&self, error: io::Error) -> Error {
-        Error::from_source(ErrorKind::Local, self.path.display().to_string(), error)
-    }
-
-    fn locate(&self, error: Error) -> Error {
-        located(error, &self.path)
-    }
-
-    /// Takes what another program has left under the final name as the beginning.
-    fn adopt(&self, local: &Path) -> Result<()> {
-        fs::copy(local, &self.path).map_err(|error| self.failed(error))?;
-        let time = fs::metadata(local)
-            .and_then(|it| it.modified())
-            .map_err(|error| self.failed(error))?;
-        set_time(&self.path, time).map_err(|error| self.failed(error))
-    }
-
-    /// How much there is to continue.
-    fn length(&self, remote: &Pathname, known: &Known) -> Result<u64> {
-        let metadata = match fs::metadata(&self.path) {
-            Ok(metadata) => metadata,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
-            Err(error) => return Err(self.failed(error)),
-        };
-        let have = metadata.len();
-        if known.size.is_some_and(|size| size < have) {
-            return Err(changed(remote, "it is smaller than the partial file"));
-        }
-        if let (Some(remote_time), Ok(here)) = (self.modified, metadata.modified())
-            && have > 0
-            && remote_time > here + Duration::from_secs(1)
-        {
-            return Err(changed(remote, "it was modified after the partial file"));
-        }
-        Ok(have)
-    }
-
-    fn open(&mut self, keep: bool) -> Result<fs::File> {
-        self.fresh = !keep;
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(!keep);
-        options.open(&self.path).map_err(|error| self.failed(error))
-    }
-
-    fn finish(mut self, local: &Path, keep_time: bool) -> Result<()> {
-        if keep_time && let Some(time) = self.modified {
-            // A file system that keeps no times is no reason to lose the file.
-            let _ = set_time(&self.path, time);
-        }
-        fs::rename(&self.path, local).map_err(|error| self.failed(error))?;
-        self.done = true;
-        Ok(())
-    }
-}
-
-impl Drop for Part {
-    /// The partial file stays, dated like the version that it comes from; an empty one that we made does not.
-    fn drop(&mut self) {
-        if self.done {
-            return;
-        }
-        let empty = fs::metadata(&self.path).is_ok_and(|it| it.len() == 0);
-        if self.fresh && empty {
-            let _ = fs::remove_file(&self.path);
-        } else if let Some(time) = self.modified
-            && self.path.exists()
-        {
-            let _ = set_time(&self.path, time);
-        }
-    }
-}
-
-/// `resume` finds the goal already there: complete, to be continued (`None`), or another file.
-fn finished_before(local: &Path, known: &Known) -> Result<Option<Moved>> {
-    let failed = |error| Error::from_source(ErrorKind::Local, local.display().to_string(), error);
-    let length = fs::metadata(local).map_err(failed)?.len();
-    match known.size {
-        Some(size) if size == length => Ok(Some(Moved {
-            length,
-            resumed_at: length,
-            verified: true,
-            complete_before: true,
-        })),
-        Some(size) if size < length => {
-            let what = format!(
-                "{} is larger than the remote file, which has {size} bytes",
-                local.display()
-            );
-            Err(Error::new(ErrorKind::Changed, what))
-        }
-        _ => Ok(None),
-    }
-}
-
-/// The last `overlap` bytes of the first `length`; leaves the file at `length`.
-fn tail_of(mut file: &fs::File, length: u64, overlap: u64) -> io::Result<Vec<u8>> {
-    let mut tail = Vec::new();
-    file.seek(SeekFrom::Start(length - overlap))?;
-    file.take(overlap).read_to_end(&mut tail)?;
-    file.seek(SeekFrom::Start(length))?;
-    Ok(tail)
-}
-
-fn set_time(path: &Path, time: SystemTime) -> io::Result<()> {
-    OpenOptions::new()
-        .write(true)
-        .open(path)?
-        .set_modified(time)
-}
-
-fn changed(remote: &Pathname, why: &str) -> Error {
+pub(crate) fn changed(remote: &Pathname, why: &str) -> Error {
     Error::new(
         ErrorKind::Changed,
         format!("{} cannot be continued: {why}", remote.display()),
@@ -492,45 +310,9 @@ fn changed(remote: &Pathname, why: &str) -> Error {
 }
 
 /// Puts the path into an error about a local file.
-fn located(error: Error, path: &Path) -> Error {
+pub(crate) fn located(error: Error, path: &Path) -> Error {
     match error.kind() {
         ErrorKind::Local => Error::from_source(ErrorKind::Local, path.display().to_string(), error),
         _ => error,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_from_the_server_stay_in_their_directory() {
-        for good in [
-            &b"a"[..],
-            b"a b",
-            b"-rf",
-            b"|touch x",
-            b".netrc",
-            b"a..b",
-            "\u{fc}".as_bytes(),
-            b"\xff",
-        ] {
-            assert!(local_name(good).is_ok(), "{good:?}");
-        }
-        for bad in [
-            &b""[..],
-            b".",
-            b"..",
-            b"../x",
-            b"/etc/passwd",
-            b"a/b",
-            b"a\\b",
-            b"a\nb",
-            b"\x1b[2J",
-            b"a\0",
-            b"\xc2\x9b",
-        ] {
-            assert!(local_name(bad).is_err(), "{bad:?}");
-        }
     }
 }

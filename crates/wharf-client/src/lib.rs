@@ -56,4 +56,6 @@ mod entry;
 pub use entry::{Entry, EntryKind, Modified};
 
 mod file;
-pub use file::{FileOptions, Moved, RESUME_OVERLAP, local_name};
+pub use file::{FileOptions, Moved, RESUME_OVERLAP};
+mod local;
+pub use local::local_name;
