@@ -259,13 +259,14 @@ impl Client {
         self.ready().await
     }
 
-    /// QUIT, and the end of the control connection. A server that does not answer is left after a moment.
+    /// QUIT, and the end of the control connection. A server that does not answer is left after a moment, and one that is
+    /// still in the middle of a transfer at once.
     pub async fn quit(mut self) {
-        if !self.dialogue.is_lost() {
-            let within = self.dialogue.patience();
-            if !self.in_transfer {
-                let _ = self.dialogue.exchange(&Command::Quit, within).await;
-            }
+        if self.dialogue.is_lost() || self.in_transfer {
+            return;
+        }
+        let within = self.dialogue.patience();
+        if self.dialogue.exchange(&Command::Quit, within).await.is_ok() {
             self.dialogue.close().await;
         }
     }

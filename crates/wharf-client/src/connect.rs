@@ -164,8 +164,9 @@ impl Greeting {
     /// Leaves without logging in.
     pub async fn quit(mut self) {
         let within = self.dialogue.patience();
-        let _ = self.dialogue.exchange(&Command::Quit, within).await;
-        self.dialogue.close().await;
+        if self.dialogue.exchange(&Command::Quit, within).await.is_ok() {
+            self.dialogue.close().await;
+        }
     }
 }
 

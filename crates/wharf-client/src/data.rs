@@ -6,7 +6,7 @@
 //! ABOR while they wait in `accept`). A connection that the *server* opens can only be waited for after the transfer
 //! command, therefore active paths are the last.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use tokio::time::{Instant, sleep_until};
 use wharf_net::{DataConnection, DataPort, ListenAt, OpenError, Ports, Source};
@@ -227,7 +227,11 @@ impl Client {
             Ok(to) => {
                 let to = Guard::scoped(self.peer_addr(), to);
                 // From the address that the control connection uses: servers check that both come from one host.
-                let source = Source::Address(self.local_addr().ip());
+                let source = match self.local_addr().ip() {
+                    // Means nothing without its interface, which the target names.
+                    IpAddr::V6(ip) if ip.is_unicast_link_local() => Source::Any,
+                    ip => Source::Address(ip),
+                };
                 Ok(Ok((DataPort::Target { source, to }, to)))
             }
             Err(evidence) => Ok(Err(Failed {
@@ -244,7 +248,7 @@ impl Client {
         let ip = self.local_addr().ip();
         let told_ip = self.options().active_addr.unwrap_or(ip);
         let ports = self.options().port_range.map_or(Ports::Any, Ports::Range);
-        let port = match DataPort::listen(&*self.place.net, ListenAt { ip, ports }).await {
+        let port = match DataPort::listen(&*self.place.net, ListenAt::new(ip, ports)).await {
             Ok(port) => port,
             Err(error) => {
                 tracing::warn!(%error, %ip, "cannot listen for an active data connection");

@@ -215,6 +215,7 @@ pub(crate) enum Access {
 
 /// Words by which servers tell the reasons for 550 apart; lower case. First match wins.
 const TEXTS: &[(&str, ErrorKind)] = &[
+    ("not empty", ErrorKind::Refused), // RMD
     ("no such", ErrorKind::NotFound),
     ("not found", ErrorKind::NotFound),
     ("does not exist", ErrorKind::NotFound),
