@@ -228,6 +228,28 @@ async fn an_abort_arrives_as_synch_and_command_in_their_order() {
 }
 
 #[tokio::test]
+async fn the_urgent_mark_does_not_hold_up_what_lies_behind_it() {
+    let (near, far) = pair().await;
+    let mut server = ServerControl::new(far, 512, Trace::off());
+    let socket = socket2::SockRef::from(near.as_tcp().unwrap());
+    socket.send(b"\xff\xf4\xff").unwrap();
+    socket.send_out_of_band(b"\xf2").unwrap();
+    socket.send(b"ABOR\r\n").unwrap();
+    let abor = Line::Command(b"ABOR".to_vec());
+    while let Some(line) = tokio::time::timeout(PATIENCE, server.next_line())
+        .await
+        .unwrap()
+        .unwrap()
+    {
+        if line == abor {
+            return;
+        }
+        assert_eq!(line, Line::Synch);
+    }
+    unreachable!("no ABOR");
+}
+
+#[tokio::test]
 async fn the_last_reply_arrives_although_the_user_sends_on() {
     let (near, far) = pair().await;
     let mut user = UserControl::new(near, LIMITS, Trace::off());

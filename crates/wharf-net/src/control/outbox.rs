@@ -93,6 +93,23 @@ fn not_read() -> io::Error {
     )
 }
 
+/// One read; 0 is the end. Cancel-safe.
+///
+/// Not tokio's `read` where the socket is TCP: the kernel stops a read at the urgent mark, and tokio takes a short read
+/// for an empty socket and would wait for the next segment while ABOR already lies behind the mark.
+pub(super) async fn read(conn: &mut Conn, into: &mut [u8]) -> io::Result<usize> {
+    let Some(stream) = conn.as_tcp() else {
+        return conn.read(into).await;
+    };
+    loop {
+        stream.readable().await?;
+        match stream.try_read(into) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => (),
+            outcome => return outcome,
+        }
+    }
+}
+
 /// Tells the trace of the end of the control connection when it comes, and how it came.
 pub(super) struct Farewell {
     pub(super) trace: Trace,

@@ -4,11 +4,10 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tokio::io::AsyncReadExt;
 use wharf_proto::trace::{Side, What};
 use wharf_proto::{Line, LineDecoder, Reply, ReplyClass};
 
-use super::outbox::{Farewell, KEEPALIVE, Outbox, READ_SIZE, Undecoded, part, redacted};
+use super::outbox::{Farewell, KEEPALIVE, Outbox, READ_SIZE, Undecoded, part, read, redacted};
 use crate::conn::Conn;
 use crate::tcp::prepare_control;
 use crate::trace::Trace;
@@ -65,7 +64,7 @@ impl ServerControl {
             let mut buffer = [0; READ_SIZE];
             let room = self.decoder.room().min(READ_SIZE);
             let into = buffer.get_mut(..room).unwrap_or_default();
-            let n = self.end.note(self.conn.read(into).await)?;
+            let n = self.end.note(read(&mut self.conn, into).await)?;
             let Some(bytes) = into.get(..n).filter(|bytes| !bytes.is_empty()) else {
                 self.end.peer_ended();
                 return Ok(None);

@@ -4,11 +4,10 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tokio::io::AsyncReadExt;
 use wharf_proto::trace::{Side, What};
 use wharf_proto::{Command, Reply, ReplyDecoder, ReplyError, ReplyLimits, Text};
 
-use super::outbox::{Farewell, KEEPALIVE, Outbox, READ_SIZE, Undecoded, part, redacted};
+use super::outbox::{Farewell, KEEPALIVE, Outbox, READ_SIZE, Undecoded, part, read, redacted};
 use crate::conn::Conn;
 use crate::tcp::{prepare_control, send_urgent};
 use crate::trace::Trace;
@@ -110,7 +109,7 @@ impl UserControl {
             self.out.push(&self.decoder.take_answers());
             self.flush().await?;
             let mut buffer = [0; READ_SIZE];
-            let n = self.end.note(self.conn.read(&mut buffer).await)?;
+            let n = self.end.note(read(&mut self.conn, &mut buffer).await)?;
             match buffer.get(..n) {
                 Some(bytes) if n > 0 => self.decoder.push(bytes),
                 _ => {
