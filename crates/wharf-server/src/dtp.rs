@@ -1,8 +1,8 @@
 //! The server-DTP at work while the server-PI keeps listening.
 //!
 //! A transfer is two futures in one `select!`: the DTP (open, move, close) and the next line of
-//! the control connection. NOOP and STAT are answered beside the transfer, ABOR drops the DTP, and
-//! everything else waits its turn. How octets are moved is `wharf_net::pump`'s business.
+//! the control connection. NOOP, STAT and QUIT are answered beside the transfer, ABOR drops the
+//! DTP, and everything else waits its turn. How octets are moved is `wharf_net::pump`'s business.
 
 use std::future::Future;
 use std::io;
@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use wharf_net::pump::{self, Conversion, Moved, Progress, PumpError};
 use wharf_net::{DataConnection, DataPort, Net, zero_copy};
 use wharf_proto::data_connection::guard::Guard;
@@ -26,6 +26,12 @@ use crate::session::{Session, check_reply};
 
 /// So many lines may come during a transfer; then reading stops until it is over
 const WAITING: usize = 32;
+
+/// What clients write at once at the least; a smaller upload came whole or not at all
+const ONE_BLOCK: u64 = 4096;
+/// How long the end of an upload is doubted: an eighth of its time within these bounds
+const DOUBT_LEAST: Duration = Duration::from_millis(2);
+const DOUBT_MOST: Duration = Duration::from_millis(25);
 
 /// Everything a data connection needs to come about and move octets, apart from the session
 pub(crate) struct Dtp {
@@ -121,16 +127,21 @@ impl Session {
             let moved = dtp.receive(&mut data, &mut upload, path).await?;
             // The end has been read; whether the user still hears ours changes nothing.
             let _ = dtp.close(data).await;
+            dtp.doubt(moved).await;
             Ok(moved)
         };
         let moved = match self.attend(work, &dtp.watch, Abort::Drops).await {
             Ok(Ok(moved)) => moved,
-            Ok(Err(failure)) | Err(failure) => return give_up(upload, failure).await,
+            Ok(Err(failure)) | Err(failure) => {
+                if matches!(failure, Failure::Gone(_)) {
+                    tracing::warn!(path = %upload.name().display(), "client vanished during upload");
+                }
+                if let Err(error) = upload.abandon().await {
+                    tracing::warn!(%error, "an upload cannot be given up cleanly");
+                }
+                return Err(failure);
+            }
         };
-        if let Err(vanished) = self.look_for_the_client().await {
-            tracing::warn!(path = %upload.name().display(), "client vanished during upload");
-            return give_up(upload, Failure::Gone(vanished)).await;
-        }
         self.attend(upload.commit(), &dtp.watch, Abort::ComesTooLate)
             .await?
             .at(path)?;
@@ -280,6 +291,15 @@ impl Session {
                         return Err(Failure::Aborted);
                     }
                 }
+                // The goodbye is said now, and the end comes after the transfer's own reply: "the connection
+                // will remain open for result response" (RFC 959 §4.1.1).
+                DuringTransfer::Quit if self.waiting.is_empty() => {
+                    self.answer_beside(&line, watch)
+                        .await
+                        .map_err(Failure::Gone)?;
+                    self.hung_up = true;
+                    self.closing = true;
+                }
                 // Replies come in the order of the commands, so a NOOP behind a CWD waits as well.
                 DuringTransfer::Answer | DuringTransfer::Wait | DuringTransfer::Quit => {
                     self.waiting.push_back(line);
@@ -288,32 +308,13 @@ impl Session {
         }
     }
 
-    /// A client that was killed ends its data connection like one that has finished; but its control
-    /// connection ends with it. Whoever said QUIT may have hung up.
-    async fn look_for_the_client(&mut self) -> io::Result<()> {
-        // The two ends arrive together: let the runtime see both.
-        tokio::task::yield_now().await;
-        while self.waiting.len() < WAITING && !self.hung_up {
-            let line = tokio::select! {
-                biased;
-                line = self.control.next_line() => line?,
-                () = std::future::ready(()) => return Ok(()),
-            };
-            match line {
-                Some(line) => self.waiting.push_back(line),
-                None if self.quit_is_waiting() => self.hung_up = true,
-                None => return Err(io::ErrorKind::UnexpectedEof.into()),
-            }
-        }
-        Ok(())
-    }
-
     async fn answer_beside(&mut self, line: &Line, watch: &Watch) -> io::Result<()> {
         let Line::Command(line) = line else {
             return Ok(());
         };
         let reply = match Command::parse(line) {
             Ok(Command::Stat(None)) => Reply::new(211, watch.to_string()),
+            Ok(Command::Quit) => Reply::new(221, "Goodbye after the transfer"),
             Ok(command) => {
                 let reply = Reply::new(200, "Transfer goes on");
                 check_reply(command.verb(), &reply);
@@ -330,13 +331,6 @@ impl Session {
             .iter()
             .any(|line| during_transfer(line) == DuringTransfer::Quit)
     }
-}
-
-async fn give_up(upload: Box<dyn Upload>, failure: Failure) -> Result<Moved, Failure> {
-    if let Err(error) = upload.abandon().await {
-        tracing::warn!(%error, "an upload cannot be given up cleanly");
-    }
-    Err(failure)
 }
 
 /// What a line does while a transfer runs; only STAT without an argument asks about the transfer
@@ -419,6 +413,19 @@ impl Dtp {
             bytes = bytes.get(written..).unwrap_or_default();
         }
         Ok(())
+    }
+
+    /// A client that was killed ends its data connection like one that has finished: stream mode has
+    /// no other sign. But its control connection ends with it, a moment later, since the kernel
+    /// closes the younger one first. Whoever waits for that moment is told by `attend`; an upload
+    /// in one block has no middle to be killed in.
+    async fn doubt(&self, moved: Moved) {
+        let moment = (self.watch.began.elapsed() / 8).clamp(DOUBT_LEAST, DOUBT_MOST);
+        if moved.wire > ONE_BLOCK {
+            sleep(moment).await;
+        } else {
+            tokio::task::yield_now().await;
+        }
     }
 
     /// In stream mode the end of the connection is the end of the file (RFC 959 §3.4.1)

@@ -165,6 +165,8 @@ async fn a_reset_in_mid_upload_commits_nothing() {
         .unwrap();
     peer.say("STOR half", "150").await;
     data.write_all(&noise(300_000)).await.unwrap();
+    // A reset before the server has accepted would be "nobody came".
+    while peer.say("STAT", "211").await.contains(": 0 bytes") {}
     drop(data);
     assert!(peer.reply().await.starts_with("426"));
     assert_eq!(peer.names(), [""; 0]);
