@@ -160,7 +160,7 @@ async fn dispatch(command: Command, output: &Output) -> Result<(), Failure> {
     match command {
         Command::Serve(args) => return cmd::serve::run(&args, output).await,
         Command::Check(args) => return cmd::check::run(&args, output).await,
-        Command::Ftp(args) => return shell::run(args, output).await,
+        Command::Ftp(args) => return Box::pin(shell::run(args, output)).await,
         _ => {}
     }
     let mut interrupt = Interrupt::new()?;

@@ -12,9 +12,9 @@ use wharf_client::{
     Target,
 };
 use wharf_net::{Conn, ListenAt, Listener, Net, Recorder, Source, TcpNet};
-use wharf_proto::Pathname;
 use wharf_proto::data_connection::passive::PortRange;
 use wharf_proto::trace::{Event, What};
+use wharf_proto::{Pathname, visible};
 
 use crate::args::client::DataHostArg;
 use crate::args::{ClientArgs, FtpArgs, ModeArg};
@@ -293,24 +293,26 @@ fn options(wishes: &Wishes, screen: Option<Screen>) -> Result<Options, Failure> 
     if wishes.ipv4 && wishes.ipv6 {
         return Err(Failure::usage("-4 and -6 exclude each other"));
     }
-    let mut options = Options::default();
-    options.data_mode = match wishes.mode {
-        _ if wishes.passive => DataModeChoice::Passive,
-        _ if wishes.active => DataModeChoice::Active,
-        mode => mode_choice(mode),
+    let mut options = Options {
+        data_mode: match wishes.mode {
+            _ if wishes.passive => DataModeChoice::Passive,
+            _ if wishes.active => DataModeChoice::Active,
+            mode => mode_choice(mode),
+        },
+        active_addr: wishes.active_addr,
+        port_range: wishes.port_range,
+        data_host: match wishes.data_host {
+            DataHostArg::Peer => DataHost::Peer,
+            DataHostArg::Reply => DataHost::Reply,
+        },
+        data_timeout: wishes.data_timeout,
+        family: match (wishes.ipv4, wishes.ipv6) {
+            (true, _) => FamilyChoice::Ipv4,
+            (_, true) => FamilyChoice::Ipv6,
+            _ => FamilyChoice::Any,
+        },
+        ..Options::default()
     };
-    options.active_addr = wishes.active_addr;
-    options.port_range = wishes.port_range;
-    options.data_host = match wishes.data_host {
-        DataHostArg::Peer => DataHost::Peer,
-        DataHostArg::Reply => DataHost::Reply,
-    };
-    options.data_timeout = wishes.data_timeout;
-    if wishes.ipv4 {
-        options.family = FamilyChoice::Ipv4;
-    } else if wishes.ipv6 {
-        options.family = FamilyChoice::Ipv6;
-    }
     if let Some(time) = wishes.connect_timeout {
         options.connect_timeout = time;
     }
@@ -364,7 +366,10 @@ pub(crate) fn start_log(verbose: u8) -> Result<(), Failure> {
 pub(crate) fn failure(error: &Error) -> Failure {
     let text = error.to_string();
     let mut lines = text.lines();
-    let message = lines.next().unwrap_or_default().to_owned();
+    let mut message = lines.next().unwrap_or_default().to_owned();
+    if let Some(reply) = error.reply() {
+        message = told_by_server(&message, reply.code(), &visible(reply.text().as_bytes()));
+    }
     let details: Vec<String> = lines.map(|line| line.trim().to_owned()).collect();
     let failure = Failure::new(exit_of(error.kind()), message).with_details(details);
     match error.kind() {
@@ -377,6 +382,23 @@ pub(crate) fn failure(error: &Error) -> Failure {
         ErrorKind::Busy => failure.with_hint("trying again later may help"),
         _ => failure,
     }
+}
+
+/// `RETR a: 550 a: no such file` is said as `a: the server says 550 no such file`: the command that
+/// asked is of no interest, and many servers repeat the name.
+fn told_by_server(message: &str, code: u16, text: &str) -> String {
+    let Some(what) = message.strip_suffix(&format!(": {code} {text}")) else {
+        return message.to_owned();
+    };
+    let name = match what.split_once(' ') {
+        Some((verb, name)) if verb.bytes().all(|byte| byte.is_ascii_uppercase()) => name,
+        _ => what,
+    };
+    let said = text
+        .strip_prefix(name)
+        .and_then(|rest| rest.strip_prefix(": "))
+        .unwrap_or(text);
+    format!("{name}: the server says {code} {said}")
 }
 
 /// The exit status of each kind of error.
@@ -443,10 +465,10 @@ impl Recorder for Screen {
 /// One event as lines for a person: the transcript's signs, without times.
 fn screen_lines(what: &What) -> Vec<String> {
     match what {
-        What::Command(line) => vec![format!("> {}", wharf_proto::visible(line))],
+        What::Command(line) => vec![format!("> {}", visible(line))],
         What::Reply(lines) => lines
             .iter()
-            .map(|line| format!("< {}", wharf_proto::visible(line)))
+            .map(|line| format!("< {}", visible(line)))
             .collect(),
         What::Connected { local, peer, .. } => vec![format!("+ connected to {peer} from {local}")],
         What::DataAwaited { at, .. } => vec![format!("! waiting for a data connection at {at}")],
@@ -461,7 +483,7 @@ fn screen_lines(what: &What) -> Vec<String> {
             vec![format!("! data connection closed after {bytes} bytes")]
         }
         What::Closed(reason) => vec![format!("- control connection closed: {reason}")],
-        What::Note(note) => vec![format!("# {}", wharf_proto::visible(note.as_bytes()))],
+        What::Note(note) => vec![format!("# {}", visible(note.as_bytes()))],
     }
 }
 
@@ -499,5 +521,38 @@ impl Net for FromAddress {
         let mut found = TcpNet.resolve(host, port).await?;
         found.retain(|address| address.is_ipv4() == self.address.is_ipv4());
         Ok(found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_server_says_is_said_once() {
+        for (message, code, text, expected) in [
+            (
+                "RETR a: 550 a: no such file",
+                550,
+                "a: no such file",
+                "a: the server says 550 no such file",
+            ),
+            (
+                "RETR a b: 550 Failed.",
+                550,
+                "Failed.",
+                "a b: the server says 550 Failed.",
+            ),
+            ("PWD: 550 no", 550, "no", "PWD: the server says 550 no"),
+            (
+                "login as u refused: 530 Login incorrect",
+                530,
+                "Login incorrect",
+                "login as u refused: the server says 530 Login incorrect",
+            ),
+            ("something else", 550, "no", "something else"),
+        ] {
+            assert_eq!(told_by_server(message, code, text), expected);
+        }
     }
 }

@@ -154,7 +154,7 @@ pub(crate) struct GetArgs {
     #[arg(short, long, value_name = "FILE", env = "WHARF_OUTPUT", value_hint = ValueHint::FilePath)]
     pub(crate) output: Option<PathBuf>,
 
-    /// Write into DIR under the names on the server
+    /// Write into DIR under the names on the server; made if it is missing
     #[arg(short = 'O', long, value_name = "DIR", env = "WHARF_OUTPUT_DIR", value_hint = ValueHint::DirPath)]
     pub(crate) output_dir: Option<PathBuf>,
 

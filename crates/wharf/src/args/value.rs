@@ -44,26 +44,6 @@ pub(crate) fn positive_duration(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// Writes a duration the way [`duration`] reads it, in the largest unit that is exact.
-pub(crate) fn duration_text(duration: Duration) -> String {
-    let millis = duration.as_millis();
-    for (unit, size) in [
-        ("d", 86_400_000),
-        ("h", 3_600_000),
-        ("m", 60_000),
-        ("s", 1_000),
-    ] {
-        if millis != 0 && millis.is_multiple_of(size) {
-            return format!("{}{unit}", millis / size);
-        }
-    }
-    if millis == 0 {
-        "0s".to_owned()
-    } else {
-        format!("{millis}ms")
-    }
-}
-
 /// Reads `LO-HI` or one port.
 pub(crate) fn ports(text: &str) -> Result<PortRange, String> {
     let port = |text: &str| {
@@ -194,10 +174,6 @@ mod tests {
         ] {
             let read = duration(text).ok().map(|d| d.as_millis());
             assert_eq!(read, millis, "{text}");
-            if let Some(millis) = millis {
-                let written = duration_text(Duration::from_millis(millis as u64));
-                assert_eq!(duration(&written).unwrap().as_millis(), millis);
-            }
         }
     }
 

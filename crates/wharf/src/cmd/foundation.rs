@@ -170,12 +170,14 @@ pub(crate) fn accounts(
         sources.push(Arc::new(single));
     }
     if login.anonymous {
-        let storage = if login.writable {
-            Arc::clone(storage)
+        // The storage itself says no where everything is read-only.
+        let permissions = if login.writable {
+            Permissions::FULL
         } else {
-            scoped(Arc::clone(storage), Permissions::READ_ONLY)
+            Permissions::READ_ONLY
         };
-        sources.push(Arc::new(Anonymous::new(storage, home.clone())));
+        let anonymous = Anonymous::with_permissions(Arc::clone(storage), home.clone(), permissions);
+        sources.push(Arc::new(anonymous));
     }
     if let Some(path) = &login.users {
         sources.push(Arc::new(users_file(path, storage)?));
@@ -305,4 +307,45 @@ pub(crate) fn own_address(listening: IpAddr) -> IpAddr {
         }
     }
     Ipv4Addr::LOCALHOST.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the example file and the help call a default is what the server library does.
+    #[test]
+    fn documented_defaults_are_the_servers() {
+        let switched_on: String = config::file::example()
+            .lines()
+            .map(|line| match line.strip_prefix('#') {
+                Some(key) if !key.starts_with(' ') => format!("{key}\n"),
+                _ => format!("{line}\n"),
+            })
+            .collect();
+        let settings = config::read(&switched_on, Path::new("/")).unwrap();
+        let made = server_config(&settings, Vec::new(), None);
+        let default = Config::default();
+        assert_eq!(made.passive_ports, default.passive_ports);
+        assert_eq!(made.active, default.active);
+        assert_eq!(made.active_port, default.active_port);
+        assert_eq!(made.patience, default.patience);
+        assert_eq!(made.max_sessions, default.max_sessions);
+        assert_eq!(made.max_per_address, default.max_per_address);
+        assert_eq!(made.login_attempts, default.login_attempts);
+        assert_eq!(made.no_login, default.no_login);
+        assert_eq!(made.idle, default.idle);
+        assert_eq!(made.stall, default.stall);
+        assert_eq!(made.greeting, default.greeting);
+    }
+
+    #[test]
+    fn zero_sessions_is_no_limit() {
+        let mut settings = Settings::default();
+        settings.limits.sessions = Some(0);
+        assert_eq!(
+            server_config(&settings, Vec::new(), None).max_sessions,
+            usize::MAX
+        );
+    }
 }

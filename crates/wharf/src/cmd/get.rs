@@ -29,6 +29,12 @@ pub(crate) async fn run(args: GetArgs, output: &Output) -> Result<(), Failure> {
         return Err(Failure::usage("standard output cannot be continued"));
     }
     let targets = session::file_targets(&args.urls)?;
+    if let Some(directory) = &args.output_dir {
+        std::fs::create_dir_all(directory).map_err(|error| {
+            let directory = visible(directory.as_os_str().as_encoded_bytes());
+            Failure::new(Exit::LocalFile, format!("cannot make {directory}: {error}"))
+        })?;
+    }
     let mut sessions = Sessions::new(Connector::new(&args.client, output)?);
     if to_stdout {
         return cat::to_stdout(&targets, sessions, output).await;

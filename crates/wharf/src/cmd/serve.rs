@@ -63,33 +63,37 @@ pub(crate) async fn run(args: &ServeArgs, output: &Output) -> Result<(), Failure
                 handle.stop(stop_timeout);
             }
             Got::Reload => {
-                match reload(args, &listen, owner.as_ref(), recorder.clone(), &handle).await {
+                let reloading = reload(args, &listen, owner.as_ref(), recorder.clone(), &handle);
+                // The server itself opens and closes the addresses, so it must go on meanwhile.
+                let reloaded = tokio::select! {
+                    () = &mut serving => return Ok(()),
+                    reloaded = reloading => reloaded,
+                };
+                match reloaded {
                     Ok(new) => {
                         stop_timeout = new.limits.stop_timeout.unwrap_or(STOP_TIMEOUT);
                     }
-                    Err(failure) => {
-                        let details = failure.details.join("; ");
-                        tracing::error!(
-                            reason = %failure.message,
-                            details,
-                            "not reloaded, the old configuration stays in force"
-                        );
-                    }
+                    Err(failure) => tracing::error!(
+                        reason = %failure.message,
+                        details = failure.details.join("; "),
+                        "not reloaded, the old configuration stays in force"
+                    ),
                 }
             }
         }
     }
 }
 
-/// Logs of `serve` and `check` follow the settings; `-q` and `-v` shift the level.
+/// The log of `serve` and `check`: --log-level, -v, WHARF_LOG, the file, in this order.
 pub(crate) fn start_log(args: &ServeArgs, settings: &Settings) -> Result<(), Failure> {
     let base = if args.quiet { "warn" } else { "info" };
-    let filter = match &settings.log.level {
-        Some(level) if args.verbose == 0 => level.clone(),
-        _ => match std::env::var("WHARF_LOG") {
-            Ok(filter) if args.verbose == 0 && !filter.is_empty() => filter,
-            _ => logging::filter_for(base, args.verbose).to_owned(),
-        },
+    let variable = std::env::var("WHARF_LOG").ok().filter(|it| !it.is_empty());
+    let filter = match (&args.log_level, variable, &settings.log.level) {
+        (Some(level), _, _) => level.clone(),
+        _ if args.verbose > 0 => logging::filter_for(base, args.verbose).to_owned(),
+        (None, Some(variable), _) => variable,
+        (None, None, Some(level)) => level.clone(),
+        (None, None, None) => base.to_owned(),
     };
     logging::init(settings.log.format.unwrap_or_default(), &filter)
         .map_err(|message| Failure::new(Exit::ServerUsage, message))
@@ -250,19 +254,40 @@ fn announcement(addresses: &[SocketAddr], settings: &Settings, owner: Option<&Ow
         };
         let may_write = !login.read_only && (owner.is_some() || !login.anonymous || login.writable);
         lines.push(Line::Hint(String::new()));
-        lines.push(Line::Hint(format!("list       wharf ls -l {base}")));
-        lines.push(Line::Hint(format!("fetch      wharf get {base}NAME")));
+        let wharf = own_name();
+        lines.push(Line::Hint(format!("list       curl {base}")));
+        lines.push(Line::Hint(format!("           {wharf} ls -l {base}")));
+        lines.push(Line::Hint(format!("fetch      curl -O {base}NAME")));
+        lines.push(Line::Hint(format!("           {wharf} get {base}NAME")));
         if may_write {
-            lines.push(Line::Hint(format!("send       wharf put FILE {base}")));
-        }
-        lines.push(Line::Hint(format!("or         curl {base}")));
-        if may_write {
-            lines.push(Line::Hint(format!("           curl -T FILE {base}")));
+            lines.push(Line::Hint(format!("send       curl -T FILE {base}")));
+            lines.push(Line::Hint(format!("           {wharf} put FILE {base}")));
         }
         lines.push(Line::Hint(String::new()));
         lines.extend(firewall(first.port(), settings));
     }
     lines
+}
+
+/// How to call this program from here: `wharf` where the search path leads to it, else as it was
+/// called.
+fn own_name() -> String {
+    let own = std::env::current_exe().and_then(|path| path.canonicalize());
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path)
+        .map(|directory| directory.join("wharf"))
+        .find(|candidate| candidate.is_file())
+        .and_then(|candidate| candidate.canonicalize().ok());
+    let called = std::env::args().next().unwrap_or_default();
+    if called.is_empty() || found.is_some() && found == own.ok() {
+        return "wharf".to_owned();
+    }
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+".contains(c);
+    if called.chars().all(plain) {
+        called
+    } else {
+        format!("'{}'", called.replace('\'', r"'\''"))
+    }
 }
 
 /// What a firewall must let through, in words.

@@ -444,11 +444,10 @@ pub(crate) fn example() -> String {
     let mut table = "";
     for row in SETTINGS {
         let (section, name) = row.key.split_once('.').unwrap_or(("", row.key));
+        out.push('\n');
         if section != table {
-            let _ = write!(out, "\n[{section}]\n");
+            let _ = writeln!(out, "[{section}]");
             table = section;
-        } else {
-            out.push('\n');
         }
         for line in wrap(row.help, 96) {
             let _ = writeln!(out, "# {line}");
@@ -532,8 +531,17 @@ sessions = -1
 sessions = -1
 login_timeout = "soon"
 "#,
-            expect![[r"
-"]],
+            expect![[r#"
+                line 2: directory: expected a string, found an integer
+                line 3: lisen: unknown key; did you mean `listen`?
+                line 6: data.passive_ports: `50199-50000` is empty: the first port must not be above the last
+                line 7: data.advertise: `10.0.0.0/64` is not a network: expected e.g. 192.168.0.0/16 in NET=ADDR
+                line 7: data.advertise: expected a string, found an integer
+                line 8: data.idle_timeout: unknown key; did you mean `limits.idle_timeout`?
+                line 10: limit: unknown key; did you mean `limits`?
+                line 14: limits.sessions: `-1` is out of range: expected 0 to 1000000
+                line 15: limits.login_timeout: `soon` is not a duration: expected e.g. 30s, 5m, 1h, 500ms
+            "#]],
         );
     }
 
@@ -541,8 +549,11 @@ login_timeout = "soon"
     fn syntax_and_meaning_are_reported_together() {
         check(
             "directory = \ngreeting = \"a\\nb\"\n[log]\nformat = \"xml\"\n",
-            expect![[r"
-"]],
+            expect![[r#"
+                line 1: string values must be quoted, expected literal string
+                line 2: greeting: must be one line
+                line 4: log.format: `xml` is not a log format: expected human or json
+            "#]],
         );
     }
 
@@ -550,8 +561,10 @@ login_timeout = "soon"
     fn settings_that_contradict_each_other_are_found() {
         check(
             "[login]\nwritable = true\nread_only = true\n",
-            expect![[r"
-"]],
+            expect![[r#"
+                login: writable and read-only contradict each other
+                login: writable only concerns anonymous, and anonymous is not on (named users may write already)
+            "#]],
         );
     }
 }

@@ -28,8 +28,8 @@ impl fmt::Display for Problem {
 pub(crate) fn line_of(text: &str, offset: usize) -> usize {
     let end = offset.min(text.len());
     1 + text.as_bytes()[..end]
-        .iter()
-        .filter(|byte| **byte == b'\n')
+        .split(|byte| *byte == b'\n')
+        .skip(1)
         .count()
 }
 

@@ -49,7 +49,7 @@ struct Shell {
     port: Option<u16>,
     auto_login: bool,
     anonymous: bool,
-    /// Ask for each file in m-commands.
+    /// Ask for each file in m-commands; a script is never asked.
     prompt: bool,
     glob: bool,
     progress: bool,
@@ -67,6 +67,10 @@ struct Switches {
     verbose: AtomicBool,
     debug: AtomicBool,
     data: AtomicBool,
+    /// The user asked for this very reply: show it even if it is about features.
+    asked: AtomicBool,
+    /// The reply that comes next answers FEAT or OPTS, which the library sends of its own accord.
+    own: AtomicBool,
 }
 
 impl Switches {
@@ -85,13 +89,18 @@ impl Recorder for Teller {
     fn record(&self, event: Event) {
         match &event.what {
             What::Reply(lines) => {
-                if self.switches.verbose.load(Ordering::Relaxed) {
+                let hidden = self.switches.own.swap(false, Ordering::Relaxed)
+                    && !self.switches.asked.load(Ordering::Relaxed)
+                    && !self.switches.debug.load(Ordering::Relaxed);
+                if self.switches.verbose() && !hidden {
                     for line in lines {
                         print(&self.output, &visible(line));
                     }
                 }
             }
             What::Command(line) => {
+                let own = line.starts_with(b"FEAT") || line.starts_with(b"OPTS UTF8");
+                self.switches.own.store(own, Ordering::Relaxed);
                 if self.switches.debug.load(Ordering::Relaxed) {
                     self.output.line(&format!("---> {}", visible(line)));
                 }
@@ -125,7 +134,7 @@ pub(crate) async fn run(args: FtpArgs, output: &Output) -> Result<(), Failure> {
     start_log(u8::from(args.debug))?;
     let interactive = std::io::stdin().is_terminal();
     let switches = Arc::new(Switches::default());
-    let verbose = !args.quiet && (args.verbose || args.debug || interactive);
+    let verbose = !args.quiet && (args.verbose || interactive);
     switches.verbose.store(verbose, Ordering::Relaxed);
     switches
         .debug
@@ -157,7 +166,7 @@ pub(crate) async fn run(args: FtpArgs, output: &Output) -> Result<(), Failure> {
         port: args.port.or_else(environment_port),
         auto_login: !args.no_login,
         anonymous: args.anonymous,
-        prompt: !args.no_prompt && interactive,
+        prompt: !args.no_prompt,
         glob: !args.no_glob,
         progress: true,
         switches,
@@ -271,7 +280,7 @@ impl Shell {
     async fn read_line(&mut self, prompt: &str) -> Result<Option<Vec<u8>>, Failure> {
         if self.interactive {
             let mut stderr = std::io::stderr().lock();
-            let _ = stderr.write_all(self.prompt_text(prompt).as_bytes());
+            let _ = stderr.write_all(prompt_text(prompt).as_bytes());
             let _ = stderr.flush();
         }
         let mut line = Vec::new();
@@ -292,14 +301,6 @@ impl Shell {
             line.pop();
         }
         Ok(Some(line))
-    }
-
-    /// `FTPPROMPT` replaces the ordinary prompt.
-    fn prompt_text(&self, prompt: &str) -> String {
-        match std::env::var("FTPPROMPT") {
-            Ok(own) if prompt == "ftp> " && !own.is_empty() => own,
-            _ => prompt.to_owned(),
-        }
     }
 
     fn client(&mut self) -> Result<&mut Client, Failure> {
@@ -336,6 +337,14 @@ impl Shell {
         if self.switches.verbose() {
             print(&self.output, text);
         }
+    }
+}
+
+/// `FTPPROMPT` replaces the ordinary prompt.
+fn prompt_text(prompt: &str) -> String {
+    match std::env::var("FTPPROMPT") {
+        Ok(own) if prompt == "ftp> " && !own.is_empty() => own,
+        _ => prompt.to_owned(),
     }
 }
 

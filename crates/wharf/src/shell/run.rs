@@ -68,10 +68,16 @@ async fn complete(shell: &mut Shell, row: &Row, words: &mut Vec<Vec<u8>>) -> Res
 
 async fn execute(shell: &mut Shell, action: Action, words: &Words) -> Result<(), Failure> {
     match action {
-        Action::Active => data_mode(shell, DataModeChoice::Active),
+        Action::Active => {
+            data_mode(shell, DataModeChoice::Active);
+            Ok(())
+        }
         Action::Append => shell.append(words).await,
         Action::Ascii => set_type(shell, RepresentationType::Ascii(Format::NonPrint)),
-        Action::Auto => data_mode(shell, DataModeChoice::Auto),
+        Action::Auto => {
+            data_mode(shell, DataModeChoice::Auto);
+            Ok(())
+        }
         Action::Binary => set_type(shell, RepresentationType::Image),
         Action::Bye => bye(shell).await,
         Action::Cat => shell.cat(words).await,
@@ -97,10 +103,7 @@ async fn execute(shell: &mut Shell, action: Action, words: &Words) -> Result<(),
             Ok(())
         }
         Action::Dir => list(shell, words, Listed::Lines).await,
-        Action::Features => {
-            let reply = shell.client()?.quote(Text::lossy("FEAT")).await;
-            answered(shell, reply)
-        }
+        Action::Features => quote(shell, &[b"FEAT".to_vec()]).await,
         Action::Get => shell.get(words, false).await,
         Action::Glob => switch(&mut shell.glob, "glob", words, &shell.output),
         Action::Help => help(&shell.output, words),
@@ -240,14 +243,13 @@ async fn chmod(shell: &mut Shell, words: &Words) -> Result<(), Failure> {
     Ok(())
 }
 
-fn data_mode(shell: &mut Shell, choice: DataModeChoice) -> Result<(), Failure> {
+fn data_mode(shell: &mut Shell, choice: DataModeChoice) {
     shell.mode = choice;
     shell.connector.options_mut().data_mode = choice;
     if let Some(client) = &mut shell.client {
-        //P client.set_data_mode(choice);
+        client.set_data_mode(choice);
     }
     shell.say(&format!("Data mode: {}.", mode_word(choice)));
-    Ok(())
 }
 
 fn mode_word(choice: DataModeChoice) -> &'static str {
@@ -266,7 +268,8 @@ fn passive(shell: &mut Shell, words: &Words) -> Result<(), Failure> {
         Some(b"auto") => DataModeChoice::Auto,
         Some(_) => return Err(Failure::usage("usage: passive [on|off|auto]")),
     };
-    data_mode(shell, choice)
+    data_mode(shell, choice);
+    Ok(())
 }
 
 fn set_type(shell: &mut Shell, wanted: RepresentationType) -> Result<(), Failure> {
@@ -361,7 +364,7 @@ async fn list(shell: &mut Shell, words: &Words, what: Listed) -> Result<(), Fail
         _ => None,
     };
     let client = shell.client()?;
-    //P client.set_list_hidden(hidden);
+    client.set_list_hidden(hidden);
     let lines = match what {
         Listed::Lines => client.raw_list(path.as_ref()).await,
         Listed::Names => client.nlst(path.as_ref()).await,
@@ -416,7 +419,9 @@ async fn quote(shell: &mut Shell, words: &Words) -> Result<(), Failure> {
         )
         .with_hint("get, put, append, dir, nlist"));
     }
+    shell.switches.asked.store(true, Ordering::Relaxed);
     let reply = shell.client()?.quote(Text::lossy(line)).await;
+    shell.switches.asked.store(false, Ordering::Relaxed);
     answered(shell, reply)
 }
 

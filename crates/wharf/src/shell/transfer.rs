@@ -366,7 +366,7 @@ impl Shell {
         names: Vec<Vec<u8>>,
         act: impl AsyncFn(&mut Self, Vec<u8>) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
-        let mut ask = self.prompt;
+        let mut ask = self.prompt && self.interactive;
         let mut results = Vec::new();
         for name in names {
             if ask {

@@ -1,0 +1,16 @@
+//! The program as its users meet it: the binary in a directory of its own, what it prints, and the
+//! status it ends with.
+//!
+//! Every helper has a time limit and waits for lines and ends, never for a time. Ports are free ones.
+
+mod boundary;
+mod fake_server;
+
+mod configuration;
+mod crashes;
+mod exit_codes;
+mod interactive;
+mod names;
+mod server_start;
+mod transfers;
+mod users;
