@@ -39,12 +39,18 @@ impl Conn {
     /// # Errors
     /// `NotConnected` when the peer is gone before its address could be read.
     pub fn tcp(stream: TcpStream) -> io::Result<Self> {
+        let peer = stream.peer_addr()?;
+        Self::accepted(stream, peer)
+    }
+
+    /// A TCP connection whose peer is known from `accept(2)`: a peer that has reset the connection already has no
+    /// address any more, and yet it must be found out by reading that it came and went.
+    pub(crate) fn accepted(stream: TcpStream, peer: SocketAddr) -> io::Result<Self> {
         let local = canonical(stream.local_addr()?);
-        let peer = canonical(stream.peer_addr()?);
         Ok(Self {
             carrier: Carrier::Tcp(stream),
             local,
-            peer,
+            peer: canonical(peer),
             note: None,
         })
     }

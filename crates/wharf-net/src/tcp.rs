@@ -94,10 +94,10 @@ struct Listening {
 #[async_trait]
 impl Listener for Listening {
     async fn accept(&mut self) -> io::Result<Conn> {
-        let (stream, _) = self.inner.accept().await?;
+        let (stream, peer) = self.inner.accept().await?;
         // Fails only when the peer is gone again, which its first use will tell.
         let _ = stream.set_nodelay(true);
-        Conn::tcp(stream)
+        Conn::accepted(stream, peer)
     }
 
     fn local_addr(&self) -> SocketAddr {

@@ -121,6 +121,24 @@ async fn nobody_came_names_the_place_and_the_stranger() {
 }
 
 #[tokio::test]
+async fn a_client_that_is_gone_before_it_was_accepted_has_come_all_the_same() {
+    let door = door().await;
+    let client = TcpNet
+        .connect(Source::Any, door.local_addr())
+        .await
+        .unwrap();
+    let came_from = client.local_addr();
+    client.abort();
+    let mut data = DataPort::Listening(door)
+        .open(&TcpNet, &Guard::new(LOOPBACK), PATIENCE)
+        .await
+        .unwrap();
+    assert_eq!(data.peer_addr(), came_from);
+    let error = data.read(&mut [0; 8]).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+}
+
+#[tokio::test]
 async fn a_closed_port_refuses() {
     let to = SocketAddr::new(LOOPBACK, free_port().await);
     let port = DataPort::Target {
