@@ -68,12 +68,18 @@ pub struct ListenAt {
     pub ip: IpAddr,
     /// The port or ports.
     pub ports: Ports,
+    /// For `::`: IPv6 alone, so that a listener on `0.0.0.0` with the same port is possible beside it.
+    pub only_ipv6: bool,
 }
 
 impl ListenAt {
     /// This address and these ports.
     pub fn new(ip: IpAddr, ports: Ports) -> Self {
-        Self { ip, ports }
+        Self {
+            ip,
+            ports,
+            only_ipv6: false,
+        }
     }
 
     /// Exactly this address; port 0 lets the system choose.
@@ -82,22 +88,25 @@ impl ListenAt {
             0 => Ports::Any,
             port => Ports::One(port),
         };
-        Self { ip: at.ip(), ports }
+        Self::new(at.ip(), ports)
     }
 
     /// Any port of this address.
     pub fn any(ip: IpAddr) -> Self {
-        Self {
-            ip,
-            ports: Ports::Any,
-        }
+        Self::new(ip, Ports::Any)
     }
 
     /// A random port of the range.
     pub fn range(ip: IpAddr, range: PortRange) -> Self {
+        Self::new(ip, Ports::Range(range))
+    }
+
+    /// The same for IPv6 alone (`IPV6_V6ONLY`); without a meaning for anything but `::`.
+    #[must_use]
+    pub fn only_ipv6(self) -> Self {
         Self {
-            ip,
-            ports: Ports::Range(range),
+            only_ipv6: true,
+            ..self
         }
     }
 }

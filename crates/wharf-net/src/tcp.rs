@@ -52,15 +52,13 @@ impl Net for TcpNet {
 
     async fn listen(&self, at: ListenAt) -> io::Result<Box<dyn Listener>> {
         let bound = match at.ports {
-            Ports::Any => bind(at.ip, 0)?,
-            Ports::One(port) => bind(at.ip, port)?,
+            Ports::Any => bind(at, 0)?,
+            Ports::One(port) => bind(at, port)?,
             Ports::Range(range) => {
-                let free = range
-                    .order(random())
-                    .find_map(|port| match bind(at.ip, port) {
-                        Err(e) if e.kind() == io::ErrorKind::AddrInUse => None,
-                        outcome => Some(outcome),
-                    });
+                let free = range.order(random()).find_map(|port| match bind(at, port) {
+                    Err(e) if e.kind() == io::ErrorKind::AddrInUse => None,
+                    outcome => Some(outcome),
+                });
                 match free {
                     Some(outcome) => outcome?,
                     None => return Err(RangeExhausted { ip: at.ip, range }.into_error()),
@@ -154,13 +152,18 @@ fn fitting(from: SocketAddr, to: SocketAddr) -> SocketAddr {
     }
 }
 
-fn bind(ip: IpAddr, port: u16) -> io::Result<TcpListener> {
+fn bind(at: ListenAt, port: u16) -> io::Result<TcpListener> {
+    let (ip, only_ipv6) = match at.ip {
+        // Alone it does not name an interface (RFC 4007 §6); the guard keeps the other interfaces' hosts out.
+        IpAddr::V6(ip) if ip.is_unicast_link_local() => (Ipv6Addr::UNSPECIFIED.into(), true),
+        ip => (ip, at.only_ipv6 || !ip.is_unspecified()),
+    };
     let socket = socket_for(ip)?;
     // A restarted server takes its port again although old connections are in TIME_WAIT. On Linux this does not allow
     // two listeners on one port.
     socket.set_reuseaddr(true)?;
     if ip.is_ipv6() {
-        SockRef::from(&socket).set_only_v6(!ip.is_unspecified())?;
+        SockRef::from(&socket).set_only_v6(only_ipv6)?;
     }
     socket.bind(SocketAddr::new(ip, port))?;
     socket.listen(BACKLOG)

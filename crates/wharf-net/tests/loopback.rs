@@ -174,8 +174,8 @@ async fn the_passive_range_is_never_left() {
 async fn one_port_in_use_is_not_an_exhausted_range() {
     let first = door().await;
     let at = ListenAt {
-        ip: LOOPBACK,
         ports: Ports::One(first.local_addr().port()),
+        ..ListenAt::any(LOOPBACK)
     };
     let error = TcpNet.listen(at).await.err().unwrap();
     assert_eq!(error.kind(), ErrorKind::AddrInUse);
@@ -224,6 +224,21 @@ async fn ipv4_on_a_dual_stack_listener_is_seen_as_ipv4() {
     let far = door.accept().await.unwrap();
     assert_eq!(far.local_addr(), to);
     assert_eq!(far.peer_addr(), near.local_addr());
+}
+
+#[tokio::test]
+async fn both_families_may_have_a_listener_of_their_own_on_one_port() {
+    let v4 = TcpNet
+        .listen(ListenAt::any(Ipv4Addr::UNSPECIFIED.into()))
+        .await
+        .unwrap();
+    let v6 = SocketAddr::new("::".parse().unwrap(), v4.local_addr().port());
+    match TcpNet.listen(ListenAt::one(v6)).await {
+        Err(e) if e.kind() == ErrorKind::AddrInUse => (),
+        Err(_) => return, // no IPv6 here
+        Ok(_) => unreachable!("a dual-stack listener needs both"),
+    }
+    TcpNet.listen(ListenAt::one(v6).only_ipv6()).await.unwrap();
 }
 
 #[tokio::test]

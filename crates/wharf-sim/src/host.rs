@@ -83,9 +83,11 @@ impl Net for SimHost {
         if !known {
             return Err(io::ErrorKind::AddrNotAvailable.into());
         }
+        let taken =
+            |map: &Map, port| map.is_taken(self.id, SocketAddr::new(at.ip, port), at.only_ipv6);
         let port = match at.ports {
             Ports::Any => map.ephemeral(self.id),
-            Ports::One(port) if map.is_listening(self.id, port) => {
+            Ports::One(port) if taken(&map, port) => {
                 return Err(io::ErrorKind::AddrInUse.into());
             }
             Ports::One(port) => port,
@@ -93,7 +95,7 @@ impl Net for SimHost {
                 let seed = map.next_seed();
                 range
                     .order(seed)
-                    .find(|&port| !map.is_listening(self.id, port))
+                    .find(|&port| !taken(&map, port))
                     .ok_or_else(|| RangeExhausted { ip: at.ip, range }.into_error())?
             }
         };
@@ -102,7 +104,7 @@ impl Net for SimHost {
             map: Arc::clone(&self.map),
             host: self.id,
             local,
-            arrivals: map.open_door(self.id, local),
+            arrivals: map.open_door(self.id, local, at.only_ipv6),
         }))
     }
 

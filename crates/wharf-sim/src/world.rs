@@ -132,6 +132,7 @@ struct Host {
 struct Door {
     host: HostId,
     at: SocketAddr,
+    only_ipv6: bool,
     arrivals: mpsc::UnboundedSender<Conn>,
 }
 
@@ -189,7 +190,8 @@ impl Map {
             };
             let port = h.next_port;
             h.next_port = port.checked_add(1).unwrap_or(32_768);
-            if !self.is_listening(host, port) {
+            let taken = |door: &Door| door.host == host && door.at.port() == port;
+            if !self.doors.iter().any(taken) {
                 return port;
             }
         }
@@ -201,19 +203,32 @@ impl Map {
         self.seed
     }
 
-    pub(crate) fn is_listening(&self, host: HostId, port: u16) -> bool {
-        self.doors
-            .iter()
-            .any(|door| door.host == host && door.at.port() == port)
+    /// Whether somebody listens where a new listener wants to.
+    pub(crate) fn is_taken(&self, host: HostId, at: SocketAddr, only_ipv6: bool) -> bool {
+        let hears = |by: &SocketAddr, only_ipv6: bool, to: SocketAddr| {
+            let any = by.ip().is_unspecified()
+                && (by.is_ipv4() == to.is_ipv4() || (by.is_ipv6() && !only_ipv6));
+            by.port() == to.port() && (any || by.ip() == to.ip())
+        };
+        self.doors.iter().any(|door| {
+            door.host == host
+                && (hears(&door.at, door.only_ipv6, at) || hears(&at, only_ipv6, door.at))
+        })
     }
 
     pub(crate) fn open_door(
         &mut self,
         host: HostId,
         at: SocketAddr,
+        only_ipv6: bool,
     ) -> mpsc::UnboundedReceiver<Conn> {
         let (arrivals, receiver) = mpsc::unbounded_channel();
-        self.doors.push(Door { host, at, arrivals });
+        self.doors.push(Door {
+            host,
+            at,
+            only_ipv6,
+            arrivals,
+        });
         receiver
     }
 
@@ -221,12 +236,12 @@ impl Map {
         self.doors.retain(|door| door.host != host || door.at != at);
     }
 
-    /// Who listens at an address of a host: `0.0.0.0` hears IPv4, `::` hears both.
+    /// Who listens at an address of a host: `0.0.0.0` hears IPv4, `::` hears both unless told otherwise.
     pub(crate) fn door(&self, host: HostId, to: SocketAddr) -> Option<mpsc::UnboundedSender<Conn>> {
         let hears = |door: &&Door| {
             let any = match door.at.ip() {
                 IpAddr::V4(ip) => ip.is_unspecified() && to.is_ipv4(),
-                IpAddr::V6(ip) => ip.is_unspecified(),
+                IpAddr::V6(ip) => ip.is_unspecified() && (to.is_ipv6() || !door.only_ipv6),
             };
             door.host == host && door.at.port() == to.port() && (any || door.at.ip() == to.ip())
         };

@@ -252,6 +252,22 @@ async fn ranges_are_walked_and_exhausted() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn listeners_collide_as_they_do_on_linux() {
+    let world = World::new();
+    world.add_host("both", World::INTERNET, ["203.0.113.1", "2001:db8::1"]);
+    let host = world.host("both");
+    let place = |text: &str| ListenAt::one(at(text));
+    let _v4 = host.listen(place("0.0.0.0:21")).await.unwrap();
+    for text in ["0.0.0.0:21", "203.0.113.1:21", "[::]:21"] {
+        let error = host.listen(place(text)).await.err().unwrap();
+        assert_eq!(error.kind(), ErrorKind::AddrInUse, "{text}");
+    }
+    let mut v6 = host.listen(place("[::]:21").only_ipv6()).await.unwrap();
+    dial(&world, "both", "[2001:db8::1]:21").await.unwrap();
+    assert!(v6.accept().await.unwrap().peer_addr().is_ipv6());
+}
+
+#[tokio::test(start_paused = true)]
 async fn names_are_known_to_every_host() {
     let (world, _door) = client_behind(Gateway::router()).await;
     world.add_name("ftp.example", "203.0.113.1");
