@@ -6,6 +6,10 @@
 //! that takes data connections on its control port.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(
+    clippy::needless_raw_string_hashes,
+    reason = "expect-test writes the table"
+)]
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -118,7 +122,7 @@ fn session(scene: Scene, mode: DataModeChoice, host: DataHost) -> Cell {
         .build()
         .unwrap();
     runtime.block_on(async {
-        let content: Vec<u8> = (0..LENGTH).map(|n| (n % 251) as u8).collect();
+        let content: Vec<u8> = (0..LENGTH).map(|n| b"wharf\r\n\xff\0"[n % 9]).collect();
         serve(&scene, &content).await;
         let options = Options {
             data_mode: mode,
