@@ -4,12 +4,13 @@
 //! In reading order:
 //! * [`args`]: what may be typed; [`config`]: what the server's settings file may say;
 //! * [`cmd`]: one file a command; [`shell`]: the interactive client, a table of commands;
-//! * [`session`], [`login`], [`listing`], [`progress`]: what client commands share;
-//! * [`output`], [`logging`], [`trace_file`], [`exit`], [`help`]: what is said, and the status at the end.
+//! * [`session`], [`login`], [`client_error`], [`listing`], [`progress`]: what client commands share;
+//! * [`output`], [`screen`], [`logging`], [`trace_file`], [`exit`], [`help`]: what is said, and the status at the end.
 //!
 //! Under the name `ftp` or `pftp` (a symbolic link is enough) the program is the interactive client.
 
 mod args;
+mod client_error;
 mod cmd;
 mod config;
 mod exit;
@@ -21,6 +22,7 @@ mod login;
 mod output;
 mod password;
 mod progress;
+mod screen;
 mod session;
 mod shell;
 mod trace_file;

@@ -8,19 +8,19 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use wharf_client::{
-    Client, DataHost, DataModeChoice, Endpoint, Error, ErrorKind, FamilyChoice, Login, Options,
-    Target,
+    Client, DataHost, DataModeChoice, Endpoint, FamilyChoice, Login, Options, Target,
 };
 use wharf_net::{Conn, ListenAt, Listener, Net, Recorder, Source, TcpNet};
+use wharf_proto::Pathname;
 use wharf_proto::data_connection::passive::PortRange;
-use wharf_proto::trace::{Event, What};
-use wharf_proto::{Pathname, visible};
 
 use crate::args::client::DataHostArg;
 use crate::args::{ClientArgs, FtpArgs, ModeArg};
+pub(crate) use crate::client_error::failure;
 use crate::exit::{Exit, Failure};
 use crate::login::LoginSources;
 use crate::output::Output;
+use crate::screen::{Screen, Several};
 use crate::trace_file::TraceFile;
 
 /// What is the same for every connection of a command.
@@ -96,7 +96,6 @@ impl Connector {
         start_log(output.verbosity())?;
         let screen = (output.verbosity() > 0).then(|| Screen {
             output: output.clone(),
-            shows: Shows::EVERYTHING,
         });
         let logins = LoginSources {
             user: args.user.clone(),
@@ -362,142 +361,6 @@ pub(crate) fn start_log(verbose: u8) -> Result<(), Failure> {
     crate::logging::init(crate::logging::LogFormat::Human, &filter).map_err(Failure::usage)
 }
 
-/// An error of the client library with its exit status, its table and what may help.
-pub(crate) fn failure(error: &Error) -> Failure {
-    let text = error.to_string();
-    let mut lines = text.lines();
-    let mut message = lines.next().unwrap_or_default().to_owned();
-    if let Some(reply) = error.reply() {
-        message = told_by_server(&message, reply.code(), &visible(reply.text().as_bytes()));
-    }
-    let details: Vec<String> = lines.map(|line| line.trim().to_owned()).collect();
-    let failure = Failure::new(exit_of(error.kind()), message).with_details(details);
-    match error.kind() {
-        ErrorKind::DataConnection => failure.with_hint(
-            "`wharf help modes` explains data modes; -p or -A choose one, -v shows what happens",
-        ),
-        ErrorKind::Truncated | ErrorKind::Stalled => {
-            failure.with_hint("-c goes on where a transfer stopped")
-        }
-        ErrorKind::Busy => failure.with_hint("trying again later may help"),
-        _ => failure,
-    }
-}
-
-/// `RETR a: 550 a: no such file` is said as `a: the server says 550 no such file`: the command that
-/// asked is of no interest, and many servers repeat the name.
-fn told_by_server(message: &str, code: u16, text: &str) -> String {
-    let Some(what) = message.strip_suffix(&format!(": {code} {text}")) else {
-        return message.to_owned();
-    };
-    let name = match what.split_once(' ') {
-        Some((verb, name)) if verb.bytes().all(|byte| byte.is_ascii_uppercase()) => name,
-        _ => what,
-    };
-    let said = text
-        .strip_prefix(name)
-        .and_then(|rest| rest.strip_prefix(": "))
-        .unwrap_or(text);
-    format!("{name}: the server says {code} {said}")
-}
-
-/// The exit status of each kind of error.
-pub(crate) fn exit_of(kind: ErrorKind) -> Exit {
-    match kind {
-        ErrorKind::Resolve | ErrorKind::Connect | ErrorKind::Closed => Exit::Unreachable,
-        ErrorKind::Login => Exit::Login,
-        ErrorKind::NotFound => Exit::NotFound,
-        ErrorKind::Permission | ErrorKind::Exists | ErrorKind::Unsupported | ErrorKind::Refused => {
-            Exit::Denied
-        }
-        ErrorKind::DataConnection => Exit::DataConnection,
-        ErrorKind::Timeout | ErrorKind::Stalled => Exit::Timeout,
-        ErrorKind::Truncated | ErrorKind::Mismatch => Exit::Truncated,
-        ErrorKind::Changed => Exit::Changed,
-        ErrorKind::Local => Exit::LocalFile,
-        ErrorKind::RemoteStorage => Exit::RemoteStorage,
-        ErrorKind::Busy => Exit::Busy,
-        ErrorKind::Argument => Exit::Usage,
-        ErrorKind::Aborted => Exit::Interrupted,
-        // Protocol, and kinds of a newer library.
-        _ => Exit::Protocol,
-    }
-}
-
-/// Which events the screen shows.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Shows {
-    pub(crate) commands: bool,
-    pub(crate) replies: bool,
-    pub(crate) data: bool,
-}
-
-impl Shows {
-    pub(crate) const EVERYTHING: Self = Self {
-        commands: true,
-        replies: true,
-        data: true,
-    };
-}
-
-/// The dialogue on stderr.
-pub(crate) struct Screen {
-    pub(crate) output: Output,
-    pub(crate) shows: Shows,
-}
-
-impl Recorder for Screen {
-    fn record(&self, event: Event) {
-        let shown = match &event.what {
-            What::Command(_) => self.shows.commands,
-            What::Reply(_) => self.shows.replies,
-            _ => self.shows.data,
-        };
-        if !shown {
-            return;
-        }
-        for line in screen_lines(&event.what) {
-            self.output.line(&line);
-        }
-    }
-}
-
-/// One event as lines for a person: the transcript's signs, without times.
-fn screen_lines(what: &What) -> Vec<String> {
-    match what {
-        What::Command(line) => vec![format!("> {}", visible(line))],
-        What::Reply(lines) => lines
-            .iter()
-            .map(|line| format!("< {}", visible(line)))
-            .collect(),
-        What::Connected { local, peer, .. } => vec![format!("+ connected to {peer} from {local}")],
-        What::DataAwaited { at, .. } => vec![format!("! waiting for a data connection at {at}")],
-        What::DataOpened { local, peer, .. } => {
-            vec![format!("! data connection between {local} and {peer}")]
-        }
-        What::DataFailed { at, reason, .. } => {
-            vec![format!("! no data connection at {at}: {reason}")]
-        }
-        What::Stranger { peer } => vec![format!("! turned away {peer} at the data port")],
-        What::DataClosed { bytes, .. } => {
-            vec![format!("! data connection closed after {bytes} bytes")]
-        }
-        What::Closed(reason) => vec![format!("- control connection closed: {reason}")],
-        What::Note(note) => vec![format!("# {}", visible(note.as_bytes()))],
-    }
-}
-
-/// Tells several recorders.
-struct Several(Vec<Arc<dyn Recorder>>);
-
-impl Recorder for Several {
-    fn record(&self, event: Event) {
-        for recorder in &self.0 {
-            recorder.record(event.clone());
-        }
-    }
-}
-
 /// The network seen from one local address (`ftp -s`).
 struct FromAddress {
     address: IpAddr,
@@ -521,38 +384,5 @@ impl Net for FromAddress {
         let mut found = TcpNet.resolve(host, port).await?;
         found.retain(|address| address.is_ipv4() == self.address.is_ipv4());
         Ok(found)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_the_server_says_is_said_once() {
-        for (message, code, text, expected) in [
-            (
-                "RETR a: 550 a: no such file",
-                550,
-                "a: no such file",
-                "a: the server says 550 no such file",
-            ),
-            (
-                "RETR a b: 550 Failed.",
-                550,
-                "Failed.",
-                "a b: the server says 550 Failed.",
-            ),
-            ("PWD: 550 no", 550, "no", "PWD: the server says 550 no"),
-            (
-                "login as u refused: 530 Login incorrect",
-                530,
-                "Login incorrect",
-                "login as u refused: the server says 530 Login incorrect",
-            ),
-            ("something else", 550, "no", "something else"),
-        ] {
-            assert_eq!(told_by_server(message, code, text), expected);
-        }
     }
 }

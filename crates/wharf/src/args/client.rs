@@ -10,6 +10,18 @@ use wharf_proto::data_connection::passive::PortRange;
 
 use super::value;
 
+pub(super) const GET_LONG: &str = "Download files.\n\nA file is written as NAME.part and renamed when it is complete: \
+        the byte count agrees with the size the server told and the server confirmed the transfer. \
+        After an interruption the .part stays, and -c goes on from there.";
+
+pub(super) const PUT_LONG: &str = "Upload files.\n\nAn address that ends in `/` is a directory and takes the files under \
+        their own names; any other address names the file to be written and takes one FILE. `-` is \
+        standard input.";
+
+pub(super) const LIST_LONG: &str = "List a directory.\n\nNames are sorted. On a terminal control characters in names are made \
+        visible; into a pipe or file names go as the bytes the server sent, except that control \
+        characters are written as \\xNN so that a name cannot forge a line.";
+
 /// How data connections are made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ModeArg {
@@ -120,7 +132,7 @@ pub(crate) struct ClientArgs {
     #[arg(long, value_name = "TIME", env = "WHARF_CONNECT_TIMEOUT", value_parser = value::positive_duration, help_heading = "Connection")]
     pub(crate) connect_timeout: Option<Duration>,
 
-    /// Longest silence: a reply that does not come, a transfer without a byte [default: 60s]
+    /// Longest silence: a reply that does not come, a transfer without a byte [default: 60s, 30s]
     #[arg(long, value_name = "TIME", env = "WHARF_TIMEOUT", value_parser = value::positive_duration, help_heading = "Connection")]
     pub(crate) timeout: Option<Duration>,
 
@@ -139,12 +151,7 @@ pub(crate) struct ClientArgs {
 
 /// Flags of `wharf get`.
 #[derive(Debug, Args)]
-#[command(
-    long_about = "Download files.\n\nA file is written as NAME.part and renamed when it is complete: \
-        the byte count agrees with the size the server told and the server confirmed the transfer. \
-        After an interruption the .part stays, and -c goes on from there.",
-    after_long_help = super::client_footer()
-)]
+#[command(after_long_help = super::client_footer())]
 pub(crate) struct GetArgs {
     /// Addresses: ftp://[user[:password]@]host[:port]/path
     #[arg(value_name = "URL", required = true, value_hint = ValueHint::Url)]
@@ -168,12 +175,7 @@ pub(crate) struct GetArgs {
 
 /// Flags of `wharf put`.
 #[derive(Debug, Args)]
-#[command(
-    long_about = "Upload files.\n\nAn address that ends in `/` is a directory and takes the files under \
-        their own names; any other address names the file to be written and takes one FILE. `-` is \
-        standard input.",
-    after_long_help = super::client_footer()
-)]
+#[command(after_long_help = super::client_footer())]
 pub(crate) struct PutArgs {
     /// Files (`-` is standard input), then the address: ftp://[user[:password]@]host[:port]/dir/
     #[arg(value_name = "FILE... URL", required = true, num_args = 2.., value_hint = ValueHint::AnyPath)]
@@ -189,12 +191,7 @@ pub(crate) struct PutArgs {
 
 /// Flags of `wharf ls`.
 #[derive(Debug, Args)]
-#[command(
-    long_about = "List a directory.\n\nNames are sorted. On a terminal control characters in names are made \
-        visible; into a pipe or file names go as the bytes the server sent, except that control \
-        characters are written as \\xNN so that a name cannot forge a line.",
-    after_long_help = super::client_footer()
-)]
+#[command(after_long_help = super::client_footer())]
 pub(crate) struct ListArgs {
     /// Addresses: ftp://[user[:password]@]host[:port]/dir/
     #[arg(value_name = "URL", required = true, value_hint = ValueHint::Url)]

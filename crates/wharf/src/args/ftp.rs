@@ -13,7 +13,7 @@ use wharf_proto::data_connection::passive::PortRange;
 use super::client::{DataHostArg, ModeArg};
 use super::value;
 
-const FTP_LONG: &str = "\
+pub(super) const FTP_LONG: &str = "\
 Interactive FTP client.
 
   ftp host [port]              connect and log in

@@ -39,16 +39,22 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Serve a directory over FTP
+    #[command(long_about = serve::SERVE_LONG)]
     Serve(Box<ServeArgs>),
     /// Try out a server configuration without serving
+    #[command(long_about = serve::CHECK_LONG)]
     Check(Box<CheckArgs>),
     /// Edit the file of users that `serve --users` reads
+    #[command(long_about = serve::USER_LONG)]
     User(UserArgs),
     /// Download files
+    #[command(long_about = client::GET_LONG)]
     Get(GetArgs),
     /// Upload files
+    #[command(long_about = client::PUT_LONG)]
     Put(PutArgs),
     /// List a directory
+    #[command(long_about = client::LIST_LONG)]
     Ls(ListArgs),
     /// Write files to standard output
     Cat(CatArgs),
@@ -63,6 +69,7 @@ pub(crate) enum Command {
     /// Show what the server tells about a file
     Stat(StatArgs),
     /// Interactive client; also what `ftp` and `pftp` start when wharf is installed under that name
+    #[command(long_about = ftp::FTP_LONG)]
     Ftp(FtpArgs),
     /// Explain a command or a topic: modes, urls, exit-codes, environment, config
     Help(HelpArgs),
@@ -96,6 +103,8 @@ pub(crate) fn ftp(name: &'static str) -> clap::Command {
 fn lenient_switches(command: clap::Command) -> clap::Command {
     command
         .mut_args(|arg| {
+            // A variable may hold an address with a password: help does not show values.
+            let arg = arg.hide_env_values(true);
             if matches!(arg.get_action(), ArgAction::SetTrue) {
                 arg.value_parser(FalseyValueParser::new())
             } else {

@@ -10,7 +10,7 @@ use wharf_proto::data_connection::passive::PortRange;
 use super::value::{self, Advertise};
 use crate::logging::LogFormat;
 
-const SERVE_LONG: &str = "\
+pub(super) const SERVE_LONG: &str = "\
 Serve a directory over FTP.
 
 Without any configuration this serves the current directory to one user whose name and generated \
@@ -37,7 +37,7 @@ Exit status: 0 stopped by a signal, 64 wrong usage, 69 an address or the directo
 
 /// Flags of `wharf serve`.
 #[derive(Debug, Clone, Args)]
-#[command(long_about = SERVE_LONG, after_help = SERVE_EXAMPLES)]
+#[command(after_help = SERVE_EXAMPLES)]
 pub(crate) struct ServeArgs {
     /// Directory to serve [default: the current directory]
     #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
@@ -193,7 +193,7 @@ pub(crate) struct ServeArgs {
     pub(crate) verbose: u8,
 }
 
-const CHECK_LONG: &str = "\
+pub(super) const CHECK_LONG: &str = "\
 Try out a server configuration without serving.
 
 Takes the flags of `wharf serve`, reads the configuration file and opens everything it depends on: \
@@ -204,13 +204,12 @@ Exit status: 0 when all is well (warnings included), 78 otherwise.";
 
 /// Flags of `wharf check`.
 #[derive(Debug, Clone, Args)]
-#[command(long_about = CHECK_LONG)]
 pub(crate) struct CheckArgs {
     #[command(flatten)]
     pub(crate) serve: ServeArgs,
 }
 
-const USER_LONG: &str = "\
+pub(super) const USER_LONG: &str = "\
 Edit the file of users that `wharf serve --users FILE` reads.
 
 Passwords are kept as argon2id hashes. A new password is asked for twice on a terminal; otherwise it \
@@ -222,7 +221,6 @@ damaged.";
 
 /// Flags of `wharf user`.
 #[derive(Debug, Args)]
-#[command(long_about = USER_LONG)]
 pub(crate) struct UserArgs {
     #[command(subcommand)]
     pub(crate) command: UserCommand,

@@ -2,7 +2,7 @@
 //! script; there is no line editor.
 //!
 //! In reading order: [`words`] (a line becomes words), [`table`] (which command a word is), [`run`]
-//! (one arm a command), [`transfer`] (get, put and their relatives), [`connection`] (open, user,
+//! (one arm a command), [`settings`] (switches), [`transfer`] (get, put and their relatives), [`connection`] (open, user,
 //! close), [`fetch`] (`ftp ftp://host/file`), [`pattern`] (wildcards).
 //!
 //! Replies of the server go to stdout when `verbose` is on, as `ftp` has always done; messages of
@@ -12,6 +12,7 @@ mod connection;
 mod fetch;
 mod pattern;
 mod run;
+mod settings;
 mod table;
 mod transfer;
 mod words;
@@ -32,7 +33,8 @@ use crate::exit::{Exit, Failure};
 use crate::interrupt::Interrupt;
 use crate::login::LoginSources;
 use crate::output::Output;
-use crate::session::{Connector, Screen, Shows, Wishes, start_log};
+use crate::screen::Screen;
+use crate::session::{Connector, Wishes, start_log};
 
 /// Everything the commands work on.
 struct Shell {
@@ -107,12 +109,8 @@ impl Recorder for Teller {
             }
             _ => {
                 if self.switches.data.load(Ordering::Relaxed) {
-                    let shows = Shows::EVERYTHING;
-                    let screen = Screen {
-                        output: self.output.clone(),
-                        shows,
-                    };
-                    screen.record(event);
+                    let output = self.output.clone();
+                    Screen { output }.record(event);
                 }
             }
         }

@@ -2,12 +2,15 @@
 
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 use wharf_client::DataModeChoice;
 use wharf_proto::{Format, Pathname, Reply, RepresentationType, Text, visible};
 
 use super::connection::text;
+use super::settings::{
+    data_mode, mode_word, passive, representation, set_type, switch, switch_atomic, type_word,
+};
 use super::table::{self, Action, COMMANDS, NotFound, Row};
 use super::transfer::Sink;
 use super::{Shell, print, words};
@@ -240,93 +243,6 @@ async fn chmod(shell: &mut Shell, words: &Words) -> Result<(), Failure> {
         let path = pathname(word)?;
         shell.client()?.chmod(&path, mode).await.map_err(failed)?;
     }
-    Ok(())
-}
-
-fn data_mode(shell: &mut Shell, choice: DataModeChoice) {
-    shell.mode = choice;
-    shell.connector.options_mut().data_mode = choice;
-    if let Some(client) = &mut shell.client {
-        client.set_data_mode(choice);
-    }
-    shell.say(&format!("Data mode: {}.", mode_word(choice)));
-}
-
-fn mode_word(choice: DataModeChoice) -> &'static str {
-    DataModeChoice::WORDS
-        .iter()
-        .find(|(_, known)| *known == choice)
-        .map_or("auto", |(word, _)| word)
-}
-
-/// `passive` alone turns it on, and off again; off is active, as ever.
-fn passive(shell: &mut Shell, words: &Words) -> Result<(), Failure> {
-    let choice = match words.first().map(Vec::as_slice) {
-        None if shell.mode == DataModeChoice::Passive => DataModeChoice::Active,
-        None | Some(b"on") => DataModeChoice::Passive,
-        Some(b"off") => DataModeChoice::Active,
-        Some(b"auto") => DataModeChoice::Auto,
-        Some(_) => return Err(Failure::usage("usage: passive [on|off|auto]")),
-    };
-    data_mode(shell, choice);
-    Ok(())
-}
-
-fn set_type(shell: &mut Shell, wanted: RepresentationType) -> Result<(), Failure> {
-    shell.client()?.set_type(wanted).map_err(failed)?;
-    shell.say(&format!("Type: {}.", type_word(wanted)));
-    Ok(())
-}
-
-fn type_word(wanted: RepresentationType) -> &'static str {
-    match wanted {
-        RepresentationType::Ascii(_) => "ascii",
-        _ => "binary",
-    }
-}
-
-fn representation(shell: &mut Shell, words: &Words) -> Result<(), Failure> {
-    let wanted = match words
-        .first()
-        .map(|word| word.to_ascii_lowercase())
-        .as_deref()
-    {
-        None => {
-            let now = shell.client()?.representation();
-            print(&shell.output, type_word(now));
-            return Ok(());
-        }
-        Some(b"ascii" | b"a") => RepresentationType::Ascii(Format::NonPrint),
-        Some(b"binary" | b"image" | b"i") => RepresentationType::Image,
-        Some(_) => return Err(Failure::usage("usage: type [ascii|binary|image]")),
-    };
-    set_type(shell, wanted)
-}
-
-fn on_off(words: &Words, now: bool, name: &str) -> Result<bool, Failure> {
-    match words.first().map(Vec::as_slice) {
-        None => Ok(!now),
-        Some(b"on") => Ok(true),
-        Some(b"off") => Ok(false),
-        Some(_) => Err(Failure::usage(format!("usage: {name} [on|off]"))),
-    }
-}
-
-fn switch(value: &mut bool, name: &str, words: &Words, output: &Output) -> Result<(), Failure> {
-    *value = on_off(words, *value, name)?;
-    output.info(&format!("{name}: {}", if *value { "on" } else { "off" }));
-    Ok(())
-}
-
-fn switch_atomic(
-    value: &AtomicBool,
-    name: &str,
-    words: &Words,
-    output: &Output,
-) -> Result<(), Failure> {
-    let mut now = value.load(Ordering::Relaxed);
-    switch(&mut now, name, words, output)?;
-    value.store(now, Ordering::Relaxed);
     Ok(())
 }
 

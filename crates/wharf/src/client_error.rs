@@ -1,0 +1,101 @@
+//! Errors of the client library as [`Failure`]s: the exit status, the table of tried ways, a hint.
+
+use wharf_client::{Error, ErrorKind};
+use wharf_proto::visible;
+
+use crate::exit::{Exit, Failure};
+
+/// An error of the client library with its exit status, its table and what may help.
+pub(crate) fn failure(error: &Error) -> Failure {
+    let text = error.to_string();
+    let mut lines = text.lines();
+    let mut message = lines.next().unwrap_or_default().to_owned();
+    if let Some(reply) = error.reply() {
+        message = told_by_server(&message, reply.code(), &visible(reply.text().as_bytes()));
+    }
+    let details: Vec<String> = lines.map(|line| line.trim().to_owned()).collect();
+    let failure = Failure::new(exit_of(error.kind()), message).with_details(details);
+    match error.kind() {
+        ErrorKind::DataConnection => failure.with_hint(
+            "`wharf help modes` explains data modes; -p or -A choose one, -v shows what happens",
+        ),
+        ErrorKind::Truncated | ErrorKind::Stalled => {
+            failure.with_hint("-c goes on where a transfer stopped")
+        }
+        ErrorKind::Busy => failure.with_hint("trying again later may help"),
+        _ => failure,
+    }
+}
+
+/// `RETR a: 550 a: no such file` is said as `a: the server says 550 no such file`: the command that
+/// asked is of no interest, and many servers repeat the name.
+fn told_by_server(message: &str, code: u16, text: &str) -> String {
+    let Some(what) = message.strip_suffix(&format!(": {code} {text}")) else {
+        return message.to_owned();
+    };
+    let name = match what.split_once(' ') {
+        Some((verb, name)) if verb.bytes().all(|byte| byte.is_ascii_uppercase()) => name,
+        _ => what,
+    };
+    let said = text
+        .strip_prefix(name)
+        .and_then(|rest| rest.strip_prefix(": "))
+        .unwrap_or(text);
+    format!("{name}: the server says {code} {said}")
+}
+
+/// The exit status of each kind of error.
+pub(crate) fn exit_of(kind: ErrorKind) -> Exit {
+    match kind {
+        ErrorKind::Resolve | ErrorKind::Connect | ErrorKind::Closed => Exit::Unreachable,
+        ErrorKind::Login => Exit::Login,
+        ErrorKind::NotFound => Exit::NotFound,
+        ErrorKind::Permission | ErrorKind::Exists | ErrorKind::Unsupported | ErrorKind::Refused => {
+            Exit::Denied
+        }
+        ErrorKind::DataConnection => Exit::DataConnection,
+        ErrorKind::Timeout | ErrorKind::Stalled => Exit::Timeout,
+        ErrorKind::Truncated | ErrorKind::Mismatch => Exit::Truncated,
+        ErrorKind::Changed => Exit::Changed,
+        ErrorKind::Local => Exit::LocalFile,
+        ErrorKind::RemoteStorage => Exit::RemoteStorage,
+        ErrorKind::Busy => Exit::Busy,
+        ErrorKind::Argument => Exit::Usage,
+        ErrorKind::Aborted => Exit::Interrupted,
+        // Protocol, and kinds of a newer library.
+        _ => Exit::Protocol,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_server_says_is_said_once() {
+        for (message, code, text, expected) in [
+            (
+                "RETR a: 550 a: no such file",
+                550,
+                "a: no such file",
+                "a: the server says 550 no such file",
+            ),
+            (
+                "RETR a b: 550 Failed.",
+                550,
+                "Failed.",
+                "a b: the server says 550 Failed.",
+            ),
+            ("PWD: 550 no", 550, "no", "PWD: the server says 550 no"),
+            (
+                "login as u refused: 530 Login incorrect",
+                530,
+                "Login incorrect",
+                "login as u refused: the server says 530 Login incorrect",
+            ),
+            ("something else", 550, "no", "something else"),
+        ] {
+            assert_eq!(told_by_server(message, code, text), expected);
+        }
+    }
+}
