@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
@@ -162,7 +162,7 @@ impl Server {
         }
         let mut listeners = Vec::new();
         for &at in &config.listen {
-            listeners.push((at, listen(&*net, at).await?));
+            listeners.push((at, listen(&*net, at, &config.listen).await?));
         }
         let shared = Arc::<Shared>::default();
         shared.xferlog.install(open_xferlog(&config)?);
@@ -255,7 +255,8 @@ impl Handle {
     ///
     /// Addresses to listen on are opened and closed as `config` says; sessions that run are not
     /// touched. The transfer log is opened anew, for all sessions. On an error the old
-    /// configuration stays in force.
+    /// configuration stays in force; to add an IPv4 address beside a `[::]` that hears both
+    /// families is one, since the open listener is in its way.
     pub async fn reload(
         &self,
         config: Config,
@@ -348,8 +349,23 @@ fn open_xferlog(config: &Config) -> Result<Option<File>, Error> {
     }
 }
 
-async fn listen(net: &dyn Net, at: SocketAddr) -> Result<Box<dyn Listener>, Error> {
-    net.listen(ListenAt::one(at))
+/// Listens on one of the `wanted` addresses
+///
+/// `[::]` alone hears both families. Beside an IPv4 address with the same port it is for IPv6 only:
+/// on Linux the two would collide, whichever comes first.
+async fn listen(
+    net: &dyn Net,
+    at: SocketAddr,
+    wanted: &[SocketAddr],
+) -> Result<Box<dyn Listener>, Error> {
+    let beside_ipv4 = wanted
+        .iter()
+        .any(|other| other.is_ipv4() && other.port() == at.port());
+    let place = match ListenAt::one(at) {
+        place if at.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED) && beside_ipv4 => place.only_ipv6(),
+        place => place,
+    };
+    net.listen(place)
         .await
         .map_err(|source| Error::Listen { at, source })
 }
@@ -399,7 +415,7 @@ impl Doors {
         let mut new = Vec::new();
         for &at in wanted {
             if !self.open.iter().any(|door| door.wanted == at) {
-                new.push((at, listen(net, at).await?));
+                new.push((at, listen(net, at, wanted).await?));
             }
         }
         self.open.retain(|door| {

@@ -52,6 +52,16 @@ async fn sessions_are_limited_in_total_and_per_address() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn both_wildcards_can_be_listened_on() {
+    for listen in [["0.0.0.0:21", "[::]:21"], ["[::]:21", "0.0.0.0:21"]] {
+        let listen = listen.map(|at| at.parse().unwrap()).to_vec();
+        let stage = Stage::with(|config| config.listen = listen).await;
+        Client::connect(&stage).await.expect(220).await;
+        Client::connect_v6(&stage).await.expect(220).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_user_has_the_sessions_that_the_account_allows() {
     let stage = Stage::new().await;
     let mut first = Client::login(&stage, "eve").await;
