@@ -175,10 +175,13 @@ pub(crate) struct GetArgs {
 
 /// Flags of `wharf put`.
 #[derive(Debug, Args)]
-#[command(after_long_help = super::client_footer())]
+#[command(
+    override_usage = "wharf put [OPTIONS] FILE... URL",
+    after_long_help = super::client_footer()
+)]
 pub(crate) struct PutArgs {
     /// Files (`-` is standard input), then the address: ftp://[user[:password]@]host[:port]/dir/
-    #[arg(value_name = "FILE... URL", required = true, num_args = 2.., value_hint = ValueHint::AnyPath)]
+    #[arg(value_name = "FILE|URL", required = true, num_args = 2.., value_hint = ValueHint::AnyPath)]
     pub(crate) files: Vec<PathBuf>,
 
     /// Go on where a broken upload stopped: the server's size says where

@@ -38,13 +38,14 @@ pipe or file the status of the first command that failed (`wharf help exit-codes
     version,
     disable_version_flag = true,
     disable_help_flag = true,
+    override_usage = "ftp [OPTIONS] [HOST [PORT]]\n       ftp [OPTIONS] URL...\n       ftp [OPTIONS] -u URL FILE...",
     long_about = FTP_LONG,
     after_help = FTP_AFTER,
     max_term_width = 100
 )]
 pub(crate) struct FtpArgs {
     /// Host and port to connect to, host:path, or addresses to download
-    #[arg(value_name = "HOST [PORT] | URL...", value_hint = ValueHint::Hostname)]
+    #[arg(value_name = "HOST|PORT|URL|FILE", value_hint = ValueHint::Hostname)]
     pub(crate) places: Vec<String>,
 
     /// Passive data connections only

@@ -241,7 +241,9 @@ fn announcement(addresses: &[SocketAddr], settings: &Settings, owner: Option<&Ow
     }
 
     if let Some(first) = addresses.first() {
-        let host = SocketAddr::new(foundation::own_address(first.ip()), first.port());
+        let host = SocketAddr::new(foundation::own_address(first.ip()), first.port()).to_string();
+        // The standard port goes without saying (RFC 1738 §3.2).
+        let host = host.strip_suffix(":21").unwrap_or(&host);
         let base = match owner {
             Some(owner) if owner.generated => format!(
                 "ftp://{}:{}@{host}/",
