@@ -162,6 +162,14 @@ impl Error {
                 .is_some_and(|it| it.class() == ReplyClass::TransientNegative),
         }
     }
+
+    /// Whether nobody is there any more to be asked: the control connection is gone, or the server sends everybody away.
+    pub(crate) fn lost_the_server(&self) -> bool {
+        matches!(
+            self.inner.kind,
+            ErrorKind::Busy | ErrorKind::Closed | ErrorKind::Connect | ErrorKind::Timeout
+        )
+    }
 }
 
 impl fmt::Display for Error {

@@ -236,6 +236,12 @@ impl Client {
                 Err(error) if error.reply().is_some() && !self.dialogue.is_lost() => {
                     tracing::debug!(%error, "the server does not set times");
                 }
+                Err(error) if error.lost_the_server() => {
+                    self.note(format!(
+                        "the server left before the time of {} was set",
+                        remote.display()
+                    ));
+                }
                 Err(error) => return Err(error),
             }
         }

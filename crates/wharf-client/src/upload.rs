@@ -143,9 +143,9 @@ impl Upload<'_> {
         let name = self.name.or_else(|| unique_name(&reply));
         let mut verified = false;
         if let (Some(path), Some(base)) = (&self.path, self.base) {
-            match self.running.client.length(path).await? {
-                Some(size) if size == base + bytes => verified = true,
-                Some(size) => {
+            match self.running.client.length(path).await {
+                Ok(Some(size)) if size == base + bytes => verified = true,
+                Ok(Some(size)) => {
                     let what = format!(
                         "{}: the server confirms with {} but holds {size} bytes instead of {}",
                         self.running.command,
@@ -154,7 +154,15 @@ impl Upload<'_> {
                     );
                     return Err(Error::new(ErrorKind::Mismatch, what));
                 }
-                None => {}
+                Ok(None) => {}
+                // A server that stops right after its 226 leaves nobody to ask; the 226 stands.
+                Err(error) if error.lost_the_server() => {
+                    self.running.client.note(format!(
+                        "{} is confirmed, but the server left before its size could be compared",
+                        self.running.command
+                    ));
+                }
+                Err(error) => return Err(error),
             }
         }
         Ok(Stored {
