@@ -64,7 +64,18 @@ const CHECKS: &[(&str, Check)] = &[
         "QUIT during a transfer is answered within 100 ms",
         quit_during_transfer,
     ),
-    ("urgent ABOR (Telnet Synch) within 100 ms", urgent_abort),
+    (
+        "ABOR after a Synch as BSD clients send it (IAC urgent, DM not) within 100 ms",
+        urgent_abort_bsd,
+    ),
+    (
+        "ABOR after a Synch that is urgent up to its DM within 100 ms",
+        urgent_abort_whole,
+    ),
+    (
+        "ABOR after a Synch without urgent data within 100 ms",
+        urgent_abort_in_line,
+    ),
     (
         "a stranger first at the passive port is dropped, the client served",
         stranger,
@@ -446,27 +457,36 @@ const IAC: u8 = 255;
 const IP: u8 = 244;
 const DM: u8 = 242;
 
-fn urgent_abort(target: &Target) -> Result<String> {
-    let mut notes = Vec::new();
-    // As BSD clients send it, the IAC urgent and the data mark after it; and all of the Synch at once.
-    for bsd in [true, false] {
-        let (mut wire, data) = stalled_download(target)?;
-        let start = Instant::now();
-        if bsd {
-            wire.stream().write_all(&[IAC, IP])?;
-            wire.send_urgent(&[IAC])?;
-            wire.stream().write_all(&[DM])?;
-        } else {
-            wire.send_urgent(&[IAC, IP, IAC, DM])?;
-        }
-        wire.send("ABOR")?;
-        let elapsed = prompt_reply(&mut wire, "ABOR", &[426], start)?;
-        wire.expect(&[226])?;
-        promptly(&mut wire, "NOOP", &[200])?;
-        notes.push(format!("{} ms", elapsed.as_millis()));
-        drop(data);
-    }
-    Ok(notes.join(", "))
+fn urgent_abort(mut synch: impl FnMut(&mut Wire) -> Result<()>, target: &Target) -> Result<String> {
+    let (mut wire, data) = stalled_download(target)?;
+    let start = Instant::now();
+    synch(&mut wire)?;
+    wire.send("ABOR")?;
+    let elapsed = prompt_reply(&mut wire, "ABOR", &[426], start)?;
+    wire.expect(&[226])?;
+    promptly(&mut wire, "NOOP", &[200])?;
+    drop(data);
+    Ok(format!("{} ms", elapsed.as_millis()))
+}
+
+fn urgent_abort_bsd(target: &Target) -> Result<String> {
+    let synch = |wire: &mut Wire| {
+        wire.stream().write_all(&[IAC, IP])?;
+        wire.send_urgent(&[IAC])?;
+        Ok(wire.stream().write_all(&[DM])?)
+    };
+    urgent_abort(synch, target)
+}
+
+fn urgent_abort_whole(target: &Target) -> Result<String> {
+    urgent_abort(|wire| wire.send_urgent(&[IAC, IP, IAC, DM]), target)
+}
+
+fn urgent_abort_in_line(target: &Target) -> Result<String> {
+    urgent_abort(
+        |wire| Ok(wire.stream().write_all(&[IAC, IP, IAC, DM])?),
+        target,
+    )
 }
 
 fn stranger(target: &Target) -> Result<String> {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::client::{self, Client, Family, Job, Recipe, Way};
 use crate::network::Network;
 use crate::payload::{self, Workspace};
-use crate::process::{isolate, run as run_bounded};
+use crate::process::{isolate, last_lines, run as run_bounded};
 use crate::server::{self, Kind, PASSWORD, Place, Server, ServerPlan, USER};
 use crate::tally::{Matrix, Tally, concurrently, seconds};
 use crate::{Result, Settings, topology};
@@ -97,7 +97,12 @@ pub(crate) fn meet(
     columns.extend(sizes.iter().map(|size| format!("get {size}")));
     columns.extend(sizes.iter().map(|size| format!("put {size}")));
     // Large files are in memory several times over: one row at a time then.
-    let workers = if settings.full { 1 } else { 3 };
+    // pyftpdlib 2.2.0 loses sessions when active and passive ones overlap (curl hangs on it as well).
+    let workers = if settings.full || kind == Kind::Pyftpdlib {
+        1
+    } else {
+        3
+    };
     let answers = concurrently(&rows, workers, |row| ground.row(row));
     let mut matrix = Matrix::new(&columns.iter().map(String::as_str).collect::<Vec<_>>());
     let mut reasons = Vec::new();
@@ -258,12 +263,20 @@ impl<'a> Ground<'a> {
         let mut command = self.network.client.command(&arguments[0]);
         command.args(&arguments[1..]).current_dir(self.work.path());
         isolate(&mut command, self.work.path());
+        let trace = self.work.path().join(format!("trace-{}", row.number));
+        let _ = fs::remove_file(&trace);
+        command.env("WHARF_TRACE", &trace);
         let outcome = match run_bounded(command, input.as_bytes(), self.limit) {
             Ok(outcome) => outcome,
             Err(error) => return Cell::Fails(error.to_string()),
         };
         if !outcome.succeeded() {
-            return Cell::Fails(outcome.last_words());
+            let dialogue = fs::read_to_string(&trace).unwrap_or_default();
+            return Cell::Fails(format!(
+                "{} {}",
+                outcome.last_words(),
+                last_lines(&dialogue, 8)
+            ));
         }
         match judge(self, &outcome.stdout) {
             Ok(()) => Cell::Works(outcome.elapsed),

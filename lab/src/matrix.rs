@@ -22,6 +22,9 @@ const AUTO: Duration = Duration::from_secs(8);
 /// No cell lasts longer.
 const LIMIT: Duration = Duration::from_secs(14);
 
+/// The article's client would wait for minutes.
+const FTP_LIMIT: Duration = Duration::from_secs(4);
+
 /// A refusal that takes longer than this is not one.
 const AT_ONCE: Duration = Duration::from_millis(2800);
 
@@ -36,34 +39,40 @@ enum Does {
     List,
 }
 
+/// Who fills a column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum By {
+    /// wharf's client, told one way and its patience.
+    Wharf,
+    /// wharf's client, left to itself.
+    Auto(Does),
+    /// curl.
+    Curl,
+    /// GNU inetutils' `ftp`, the article's client: no fallback, no patience of its own, exit status 0
+    /// whatever happens; passive, it takes the address in the 227 and refuses any but the server's.
+    Ftp,
+}
+
 /// A column of the matrix: a client told to use one way.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Column {
     name: &'static str,
-    does: Does,
-    /// Arguments of `wharf`, or of `curl` if they begin with that word.
+    by: By,
     arguments: &'static [&'static str],
     expected: fn(&Topology) -> Expected,
-    auto: bool,
 }
 
-impl Column {
-    fn is_curl(&self) -> bool {
-        self.arguments.first() == Some(&"curl")
-    }
-}
-
-const fn mode(
+const fn column(
     name: &'static str,
+    by: By,
     arguments: &'static [&'static str],
     expected: fn(&Topology) -> Expected,
 ) -> Column {
     Column {
         name,
-        does: Does::Get,
+        by,
         arguments,
         expected,
-        auto: false,
     }
 }
 
@@ -75,46 +84,51 @@ fn automatic(row: &Topology) -> Expected {
     }
 }
 
-/// wharf's client in each mode, then curl as a witness that is not ours.
+/// `--data-host reply` begins with the address in the 227 and goes on with the server's own.
+fn reply_then_peer(row: &Topology) -> Expected {
+    if [row.ways.reply, row.ways.pasv].contains(&Expected::Works) {
+        Expected::Works
+    } else {
+        Expected::Fails
+    }
+}
+
+const REPLY: &[&str] = &["--mode", "pasv", "--data-host", "reply"];
+
+/// wharf's client in each mode, then the witnesses that are not ours.
 pub(crate) static WHARF: &[Column] = &[
-    mode("epsv", &["--mode", "epsv"], |row| row.ways.epsv),
-    mode("pasv", &["--mode", "pasv"], |row| row.ways.pasv),
-    mode(
-        "pasv reply",
-        &["--mode", "pasv", "--data-host", "reply"],
-        |row| row.ways.reply,
-    ),
-    mode("port", &["--mode", "port"], |row| row.ways.port),
-    mode("eprt", &["--mode", "eprt"], |row| row.ways.eprt),
-    Column {
-        name: "auto get",
-        does: Does::Get,
-        arguments: &["--mode", "auto"],
-        expected: automatic,
-        auto: true,
-    },
-    Column {
-        name: "auto put",
-        does: Does::Put,
-        arguments: &["--mode", "auto"],
-        expected: automatic,
-        auto: true,
-    },
-    Column {
-        name: "auto ls",
-        does: Does::List,
-        arguments: &["--mode", "auto"],
-        expected: automatic,
-        auto: true,
-    },
-    CURL[0],
-    CURL[1],
+    column("epsv", By::Wharf, &["--mode", "epsv"], |row| row.ways.epsv),
+    column("pasv", By::Wharf, &["--mode", "pasv"], |row| row.ways.pasv),
+    column("pasv reply", By::Wharf, REPLY, reply_then_peer),
+    column("port", By::Wharf, &["--mode", "port"], |row| row.ways.port),
+    column("eprt", By::Wharf, &["--mode", "eprt"], |row| row.ways.eprt),
+    column("auto get", By::Auto(Does::Get), &[], automatic),
+    column("auto put", By::Auto(Does::Put), &[], automatic),
+    column("auto ls", By::Auto(Does::List), &[], automatic),
+    FOREIGN[0],
+    FOREIGN[1],
+    FOREIGN[2],
+    FOREIGN[3],
 ];
 
-/// curl passive (EPSV, then PASV) and active (EPRT, then PORT).
-pub(crate) static CURL: &[Column; 2] = &[
-    mode("curl passive", &["curl"], |row| row.ways.epsv),
-    mode("curl active", &["curl", "-P", "-"], |row| row.ways.eprt),
+/// curl passive (EPSV, then PASV) and active (EPRT, then PORT); the article's `ftp -p` and `ftp`.
+pub(crate) static FOREIGN: &[Column; 4] = &[
+    column("curl passive", By::Curl, &[], |row| row.ways.epsv),
+    column("curl active", By::Curl, &["-P", "-"], |row| row.ways.eprt),
+    column("ftp -p", By::Ftp, &["-p"], |row| {
+        if row.ipv6 {
+            row.ways.epsv
+        } else {
+            row.ways.reply
+        }
+    }),
+    column("ftp", By::Ftp, &[], |row| {
+        if row.ipv6 {
+            row.ways.eprt
+        } else {
+            row.ways.port
+        }
+    }),
 ];
 
 /// wharf's server and client in every topology.
@@ -256,28 +270,55 @@ impl Scene<'_> {
     fn cell(&self, number: usize, column: &Column) -> Result<Cell> {
         let local = self.directory.join(format!("cell-{number}.bin"));
         let outcome = self.operate(column, &local)?;
-        let arrived = outcome.succeeded() && self.arrived(column, &local, &outcome).is_ok();
-        let expected = (column.expected)(self.row);
+        let arrived = self.arrived(column, &local, &outcome);
+        let works = arrived.is_ok() && (outcome.succeeded() || column.by == By::Ftp);
         let elapsed = outcome.elapsed;
-        let fault = match expected {
-            Expected::Works if !outcome.succeeded() => Some(outcome.last_words()),
-            Expected::Works => match self.arrived(column, &local, &outcome) {
-                Err(why) => Some(why.to_string()),
-                Ok(()) if column.auto && elapsed > AUTO => {
-                    Some(format!("took {}", seconds(elapsed)))
-                }
-                Ok(()) => None,
-            },
-            _ if outcome.succeeded() => Some("worked, and must not".to_owned()),
-            _ if outcome.killed => Some("did not end by itself".to_owned()),
-            _ if column.auto && elapsed > AUTO => Some(format!(
-                "took {} to say that nothing works",
-                seconds(elapsed)
-            )),
-            _ if outcome.stderr.is_empty() => Some("failed without a word".to_owned()),
-            _ if column.does == Does::Get && local.exists() && !column.is_curl() => {
-                Some("failed, and left a file under the final name".to_owned())
+        let auto = matches!(column.by, By::Auto(_));
+        let fault = match ((column.expected)(self.row), arrived) {
+            (Expected::Works, _) if works => {
+                (auto && elapsed > AUTO).then(|| format!("took {}", seconds(elapsed)))
             }
+            (Expected::Works, Ok(())) => Some(outcome.last_words()),
+            (Expected::Works, Err(why)) => Some(format!("{why}; {}", outcome.last_words())),
+            _ if works => Some("worked, and must not".to_owned()),
+            (expected, _) => self.wrong_failure(column, expected, &local, &outcome),
+        };
+        Ok(Cell {
+            verdict: if works { "ok" } else { "no" },
+            elapsed,
+            fault,
+        })
+    }
+
+    /// What is wrong with the way in which something failed that has to fail.
+    fn wrong_failure(
+        &self,
+        column: &Column,
+        expected: Expected,
+        local: &Path,
+        outcome: &Outcome,
+    ) -> Option<String> {
+        let elapsed = outcome.elapsed;
+        let ours = matches!(column.by, By::Wharf | By::Auto(_));
+        if ours && outcome.killed {
+            return Some("did not end by itself".to_owned());
+        }
+        if column.by == By::Auto(Does::Put) && self.root.join(name_of(local)).exists() {
+            return Some("failed, and left a file on the server".to_owned());
+        }
+        if column.by != By::Auto(Does::Put) && ours && local.exists() {
+            return Some("failed, and left a file under the final name".to_owned());
+        }
+        if matches!(column.by, By::Auto(_)) && elapsed > AUTO {
+            return Some(format!(
+                "took {:.2} s to say that nothing works",
+                elapsed.as_secs_f64()
+            ));
+        }
+        if ours && outcome.stderr.is_empty() {
+            return Some("failed without a word".to_owned());
+        }
+        match expected {
             Expected::Refused if elapsed > AT_ONCE => Some(format!(
                 "took {}: {}",
                 seconds(elapsed),
@@ -287,68 +328,83 @@ impl Scene<'_> {
                 Some(format!("gave up too soon: {}", outcome.last_words()))
             }
             _ => None,
-        };
-        Ok(Cell {
-            verdict: if arrived { "ok" } else { "no" },
-            elapsed,
-            fault,
-        })
+        }
     }
 
     fn operate(&self, column: &Column, local: &Path) -> Result<Outcome> {
         let host = self.network.host();
-        let mut command = if column.is_curl() {
-            let mut command = self.network.client.command("curl");
-            command.args(["-sS", "-g", "--connect-timeout", "3", "--max-time", "5"]);
-            command.args(&column.arguments[1..]).arg("-o").arg(local);
-            command.arg("-u").arg(format!("{USER}:{PASSWORD}"));
-            command.arg(format!("ftp://{host}/payload.bin"));
-            command
-        } else {
-            let mut command = self.network.client.command(&self.settings.wharf);
-            command.arg(match column.does {
-                Does::Get => "get",
-                Does::Put => "put",
-                Does::List => "ls",
-            });
-            command
-                .args(column.arguments)
-                .arg("--password-file")
-                .arg(&self.secret);
-            if !column.auto {
-                command.args(["--data-timeout", &format!("{}s", PATIENCE.as_secs())]);
-            }
-            let url = format!("ftp://{USER}@{host}/");
-            match column.does {
-                Does::Get => command
-                    .arg(format!("{url}payload.bin"))
-                    .arg("-o")
-                    .arg(local),
-                Does::Put => {
-                    fs::hard_link(self.payload, local)?;
-                    command.arg(local).arg(url)
-                }
-                Does::List => command.arg(url),
-            };
+        let in_client = |program: &Path| {
+            let mut command = self.network.client.command(program);
+            command.current_dir(&self.directory);
+            isolate(&mut command, &self.directory);
             command
         };
-        command.current_dir(&self.directory);
-        isolate(&mut command, &self.directory);
+        let does = match column.by {
+            By::Curl => {
+                let mut command = in_client(Path::new("curl"));
+                command.args(["-sS", "-g", "--connect-timeout", "3", "--max-time", "5"]);
+                command.args(column.arguments).arg("-o").arg(local);
+                command.arg("-u").arg(format!("{USER}:{PASSWORD}"));
+                command.arg(format!("ftp://{host}/payload.bin"));
+                return run_bounded(command, b"", LIMIT);
+            }
+            By::Ftp => {
+                let mut command = in_client(Path::new("inetutils-ftp"));
+                command.args(["-n", "-i", "-v"]).args(column.arguments);
+                command.arg(self.network.dial.to_string());
+                let (user, local) = (format!("user {USER} {PASSWORD}"), local.display());
+                let input = format!("{user}\nbinary\nget payload.bin {local}\nquit\n");
+                return run_bounded(command, input.as_bytes(), FTP_LIMIT);
+            }
+            By::Wharf => Does::Get,
+            By::Auto(does) => does,
+        };
+        let mut command = in_client(&self.settings.wharf);
+        command.arg(match does {
+            Does::Get => "get",
+            Does::Put => "put",
+            Does::List => "ls",
+        });
+        command
+            .args(column.arguments)
+            .arg("--password-file")
+            .arg(&self.secret);
+        if column.by == By::Wharf {
+            command.args(["--data-timeout", &format!("{}s", PATIENCE.as_secs())]);
+        }
+        let url = format!("ftp://{USER}@{host}/");
+        match does {
+            Does::Get => command
+                .arg(format!("{url}payload.bin"))
+                .arg("-o")
+                .arg(local),
+            Does::Put => {
+                fs::hard_link(self.payload, local)?;
+                command.arg(local).arg(url)
+            }
+            Does::List => command.arg(url),
+        };
         run_bounded(command, b"", LIMIT)
     }
 
     /// Whether the bytes are where they were to go.
     fn arrived(&self, column: &Column, local: &Path, outcome: &Outcome) -> Result<()> {
-        match column.does {
-            Does::Get => payload::same(self.payload, local),
-            Does::Put => {
-                let name = local.file_name().ok_or("the cell's file has no name")?;
-                payload::same(self.payload, &self.root.join(name))
+        match column.by {
+            By::Auto(Does::Put) => payload::same(self.payload, &self.root.join(name_of(local))),
+            By::Auto(Does::List) => {
+                if String::from_utf8_lossy(&outcome.stdout).contains("payload.bin") {
+                    Ok(())
+                } else {
+                    Err("the listing lacks payload.bin".into())
+                }
             }
-            Does::List if String::from_utf8_lossy(&outcome.stdout).contains("payload.bin") => {
-                Ok(())
-            }
-            Does::List => Err("the listing lacks payload.bin".into()),
+            _ => payload::same(self.payload, local),
         }
     }
+}
+
+fn name_of(path: &Path) -> String {
+    path.file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default()
 }

@@ -59,12 +59,17 @@ impl Outcome {
 
 /// The last three non-empty lines, joined, at most 400 characters.
 pub fn tail(text: &str) -> String {
+    last_lines(text, 3)
+}
+
+/// The last non-empty lines, joined, at most 400 characters.
+pub fn last_lines(text: &str, count: usize) -> String {
     let lines: Vec<&str> = text
         .lines()
         .map(str::trim)
         .filter(|line| !line.is_empty())
         .collect();
-    let joined = lines[lines.len().saturating_sub(3)..].join(" / ");
+    let joined = lines[lines.len().saturating_sub(count)..].join(" / ");
     let skip = joined.chars().count().saturating_sub(400);
     joined.chars().skip(skip).collect()
 }

@@ -32,8 +32,11 @@ pub(crate) struct Wire {
 impl Wire {
     /// Dials from inside the namespace and reads the greeting.
     pub(crate) fn greet(namespace: &Namespace, to: SocketAddr) -> Result<Self> {
+        let stream = dial(namespace, to)?;
+        // What is measured here is the server's promptness, not Nagle's.
+        stream.set_nodelay(true)?;
         let mut wire = Self {
-            stream: dial(namespace, to)?,
+            stream,
             unread: Vec::new(),
         };
         wire.expect(&[220])?;
