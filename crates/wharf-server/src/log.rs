@@ -126,10 +126,14 @@ fn line(transfer: &Transferred, at: &jiff::Zoned) -> String {
     line
 }
 
-/// The line that programs like fail2ban match; its form is a promise
 pub(crate) fn login_failed(user: &[u8], client: IpAddr) {
+    tracing::warn!(target: "wharf::auth", "{}", login_failed_line(user, client));
+}
+
+/// The line that programs like fail2ban match; its form is a promise
+fn login_failed_line(user: &[u8], client: IpAddr) -> String {
     let user = visible(user).replace('\\', "\\\\").replace('"', "\\\"");
-    tracing::warn!(target: "wharf::auth", "auth failed user=\"{user}\" client={client}");
+    format!("auth failed user=\"{user}\" client={client}")
 }
 
 #[cfg(test)]
@@ -137,6 +141,21 @@ mod tests {
     use expect_test::expect;
 
     use super::*;
+
+    #[test]
+    fn a_failed_login_is_one_stable_line() {
+        let client = "192.0.2.9".parse().expect("an address");
+        for (user, line) in [
+            ("ann", r#"auth failed user="ann" client=192.0.2.9"#),
+            // A name cannot pretend to be another line, or another client.
+            (
+                "x\" client=198.51.100.1\nauth failed",
+                r#"auth failed user="x\" client=198.51.100.1␊auth failed" client=192.0.2.9"#,
+            ),
+        ] {
+            assert_eq!(login_failed_line(user.as_bytes(), client), line);
+        }
+    }
 
     #[test]
     fn an_xferlog_line_has_the_fields_of_wu_ftpd() {

@@ -57,7 +57,8 @@ pub(crate) struct Session {
     /// What ALLO announced for the next upload
     pub(crate) announced: Option<u64>,
     nonsense: u32,
-    began: Instant,
+    /// Since when nobody is logged in, if so
+    pub(crate) nobody_since: Instant,
 }
 
 /// What a login gave
@@ -105,7 +106,7 @@ impl Session {
             totals: Totals::default(),
             announced: None,
             nonsense: 0,
-            began: Instant::now(),
+            nobody_since: Instant::now(),
             setup,
         }
     }
@@ -153,6 +154,9 @@ impl Session {
     }
 
     async fn wake(&mut self) -> io::Result<Wake> {
+        if *self.stop.borrow() != Stop::No {
+            return Ok(Wake::Stop);
+        }
         if let Some(line) = self.waiting.pop_front() {
             return Ok(Wake::Line(Some(line)));
         }
@@ -163,7 +167,7 @@ impl Session {
         let (deadline, late) = match self.login {
             Some(_) => (now + self.idle, Wake::Idle),
             None => (
-                (now + self.idle).min(self.began + self.setup.config.no_login),
+                (now + self.idle).min(self.nobody_since + self.setup.config.no_login),
                 Wake::NoLogin,
             ),
         };

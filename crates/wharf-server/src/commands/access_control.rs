@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tokio::time::Instant;
 use wharf_accounts::{Credentials, Denied};
 use wharf_proto::{Pathname, Reply, Secret, Text};
 
@@ -144,7 +145,10 @@ impl Session {
     }
 
     fn log_out(&mut self) {
-        self.login = None;
+        // Only the end of a login gives time for another one; USER alone does not.
+        if self.login.take().is_some() {
+            self.nobody_since = Instant::now();
+        }
         self.data_port = None;
         self.pi.login_failed();
     }
