@@ -11,8 +11,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
-use tokio::time::{Instant, sleep, timeout};
-use wharf_net::pump::{self, Conversion, Moved, Progress, PumpError};
+use tokio::time::{sleep, timeout};
+use wharf_net::pump::{self, Conversion, Moved, PumpError};
 use wharf_net::{DataConnection, DataPort, Net, zero_copy};
 use wharf_proto::data_connection::guard::Guard;
 use wharf_proto::{Command, DuringTransfer, Line, Pathname, Reply};
@@ -23,6 +23,7 @@ use crate::failure::{AtPath, Failure};
 use crate::log::{self, Direction, Transferred};
 use crate::server::cut;
 use crate::session::{Session, check_reply};
+use crate::watch::Watch;
 
 /// So many lines may come during a transfer; then reading stops until it is over
 const WAITING: usize = 32;
@@ -44,13 +45,12 @@ pub(crate) struct Dtp {
     pub(crate) watch: Watch,
 }
 
-/// A transfer as STAT tells it; `expected` counts octets of the file
-#[derive(Clone)]
-pub(crate) struct Watch {
-    what: &'static str,
-    progress: Progress,
-    expected: Option<u64>,
-    began: Instant,
+/// How far a data connection is when the transfer is announced
+enum Way {
+    /// Active: we have opened it
+    Open(DataConnection),
+    /// Passive: the user opens it
+    Awaited(DataPort),
 }
 
 /// Whether ABOR can still undo the work
@@ -84,12 +84,7 @@ impl Session {
             stall: config.stall,
             conversion,
             trace: self.control.trace().clone(),
-            watch: Watch {
-                what,
-                progress: Progress::new(),
-                expected,
-                began: Instant::now(),
-            },
+            watch: Watch::new(what, expected),
         }
     }
 
@@ -102,9 +97,9 @@ impl Session {
         opening: Reply,
         dtp: &Dtp,
     ) -> Result<Moved, Failure> {
-        self.preliminary(&opening).await?;
+        let way = self.begin(port, &opening, dtp).await?;
         let work = async {
-            let mut data = dtp.open(port).await?;
+            let mut data = dtp.take(way).await?;
             let moved = dtp.send(&mut reader, &mut data, path).await?;
             dtp.close(data).await?;
             Ok(moved)
@@ -121,9 +116,9 @@ impl Session {
         opening: Reply,
         dtp: &Dtp,
     ) -> Result<Moved, Failure> {
-        self.preliminary(&opening).await?;
+        let way = self.begin(port, &opening, dtp).await?;
         let work = async {
-            let mut data = dtp.open(port).await?;
+            let mut data = dtp.take(way).await?;
             let moved = dtp.receive(&mut data, &mut upload, path).await?;
             // The end has been read; whether the user still hears ours changes nothing.
             let _ = dtp.close(data).await;
@@ -157,9 +152,9 @@ impl Session {
         opening: Reply,
         dtp: &Dtp,
     ) -> Result<Moved, Failure> {
-        self.preliminary(&opening).await?;
+        let way = self.begin(port, &opening, dtp).await?;
         let work = async {
-            let mut data = dtp.open(port).await?;
+            let mut data = dtp.take(way).await?;
             let mut moved = Moved::default();
             let mut batch = Vec::new();
             while lines.next(&mut batch).await.at(path)? {
@@ -216,6 +211,20 @@ impl Session {
         if let Some(observer) = &self.setup.config.observer {
             observer.transferred(&transferred);
         }
+    }
+
+    /// Says 150, in active mode only when the data connection is there: clients of the BSD family go
+    /// to accept it when they hear 150, and would never read the 425 of one that failed
+    async fn begin(&mut self, port: DataPort, opening: &Reply, dtp: &Dtp) -> Result<Way, Failure> {
+        let way = match port {
+            DataPort::Listening(_) => Way::Awaited(port),
+            DataPort::Target { .. } => Way::Open(
+                self.attend(dtp.open(port), &dtp.watch, Abort::Drops)
+                    .await??,
+            ),
+        };
+        self.preliminary(opening).await?;
+        Ok(way)
     }
 
     /// A reply of the 1yz group, sent at once
@@ -356,6 +365,13 @@ impl Dtp {
         Ok(data)
     }
 
+    async fn take(&self, way: Way) -> Result<DataConnection, Failure> {
+        match way {
+            Way::Open(data) => Ok(data),
+            Way::Awaited(port) => self.open(port).await,
+        }
+    }
+
     async fn send(
         &self,
         reader: &mut Reader,
@@ -447,28 +463,5 @@ fn pumped(error: PumpError, path: &Pathname) -> Failure {
         PumpError::Connection(error) => Failure::Broken(error),
         PumpError::Stalled(waited) => Failure::Stalled(waited),
         other => Failure::Broken(io::Error::other(other)),
-    }
-}
-
-impl std::fmt::Display for Watch {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let moved = self.progress.moved();
-        let millis = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let rate = moved.saturating_mul(1000) / millis.max(1);
-        write!(f, "{} in progress: {moved}", self.what)?;
-        if let Some(expected) = self.expected {
-            write!(f, " of {expected}")?;
-        }
-        write!(f, " bytes, {rate} bytes/s")?;
-        match (self.expected, rate) {
-            (Some(expected), 1..) => {
-                write!(
-                    f,
-                    ", {} s left",
-                    expected.saturating_sub(moved).div_ceil(rate)
-                )
-            }
-            _ => write!(f, ", time left unknown"),
-        }
     }
 }

@@ -37,6 +37,7 @@ mod log;
 mod session;
 
 mod dtp;
+mod watch;
 
 mod commands;
 mod failure;
