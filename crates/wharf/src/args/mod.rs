@@ -3,6 +3,10 @@
 //!
 //! Every flag has a `WHARF_*` variable of the same name, so a script or a container can set any of
 //! them. A flag beats its variable; for switches, an empty value, `0`, `false`, `no` and `off` mean off.
+#![expect(
+    rustdoc::broken_intra_doc_links,
+    reason = "doc comments here are the help text, where [] means optional"
+)]
 
 pub(crate) mod client;
 pub(crate) mod ftp;

@@ -531,7 +531,7 @@ sessions = -1
 sessions = -1
 login_timeout = "soon"
 "#,
-            expect![[r#"
+            expect![[r"
                 line 2: directory: expected a string, found an integer
                 line 3: lisen: unknown key; did you mean `listen`?
                 line 6: data.passive_ports: `50199-50000` is empty: the first port must not be above the last
@@ -541,7 +541,7 @@ login_timeout = "soon"
                 line 10: limit: unknown key; did you mean `limits`?
                 line 14: limits.sessions: `-1` is out of range: expected 0 to 1000000
                 line 15: limits.login_timeout: `soon` is not a duration: expected e.g. 30s, 5m, 1h, 500ms
-            "#]],
+            "]],
         );
     }
 
@@ -549,11 +549,11 @@ login_timeout = "soon"
     fn syntax_and_meaning_are_reported_together() {
         check(
             "directory = \ngreeting = \"a\\nb\"\n[log]\nformat = \"xml\"\n",
-            expect![[r#"
+            expect![[r"
                 line 1: string values must be quoted, expected literal string
                 line 2: greeting: must be one line
                 line 4: log.format: `xml` is not a log format: expected human or json
-            "#]],
+            "]],
         );
     }
 
@@ -561,10 +561,10 @@ login_timeout = "soon"
     fn settings_that_contradict_each_other_are_found() {
         check(
             "[login]\nwritable = true\nread_only = true\n",
-            expect![[r#"
+            expect![[r"
                 login: writable and read-only contradict each other
                 login: writable only concerns anonymous, and anonymous is not on (named users may write already)
-            "#]],
+            "]],
         );
     }
 }

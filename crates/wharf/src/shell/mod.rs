@@ -1,7 +1,7 @@
 //! The interactive client: what `ftp`, `pftp` and `wharf ftp` start. Lines come from a terminal or a
 //! script; there is no line editor.
 //!
-//! In reading order: [`words`] (a line becomes words), [`table`] (which command a word is), [`run`]
+//! In reading order: [`words`] (a line becomes words), [`table`] (which command a word is), [`mod@run`]
 //! (one arm a command), [`settings`] (switches), [`transfer`] (get, put and their relatives), [`connection`] (open, user,
 //! close), [`fetch`] (`ftp ftp://host/file`), [`pattern`] (wildcards).
 //!
