@@ -8,6 +8,7 @@ mod load;
 mod process;
 mod report;
 mod rows;
+mod size;
 mod target;
 
 use std::fmt::Write as _;
@@ -15,7 +16,7 @@ use std::io::Write as _;
 use std::process::{Command, ExitCode};
 
 use report::Table;
-use rows::Size;
+use size::Size;
 
 const USAGE: &str = "\
 usage: wharf-bench [--quick] [--out FILE] [--wharf PATH]

@@ -8,27 +8,11 @@ use std::time::Instant;
 use crate::load::{Session, buffer};
 use crate::process::{cpu_seconds, pss_kib};
 use crate::report::{Samples, Table};
+use crate::size::{LARGE, SMALL, Size};
 use crate::target::Target;
 use crate::{ceiling, note};
 
 const MIB: f64 = 1024.0 * 1024.0;
-
-/// How much of everything.
-pub(crate) struct Size {
-    /// Interleaved rounds.
-    pub(crate) rounds: u32,
-    /// Bytes of the large file.
-    pub(crate) large: u64,
-    /// Downloads of the small file in a round.
-    pub(crate) small: u32,
-    /// Sessions held idle.
-    pub(crate) idle: u32,
-}
-
-/// Name of the large file in every served folder.
-pub(crate) const LARGE: &str = "large.bin";
-/// Name of the 4 KiB file in every served folder.
-pub(crate) const SMALL: &str = "small.bin";
 
 /// Single-stream download: throughput and the server's CPU per GiB.
 pub(crate) fn download(targets: &[Target], size: &Size) -> Table {

@@ -11,7 +11,7 @@ use wharf_lab::server::{Kind, Place, Server, ServerPlan, start};
 
 use crate::load::Session;
 use crate::note;
-use crate::rows::{LARGE, SMALL, Size};
+use crate::size::{LARGE, SMALL, Size};
 
 const USER: &str = "bench";
 const PASSWORD: &str = "bench-password";

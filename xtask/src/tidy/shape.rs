@@ -8,7 +8,7 @@ const MAX_LINES: usize = 700;
 
 /// Files that are one table; their length is their content.
 const TABLES: &[&str] = &[
-    "crates/wharf-proto/src/command/table.rs",
+    "crates/wharf-proto/src/command/table.rs"
     "crates/wharf-proto/src/command.rs",
 ];
 
