@@ -215,6 +215,8 @@ fn vsftpd(place: Place<'_>, plan: &ServerPlan<'_>) -> Result<Prepared> {
     fs::write(&accounts, fs::read_to_string("/etc/passwd")? + &own)?;
     let listen = match place {
         Place::Host => "listen=YES\nlisten_address=127.0.0.1\n",
+        // On an IPv6 socket it announces pasv_address as 0,0,0,0.
+        Place::Namespace(_) if plan.advertise.is_some() => "listen=YES\n",
         Place::Namespace(_) => "listen=NO\nlisten_ipv6=YES\n",
     };
     let advertise = plan
