@@ -68,7 +68,7 @@ fn commands() -> Result<String, String> {
             match verb.during_transfer {
                 DuringTransfer::Answer => "answered at once",
                 DuringTransfer::Abort => "aborts it",
-                DuringTransfer::Quit => "remembered",
+                DuringTransfer::Quit => "answered, ends the session afterwards",
                 DuringTransfer::Wait => "waits",
             },
             codes(verb.replies),

@@ -162,7 +162,7 @@ fn s4_1_1_cdup_has_the_reply_codes_of_cwd() {
 }
 
 #[test]
-fn s4_1_1_quit_during_a_transfer_waits_for_its_end() {
+fn s4_1_1_quit_leaves_the_connection_open_for_the_result_of_a_transfer() {
     assert_eq!(
         Verb::find(b"QUIT").unwrap().during_transfer,
         DuringTransfer::Quit

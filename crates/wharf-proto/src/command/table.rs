@@ -38,7 +38,7 @@ pub enum DuringTransfer {
     Abort,
     /// Kept until the transfer has ended, then answered in order.
     Wait,
-    /// Kept until the transfer has ended, then closes the session.
+    /// Answered at once; the session ends after the transfer's own reply (RFC 959 §4.1.1 QUIT).
     Quit,
 }
 
