@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::network::Network;
 use crate::payload::{self, Workspace};
-use crate::process::{Outcome, isolate, run as run_bounded};
+use crate::process::{Outcome, isolate, last_lines, run as run_bounded};
 use crate::server::{self, Kind, PASSWORD, Place, Server, ServerPlan, USER};
 use crate::tally::{Matrix, Tally, concurrently, seconds};
 use crate::topology::{Expected, TOPOLOGIES, Topology};
@@ -274,7 +274,7 @@ impl Scene<'_> {
         let works = arrived.is_ok() && (outcome.succeeded() || column.by == By::Ftp);
         let elapsed = outcome.elapsed;
         let auto = matches!(column.by, By::Auto(_));
-        let fault = match ((column.expected)(self.row), arrived) {
+        let mut fault = match ((column.expected)(self.row), arrived) {
             (Expected::Works, _) if works => {
                 (auto && elapsed > AUTO).then(|| format!("took {}", seconds(elapsed)))
             }
@@ -283,6 +283,11 @@ impl Scene<'_> {
             _ if works => Some("worked, and must not".to_owned()),
             (expected, _) => self.wrong_failure(column, expected, &local, &outcome),
         };
+        if let Some(fault) = &mut fault {
+            let dialogue = fs::read_to_string(trace_of(&local)).unwrap_or_default();
+            fault.push_str("; ");
+            fault.push_str(&last_lines(&dialogue, 12));
+        }
         Ok(Cell {
             verdict: if works { "ok" } else { "no" },
             elapsed,
@@ -384,6 +389,7 @@ impl Scene<'_> {
             }
             Does::List => command.arg(url),
         };
+        command.env("WHARF_TRACE", trace_of(local));
         run_bounded(command, b"", LIMIT)
     }
 
@@ -401,6 +407,11 @@ impl Scene<'_> {
             _ => payload::same(self.payload, local),
         }
     }
+}
+
+/// Where a cell's dialogue is kept, for the message when it is wrong.
+fn trace_of(local: &Path) -> PathBuf {
+    local.with_extension("trace")
 }
 
 fn name_of(path: &Path) -> String {
