@@ -177,6 +177,7 @@ fn work(settings: &mut Settings, parts: &[&(&str, Part, &str)]) -> Result<bool> 
         })?;
     }
     namespace::sweep()?;
+    payload::sweep();
     let tally = Tally::default();
     for (name, part, _) in parts {
         let start = Instant::now();

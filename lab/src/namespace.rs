@@ -17,7 +17,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use crate::Result;
-use crate::process::{must, run};
+use crate::process::{is_lab, must, run};
 
 const PREFIX: &str = "wharflab";
 
@@ -204,8 +204,7 @@ pub fn sweep() -> Result<()> {
             continue;
         }
         let Some(owner) = parts.next() else { continue };
-        let command = fs::read_to_string(format!("/proc/{owner}/comm")).unwrap_or_default();
-        if command.trim() != "wharf-lab" {
+        if !is_lab(owner) {
             eprintln!("note: removing {name}, left behind by an earlier run");
             remove(&name);
         }

@@ -7,7 +7,13 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::Result;
+use crate::{Result, process};
+
+/// What the names of working directories begin with.
+const PREFIX: &str = "wharf-lab-";
+
+/// Where large files are.
+const MEMORY: &str = "/dev/shm";
 
 /// A directory of this run, removed with everything in it when dropped.
 #[derive(Debug)]
@@ -21,11 +27,11 @@ impl Workspace {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let base = if full {
-            PathBuf::from("/dev/shm")
+            PathBuf::from(MEMORY)
         } else {
             std::env::temp_dir()
         };
-        let path = base.join(format!("wharf-lab-{}-{number}-{what}", std::process::id()));
+        let path = base.join(format!("{PREFIX}{}-{number}-{what}", std::process::id()));
         fs::create_dir(&path).map_err(|error| format!("{}: {error}", path.display()))?;
         // The foreign servers drop root and still have to reach their directories.
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
@@ -50,6 +56,25 @@ impl Drop for Workspace {
     fn drop(&mut self) {
         if let Err(error) = fs::remove_dir_all(&self.path) {
             eprintln!("note: {}: {error}", self.path.display());
+        }
+    }
+}
+
+/// Removes the directories of earlier runs whose process is gone; they may hold gibibytes.
+pub(crate) fn sweep() {
+    for base in [std::env::temp_dir(), PathBuf::from(MEMORY)] {
+        for entry in fs::read_dir(base).into_iter().flatten().flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let owner = name
+                .strip_prefix(PREFIX)
+                .and_then(|rest| rest.split('-').next());
+            if owner.is_some_and(|owner| !process::is_lab(owner)) {
+                eprintln!(
+                    "note: removing {}, left behind by an earlier run",
+                    entry.path().display()
+                );
+                let _ = fs::remove_dir_all(entry.path());
+            }
         }
     }
 }

@@ -171,6 +171,13 @@ pub fn must(command: Command, input: &[u8]) -> Result<Vec<u8>> {
     }
 }
 
+/// Whether a process of this number is alive and is a laboratory; a dead one that nobody has waited for
+/// has no program any more.
+pub(crate) fn is_lab(pid: &str) -> bool {
+    std::fs::read_link(format!("/proc/{pid}/exe"))
+        .is_ok_and(|program| program.to_string_lossy().contains("wharf-lab"))
+}
+
 fn read_bounded(mut pipe: impl Read) -> Vec<u8> {
     let mut kept = Vec::new();
     let mut chunk = [0; 16 * 1024];
