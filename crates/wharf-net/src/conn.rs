@@ -8,6 +8,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
@@ -105,6 +106,24 @@ impl Conn {
     /// Why the connection does not come from the preferred source port, if it does not.
     pub fn source_note(&self) -> Option<&SourceNote> {
         self.note.as_ref()
+    }
+
+    /// Whether the peer has ended it and left nothing to read. Foreign streams cannot be looked into: `false`.
+    ///
+    /// Nothing is read for it, not even with `MSG_PEEK`: that would take the error of a reset off the socket, and the
+    /// next read would find a clean end.
+    pub(crate) fn has_ended(&self) -> bool {
+        let Carrier::Tcp(stream) = &self.carrier else {
+            return false;
+        };
+        let mut seen = [PollFd::new(stream, PollFlags::RDHUP)];
+        if rustix::event::poll(&mut seen, Some(&Timespec::default())).is_err() {
+            return false;
+        }
+        let [seen] = seen.map(|fd| fd.revents());
+        let broken = seen.intersects(PollFlags::ERR | PollFlags::HUP);
+        let finished = seen.contains(PollFlags::RDHUP);
+        broken || finished && rustix::io::ioctl_fionread(stream).is_ok_and(|unread| unread == 0)
     }
 
     /// Closes with a reset (`SO_LINGER` 0): the peer sees an error, never an end of file.

@@ -143,14 +143,24 @@ async fn wait_for(
     let began = Instant::now();
     let mut strangers = Vec::new();
     let mut count = 0;
+    // The peer's, but it has hung up already
+    let mut hung_up = None;
     loop {
         let left = patience.saturating_sub(began.elapsed());
-        let Ok(accepted) = tokio::time::timeout(left, listener.accept()).await else {
-            return Err(OpenError::NobodyCame {
-                at,
-                waited: began.elapsed(),
-                strangers,
-            });
+        let accepted = tokio::select! {
+            biased;
+            accepted = listener.accept() => accepted,
+            () = std::future::ready(()), if hung_up.is_some() => match hung_up.take() {
+                Some(conn) => return Ok(conn),
+                None => continue,
+            },
+            () = tokio::time::sleep(left) => {
+                return Err(OpenError::NobodyCame {
+                    at,
+                    waited: began.elapsed(),
+                    strangers,
+                });
+            }
         };
         let conn = match accepted {
             Ok(conn) => conn,
@@ -160,7 +170,13 @@ async fn wait_for(
         };
         let peer = conn.peer_addr();
         if guard.admits(peer.ip()) {
-            return Ok(conn);
+            if !conn.has_ended() {
+                return Ok(conn);
+            }
+            // Perhaps an empty file, sent before we looked. But who hung up and called again means the later call: to
+            // take the first one would be to confirm an upload of nothing.
+            hung_up = Some(conn);
+            continue;
         }
         conn.abort();
         trace.record(|| What::Stranger { peer });

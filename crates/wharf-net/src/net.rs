@@ -34,6 +34,12 @@ pub trait Net: Send + Sync + 'static {
     /// # Errors
     /// What the resolver says; an empty answer is `NotFound`.
     async fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>>;
+
+    /// How many descriptors (sockets and files) may be open at once, for who decides how many sessions there is room
+    /// for. `usize::MAX` where nothing is counted.
+    fn descriptors(&self) -> usize {
+        usize::MAX
+    }
 }
 
 /// A listening socket. Dropping it closes it and resets whoever was waiting to be accepted.

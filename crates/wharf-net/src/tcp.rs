@@ -7,6 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
@@ -48,6 +49,23 @@ impl Net for TcpNet {
                 outcome => outcome,
             },
         }
+    }
+
+    /// The soft limit of the process is raised to its hard limit, as far as that is granted: it is 1024 on most
+    /// systems for the sake of programs that use `select(2)`, of which this is none.
+    fn descriptors(&self) -> usize {
+        let limit = getrlimit(Resource::Nofile);
+        let raised = Rlimit {
+            current: limit.maximum,
+            ..limit
+        };
+        let granted = match setrlimit(Resource::Nofile, raised) {
+            Ok(()) => limit.maximum,
+            Err(_) => limit.current,
+        };
+        granted.map_or(usize::MAX, |most| {
+            usize::try_from(most).unwrap_or(usize::MAX)
+        })
     }
 
     async fn listen(&self, at: ListenAt) -> io::Result<Box<dyn Listener>> {

@@ -91,13 +91,12 @@ impl Session {
     /// From a file to the user: 150 has not been sent yet, the final reply is the caller's
     pub(crate) async fn send_file(
         &mut self,
-        port: DataPort,
         mut reader: Reader,
         path: &Pathname,
         opening: Reply,
         dtp: &Dtp,
     ) -> Result<Moved, Failure> {
-        let way = self.begin(port, &opening, dtp).await?;
+        let way = self.begin(&opening, dtp).await?;
         let work = async {
             let mut data = dtp.take(way).await?;
             let moved = dtp.send(&mut reader, &mut data, path).await?;
@@ -110,13 +109,12 @@ impl Session {
     /// From the user to a file, which appears under its name when the data connection ended cleanly
     pub(crate) async fn receive_file(
         &mut self,
-        port: DataPort,
         mut upload: Box<dyn Upload>,
         path: &Pathname,
         opening: Reply,
         dtp: &Dtp,
     ) -> Result<Moved, Failure> {
-        let way = self.begin(port, &opening, dtp).await?;
+        let way = self.begin(&opening, dtp).await?;
         let work = async {
             let mut data = dtp.take(way).await?;
             let moved = dtp.receive(&mut data, &mut upload, path).await?;
@@ -146,13 +144,12 @@ impl Session {
     /// Lines of a listing to the user
     pub(crate) async fn send_lines(
         &mut self,
-        port: DataPort,
         mut lines: Lines,
         path: &Pathname,
         opening: Reply,
         dtp: &Dtp,
     ) -> Result<Moved, Failure> {
-        let way = self.begin(port, &opening, dtp).await?;
+        let way = self.begin(&opening, dtp).await?;
         let work = async {
             let mut data = dtp.take(way).await?;
             let mut moved = Moved::default();
@@ -215,7 +212,8 @@ impl Session {
 
     /// Says 150, in active mode only when the data connection is there: clients of the BSD family go
     /// to accept it when they hear 150, and would never read the 425 of one that failed
-    async fn begin(&mut self, port: DataPort, opening: &Reply, dtp: &Dtp) -> Result<Way, Failure> {
+    async fn begin(&mut self, opening: &Reply, dtp: &Dtp) -> Result<Way, Failure> {
+        let port = self.claimed_port.take().ok_or(Failure::NoDataPort)?;
         let way = match port {
             DataPort::Listening(_) => Way::Awaited(port),
             DataPort::Target { .. } => Way::Open(

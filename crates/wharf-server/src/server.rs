@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::task::TaskTracker;
@@ -25,6 +25,24 @@ const OVERDUE: Duration = Duration::from_secs(5);
 
 /// After `accept` fails for want of descriptors there is no use in trying again at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How often the log is told that `accept` fails
+const ACCEPT_WARNING: Duration = Duration::from_secs(10);
+
+/// What a session may need at once: its control connection, a data connection, a file
+const DESCRIPTORS_OF_A_SESSION: usize = 3;
+
+/// Listeners, the log, the runtime, clients that are being turned away
+const DESCRIPTORS_OF_THE_SERVER: usize = 16 + COURTESY;
+
+/// Room for fewer sessions is worth a warning
+const FEW: usize = 1000;
+
+/// How long a client that is turned away may take to read why
+const REFUSAL: Duration = Duration::from_secs(5);
+
+/// So many clients that are turned away at the same time are given the time to read why
+const COURTESY: usize = 8;
 
 /// Why a server could not be started or given a new configuration
 #[derive(Debug, thiserror::Error)]
@@ -63,9 +81,11 @@ pub(crate) struct Setup {
 }
 
 /// What all sessions of a server have in common
-#[derive(Default)]
 pub(crate) struct Shared {
     pub(crate) limits: Arc<Limits>,
+    /// Sessions that there are descriptors for: one too many would take them from transfers
+    seats: usize,
+    courtesy: Semaphore,
     pub(crate) xferlog: XferLog,
     sessions: AtomicU64,
     /// What advertised names resolved to, and when
@@ -76,6 +96,19 @@ pub(crate) struct Shared {
 const NAME_AGE: Duration = Duration::from_secs(30);
 
 impl Shared {
+    fn new(descriptors: usize) -> Self {
+        Self {
+            limits: Arc::default(),
+            seats: (descriptors.saturating_sub(DESCRIPTORS_OF_THE_SERVER)
+                / DESCRIPTORS_OF_A_SESSION)
+                .max(1),
+            courtesy: Semaphore::new(COURTESY),
+            xferlog: XferLog::default(),
+            sessions: AtomicU64::default(),
+            names: Mutex::default(),
+        }
+    }
+
     /// What an advertised name resolved to a moment ago
     pub(crate) fn resolved(&self, name: &str) -> Option<IpAddr> {
         let names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
@@ -164,7 +197,13 @@ impl Server {
         for &at in &config.listen {
             listeners.push((at, listen(&*net, at, &config.listen).await?));
         }
-        let shared = Arc::<Shared>::default();
+        let shared = Arc::new(Shared::new(net.descriptors()));
+        if shared.seats < config.max_sessions.min(FEW) {
+            tracing::warn!(
+                sessions = shared.seats,
+                "the limit of open files leaves room for fewer sessions"
+            );
+        }
         shared.xferlog.install(open_xferlog(&config)?);
         let (stop, _) = watch::channel(Stop::No);
         let (orders_in, orders) = mpsc::channel(1);
@@ -305,7 +344,7 @@ pub async fn serve_connection(
     accounts: Arc<dyn Authenticator>,
     net: Arc<dyn Net>,
 ) -> io::Result<()> {
-    let shared = Arc::<Shared>::default();
+    let shared = Arc::new(Shared::new(usize::MAX));
     let setup = Arc::new(Setup {
         config,
         accounts,
@@ -320,10 +359,11 @@ pub async fn serve_connection(
 async fn receive(setup: Arc<Setup>, conn: Conn, stop: watch::Receiver<Stop>) {
     let peer = conn.peer_addr();
     let config = &setup.config;
-    let seat = setup
-        .shared
-        .limits
-        .admit(peer.ip(), config.max_sessions, config.max_per_address);
+    let seat = setup.shared.limits.admit(
+        peer.ip(),
+        config.max_sessions.min(setup.shared.seats),
+        config.max_per_address,
+    );
     let text = match seat {
         Ok(_seat) => {
             session::run(Session::new(Arc::clone(&setup), conn, stop)).await;
@@ -333,7 +373,14 @@ async fn receive(setup: Arc<Setup>, conn: Conn, stop: watch::Receiver<Stop>) {
         Err(Full::Address) => "Too many sessions from your address",
     };
     tracing::info!(client = %peer, text, "session refused");
-    session::refuse(&setup, conn, text).await;
+    let permit = setup.shared.courtesy.try_acquire();
+    // A crowd at the door shall not hold the descriptors that are left.
+    let patience = if permit.is_ok() {
+        REFUSAL
+    } else {
+        Duration::ZERO
+    };
+    session::refuse(&setup, conn, text, patience).await;
 }
 
 fn open_xferlog(config: &Config) -> Result<Option<File>, Error> {
@@ -435,6 +482,7 @@ impl Doors {
 }
 
 async fn accept(mut listener: Box<dyn Listener>, conns: mpsc::Sender<Conn>) {
+    let mut warned: Option<Instant> = None;
     loop {
         match listener.accept().await {
             Ok(conn) => {
@@ -443,7 +491,10 @@ async fn accept(mut listener: Box<dyn Listener>, conns: mpsc::Sender<Conn>) {
                 }
             }
             Err(error) => {
-                tracing::warn!(%error, address = %listener.local_addr(), "cannot accept");
+                if warned.is_none_or(|when| when.elapsed() >= ACCEPT_WARNING) {
+                    tracing::warn!(%error, address = %listener.local_addr(), "cannot accept");
+                    warned = Some(Instant::now());
+                }
                 sleep(ACCEPT_PAUSE).await;
             }
         }

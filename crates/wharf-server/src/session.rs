@@ -29,9 +29,6 @@ use crate::server::{Setup, Stop, stopping};
 /// So many lines that are no FTP command may come before the login; then it is no FTP client
 const NONSENSE_BEFORE_LOGIN: u32 = 10;
 
-/// How long a client that is turned away may take to read why
-const REFUSAL: Duration = Duration::from_secs(5);
-
 /// One control connection and all that belongs to it
 pub(crate) struct Session {
     pub(crate) number: u64,
@@ -41,6 +38,12 @@ pub(crate) struct Session {
     pub(crate) stop: watch::Receiver<Stop>,
     /// Where the next data connection comes from: what PASV, EPSV, PORT or EPRT left behind
     pub(crate) data_port: Option<DataPort>,
+    /// What the transfer command being executed, or refused, took from `data_port`
+    ///
+    /// One that was refused keeps it until the next command: many clients connect before they send
+    /// the command, and a port closed under them is a reset that some take for the end of the
+    /// session (basic-ftp).
+    pub(crate) claimed_port: Option<DataPort>,
     pub(crate) login: Option<Login>,
     pub(crate) failed_logins: u32,
     /// May be changed with SITE IDLE
@@ -96,6 +99,7 @@ impl Session {
             pi: new_pi(),
             stop,
             data_port: None,
+            claimed_port: None,
             login: None,
             failed_logins: 0,
             idle: setup.config.idle,
@@ -219,6 +223,7 @@ impl Session {
         };
         let verb = command.verb();
         self.verb = Some(verb);
+        self.claimed_port = None;
         let outcome = match self.pi.admit(&command) {
             // Boxed: the largest handler would else be part of every idle session.
             Ok(()) => Box::pin(self.execute(command)).await,
@@ -270,14 +275,14 @@ pub(crate) async fn run(session: Session) {
     .await;
 }
 
-/// 421 instead of a session
-pub(crate) async fn refuse(setup: &Setup, conn: Conn, text: &str) {
+/// 421 instead of a session, and `patience` for the client to read it and leave
+pub(crate) async fn refuse(setup: &Setup, conn: Conn, text: &str, patience: Duration) {
     let trace = Trace::new(setup.config.recorder.clone(), setup.shared.next_session())
         .on_side(Side::Server);
     let mut control = ServerControl::new(conn, setup.config.line_limit, trace);
     control.queue(&Reply::new(421, text));
     // Whether a client that is turned away reads why is its own affair.
-    let _ = timeout(REFUSAL, control.close()).await;
+    let _ = timeout(patience, control.close()).await;
 }
 
 /// The reply of an outcome; an error when nobody is left to read one

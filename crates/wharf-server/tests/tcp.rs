@@ -6,6 +6,7 @@
     reason = "the other side of these tests is the kernel's own sockets"
 )]
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +15,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::timeout;
 use wharf_accounts::Single;
-use wharf_net::TcpNet;
+use wharf_net::{Conn, ListenAt, Listener, Net, Source, TcpNet};
 use wharf_proto::Pathname;
 use wharf_proto::host_port::{read_229, write_eprt};
 use wharf_server::{Config, Handle, Server};
@@ -233,4 +234,92 @@ async fn a_client_that_vanishes_leaves_nothing() {
             .collect();
         assert!(left.iter().all(|name| name != "half"), "{left:?}");
     }
+}
+
+/// basic-ftp ends its session when a data connection that it has opened is reset
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refused_transfer_does_not_reset_the_data_connection() {
+    for refused in ["RETR gone", "LIST gone", "MLSD gone", "STOR gone/x"] {
+        let mut peer = Peer::new().await;
+        let mut data = peer.passive().await;
+        peer.say(refused, "550").await;
+        let moment = Duration::from_millis(50);
+        let end = timeout(moment, data.read(&mut [0; 1])).await;
+        assert!(end.is_err(), "{refused}: {end:?}");
+        // The port was good for that one command all the same.
+        peer.say("LIST", "425").await;
+    }
+}
+
+/// To take the first of two calls would be to confirm an upload of nothing
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_data_connections_the_one_that_lives_is_taken() {
+    let mut peer = Peer::new().await;
+    let reply = peer.say("EPSV", "229").await;
+    let port = read_229(reply[4..].trim_end().as_bytes()).unwrap();
+    let at = SocketAddr::new(peer.server.ip(), port);
+    drop(TcpStream::connect(at).await.unwrap());
+    let mut data = TcpStream::connect(at).await.unwrap();
+    peer.say("STOR file", "150").await;
+    data.write_all(b"content").await.unwrap();
+    drop(data);
+    assert!(peer.reply().await.starts_with("226"));
+    let stored = std::fs::read(peer.folder.path().join("file")).unwrap();
+    assert_eq!(stored, b"content");
+    // One that is the only one is an empty file.
+    drop(peer.passive().await);
+    peer.say("STOR none", "150").await;
+    assert!(peer.reply().await.starts_with("226"));
+}
+
+/// A host with few descriptors
+struct Poor;
+
+#[async_trait::async_trait]
+impl Net for Poor {
+    async fn connect(&self, from: Source, to: SocketAddr) -> io::Result<Conn> {
+        TcpNet.connect(from, to).await
+    }
+
+    async fn listen(&self, at: ListenAt) -> io::Result<Box<dyn Listener>> {
+        TcpNet.listen(at).await
+    }
+
+    async fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+        TcpNet.resolve(host, port).await
+    }
+
+    fn descriptors(&self) -> usize {
+        64
+    }
+}
+
+/// Else the sessions that are there cannot transfer, and those at the door hear nothing
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn there_are_no_more_sessions_than_descriptors_for_them() {
+    let storage = Arc::new(wharf_storage::Memory::new());
+    let accounts = wharf_accounts::Anonymous::new(storage, Pathname::root());
+    let config = Config {
+        listen: vec!["127.0.0.1:0".parse().unwrap()],
+        ..Config::default()
+    };
+    let server = Server::bind(config, Arc::new(Poor), Arc::new(accounts))
+        .await
+        .unwrap();
+    let at = server.local_addrs()[0];
+    tokio::spawn(server.run());
+    let mut admitted = 0;
+    let mut clients = Vec::new();
+    for _ in 0..60 {
+        let mut client = BufReader::new(TcpStream::connect(at).await.unwrap());
+        let mut line = String::new();
+        let told = timeout(Duration::from_secs(20), client.read_line(&mut line)).await;
+        told.unwrap().unwrap();
+        match line.get(..3) {
+            Some("220") => admitted += 1,
+            code => assert_eq!(code, Some("421"), "{line}"),
+        }
+        clients.push(client);
+    }
+    assert_eq!(admitted, 13);
 }

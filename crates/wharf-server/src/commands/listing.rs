@@ -28,13 +28,13 @@ impl Session {
         argument: &ListArgument,
         style: Style,
     ) -> Outcome {
-        let port = self.take_data_port()?;
+        self.claim_data_port()?;
         let here = self.pi.cwd().clone();
         let path = argument.path.as_ref().unwrap_or(&here).clone();
         let (lines, _) = self.lines(argument, style).await?;
         let opening = Reply::new(150, format!("Opening data connection for {word}"));
         let dtp = self.dtp(word, Conversion::Verbatim, None);
-        let moved = self.send_lines(port, lines, &path, opening, &dtp).await?;
+        let moved = self.send_lines(lines, &path, opening, &dtp).await?;
         self.totals.octets += moved.wire;
         Ok(Reply::new(226, "Listing complete"))
     }
@@ -151,7 +151,7 @@ impl Session {
     }
 
     pub(super) async fn mlsd(&mut self, path: Option<&Pathname>) -> Outcome {
-        let port = self.take_data_port()?;
+        self.claim_data_port()?;
         let here = self.pi.cwd().clone();
         let path = path.unwrap_or(&here);
         let full = self.pi.resolve(path);
@@ -167,7 +167,7 @@ impl Session {
             .at(path)?;
         let opening = Reply::new(150, "Opening data connection for MLSD");
         let dtp = self.dtp("MLSD", Conversion::Verbatim, None);
-        let moved = self.send_lines(port, lines, path, opening, &dtp).await?;
+        let moved = self.send_lines(lines, path, opening, &dtp).await?;
         self.totals.octets += moved.wire;
         Ok(Reply::new(226, "Listing complete"))
     }

@@ -4,7 +4,6 @@
 //! connection that ends at once; and says 226 when the data connection is closed and an upload
 //! stands under its name.
 
-use wharf_net::DataPort;
 use wharf_net::pump::Conversion;
 use wharf_proto::{Pathname, Reply};
 use wharf_storage::Write;
@@ -15,7 +14,7 @@ use crate::session::Session;
 
 impl Session {
     pub(super) async fn retr(&mut self, path: &Pathname) -> Outcome {
-        let port = self.take_data_port()?;
+        self.claim_data_port()?;
         let conversion = self.conversion()?;
         let at = self.restart_marker(conversion)?;
         let full = self.pi.resolve(path);
@@ -33,29 +32,28 @@ impl Session {
         };
         let dtp = self.dtp("RETR", conversion, expected);
         let opening = Reply::new(150, opening);
-        let result = self.send_file(port, reader, path, opening, &dtp).await;
+        let result = self.send_file(reader, path, opening, &dtp).await;
         self.tell(Direction::Download, &full, &dtp, &result);
         result?;
         Ok(Reply::new(226, "Transfer complete"))
     }
 
     pub(super) async fn stor(&mut self, path: &Pathname) -> Outcome {
-        let port = self.take_data_port()?;
+        self.claim_data_port()?;
         let conversion = self.conversion()?;
         let how = match self.restart_marker(conversion)? {
             0 => Write::Replace,
             at => Write::At(at),
         };
-        self.upload("STOR", path, how, port, conversion).await
+        self.upload("STOR", path, how, conversion).await
     }
 
     pub(super) async fn appe(&mut self, path: &Pathname) -> Outcome {
-        let port = self.take_data_port()?;
+        self.claim_data_port()?;
         let conversion = self.conversion()?;
         // APPE knows its place; a marker in front of it means nothing.
         let _ = self.pi.take_restart_marker();
-        self.upload("APPE", path, Write::Append, port, conversion)
-            .await
+        self.upload("APPE", path, Write::Append, conversion).await
     }
 
     async fn upload(
@@ -63,17 +61,24 @@ impl Session {
         word: &'static str,
         path: &Pathname,
         how: Write,
-        port: DataPort,
         conversion: Conversion,
     ) -> Outcome {
+        let announced = self.announced.take();
+        if path.as_bytes().ends_with(b"/") {
+            // `STOR folder/` means the folder, and a file of that name would stand in its way.
+            return Err(Failure::Refused(Reply::new(
+                553,
+                format!("{}: a file name does not end in /", path.display()),
+            )));
+        }
         let full = self.pi.resolve(path);
         let upload = self.storage()?.create(&full, how).await.at(path)?;
         let dtp = self.dtp(word, conversion, None);
         let opening = Reply::new(150, format!("Ready to receive {}", path.display()));
-        let result = self.receive_file(port, upload, path, opening, &dtp).await;
+        let result = self.receive_file(upload, path, opening, &dtp).await;
         self.tell(Direction::Upload, &full, &dtp, &result);
         let moved = result?;
-        if let Some(announced) = self.announced.take().filter(|bytes| *bytes > moved.file) {
+        if let Some(announced) = announced.filter(|bytes| *bytes > moved.file) {
             tracing::warn!(path = %full.display(), announced, received = moved.file, "upload is shorter than ALLO said");
         }
         Ok(Reply::new(226, "Transfer complete"))
@@ -81,7 +86,7 @@ impl Session {
 
     /// The name is told as RFC 1123 §4.1.2.9 wants it, and as Perl's Net::FTP reads it
     pub(super) async fn stou(&mut self, path: Option<&Pathname>) -> Outcome {
-        let port = self.take_data_port()?;
+        self.claim_data_port()?;
         let conversion = self.conversion()?;
         let _ = self.pi.take_restart_marker();
         let here = self.pi.cwd().clone();
@@ -108,7 +113,7 @@ impl Session {
         let mut opening = b"FILE: ".to_vec();
         opening.extend_from_slice(name.as_bytes());
         let opening = Reply::new(150, opening);
-        let result = self.receive_file(port, upload, &name, opening, &dtp).await;
+        let result = self.receive_file(upload, &name, opening, &dtp).await;
         self.tell(Direction::Upload, &full, &dtp, &result);
         result?;
         let mut text = b"Transfer complete (unique file name: ".to_vec();
@@ -119,15 +124,20 @@ impl Session {
 
     /// Nothing is reserved; but a client that asks first is told when it does not fit
     pub(super) async fn allo(&mut self, bytes: u64) -> Outcome {
-        self.announced = Some(bytes);
+        self.announced = None;
         let here = self.pi.cwd().clone();
         match self.storage()?.free_space(&here).await.at(&here)? {
             Some(free) if free < bytes => Err(Failure::Refused(Reply::new(
                 552,
                 format!("{bytes} bytes do not fit: {free} are free"),
             ))),
-            Some(free) => Ok(Reply::new(200, format!("{free} bytes are free"))),
-            None => Ok(Reply::new(202, "No allocation needed")),
+            free => {
+                self.announced = Some(bytes);
+                Ok(match free {
+                    Some(free) => Reply::new(200, format!("{free} bytes are free")),
+                    None => Reply::new(202, "No allocation needed"),
+                })
+            }
         }
     }
 
@@ -144,9 +154,13 @@ impl Session {
         }
     }
 
-    /// What the last PASV, EPSV, PORT or EPRT left; good for one transfer command
-    pub(super) fn take_data_port(&mut self) -> Result<DataPort, Failure> {
-        self.data_port.take().ok_or(Failure::NoDataPort)
+    /// What the last PASV, EPSV, PORT or EPRT left is good for one transfer command
+    pub(super) fn claim_data_port(&mut self) -> Result<(), Failure> {
+        self.claimed_port = self.data_port.take();
+        match self.claimed_port {
+            Some(_) => Ok(()),
+            None => Err(Failure::NoDataPort),
+        }
     }
 
     /// How the representation type is carried out
