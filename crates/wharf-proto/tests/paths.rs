@@ -317,7 +317,7 @@ fn searches_in_the_networks_of_the_field() {
         server knows only EPRT
             EPSV 1.50 no answer; PASV 0.75 no answer; PORT 1.50 command answered 502; EPRT 1.50 works (2.3 s)
         nothing works
-            EPSV 1.50 no answer; PASV 0.75 no answer; PORT 1.50 the server did not connect; EPSV 3.00 no answer; PASV 1.11 no answer; nothing left (8.0 s)
+            EPSV 1.50 no answer; PASV 0.75 no answer; PORT 1.50 the server did not connect; EPSV 3.00 no answer; nothing left (6.8 s)
         balancer, trusted network
             EPSV 1.50 no answer; PASV 0.75 no answer; PASV* 1.50 works (2.3 s)
         balancer, reply followed

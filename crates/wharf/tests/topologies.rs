@@ -82,16 +82,16 @@ fn every_data_mode_in_every_topology() {
         client-fw-drop                   ok 0.1 s         ok 0.1 s         ok 0.1 s       fail 4.6 s       fail 4.6 s         ok 0.1 s
         client-fw-reject                 ok 0.1 s         ok 0.1 s         ok 0.1 s       fail 0.1 s       fail 0.1 s         ok 0.1 s
         client-fw-helper                 ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s
-        client-egress-21               fail 4.6 s       fail 8.0 s       fail 4.6 s       fail 4.6 s       fail 4.6 s       fail 8.0 s
+        client-egress-21               fail 4.6 s       fail 7.0 s       fail 4.6 s       fail 4.6 s       fail 4.6 s       fail 6.9 s
         client-egress-21-helper          ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s
-        server-fw-21                   fail 4.6 s       fail 8.0 s       fail 4.6 s         ok 0.1 s         ok 0.1 s         ok 2.4 s
-        server-fw-21-strict            fail 4.6 s       fail 8.0 s       fail 4.6 s       fail 4.6 s       fail 4.6 s       fail 8.0 s
+        server-fw-21                   fail 4.6 s       fail 7.0 s       fail 4.6 s         ok 0.1 s         ok 0.1 s         ok 2.4 s
+        server-fw-21-strict            fail 4.6 s       fail 7.0 s       fail 4.6 s       fail 4.6 s       fail 4.6 s       fail 6.9 s
         server-fw-range                  ok 0.1 s         ok 0.1 s         ok 0.1 s       fail 4.6 s       fail 4.6 s         ok 0.1 s
-        server-fw-range-norange        fail 4.6 s       fail 8.0 s       fail 4.6 s       fail 4.6 s       fail 4.6 s       fail 8.0 s
+        server-fw-range-norange        fail 4.6 s       fail 7.0 s       fail 4.6 s       fail 4.6 s       fail 4.6 s       fail 6.9 s
         server-fw-range-reject         fail 0.1 s       fail 0.2 s       fail 0.1 s       fail 0.1 s       fail 0.1 s       fail 0.2 s
         server-fw-helper                 ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s
         server-hostfw                    ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s
-        both-fw                        fail 4.6 s       fail 8.0 s       fail 4.6 s       fail 4.6 s       fail 4.6 s       fail 8.0 s
+        both-fw                        fail 4.6 s       fail 7.0 s       fail 4.6 s       fail 4.6 s       fail 4.6 s       fail 6.9 s
         client-nat                       ok 0.1 s         ok 0.1 s         ok 0.1 s       fail 0.1 s       fail 0.1 s         ok 0.1 s
         client-nat-helper                ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s
         cgnat                            ok 0.2 s         ok 0.2 s         ok 0.2 s       fail 0.1 s       fail 0.1 s         ok 0.2 s

@@ -32,7 +32,7 @@
 //!
 //! Patience for one attempt is max(1.5 s, 8 control round trips): long enough for one lost SYN (repeated after 1 s). If
 //! all candidates failed, those that failed by time get one more round with doubled patience. One whole search fits in
-//! 8 s, or in the same proportion to the patience on slower lines; what does not fit any more is cut. No clock is read
+//! 7 s, or in the same proportion to the patience on slower lines; what does not fit any more is cut. No clock is read
 //! here: the caller says how long each attempt took.
 //!
 //! What worked stays first for the session ([`Paths::worked`]). If it fails later the search goes on with the other
@@ -50,8 +50,9 @@ use super::{Offer, Opener, canonical};
 pub const LEAST_PATIENCE: Duration = Duration::from_millis(1500);
 /// Patience in control round trips, on slow lines.
 pub const PATIENCE_ROUND_TRIPS: u32 = 8;
-/// What a whole search may take, while [`LEAST_PATIENCE`] holds; it grows with the patience on slower lines.
-pub const SEARCH: Duration = Duration::from_secs(8);
+/// What a whole search may take, while [`LEAST_PATIENCE`] holds; it grows with the patience on slower lines. With the
+/// login before it and the goodbye behind it a command that finds no way is over within 8 s.
+pub const SEARCH: Duration = Duration::from_secs(7);
 /// The least that makes an attempt worth its commands: what is left of a search may be less.
 const WORTHWHILE: Duration = Duration::from_millis(500);
 
@@ -280,7 +281,7 @@ impl Paths {
             return self.policy.patience;
         }
         let full = LEAST_PATIENCE.max(round_trip.saturating_mul(PATIENCE_ROUND_TRIPS));
-        let search = SEARCH.max(full.saturating_mul(16) / 3); // 8 s : 1.5 s
+        let search = SEARCH.max(full.saturating_mul(14) / 3); // 7 s : 1.5 s
         let same_way_was_silent = self
             .candidates
             .iter()
