@@ -11,7 +11,7 @@ use std::time::Duration;
 use wharf_net::OpenError;
 use wharf_proto::data_connection::Offer;
 use wharf_proto::data_connection::guard::TargetRefusal;
-use wharf_proto::{Pathname, Reply};
+use wharf_proto::{Pathname, Reply, Verb};
 use wharf_storage::ErrorKind;
 
 /// What a handler returns: its one final reply, or why there is none
@@ -67,13 +67,15 @@ impl Failure {
         Self::Refused(Reply::new(550, named(path.as_bytes(), text)))
     }
 
-    /// The reply for it; `None` when nobody is left to read one
-    pub(crate) fn reply(&self) -> Option<Reply> {
+    /// The reply for it to this verb; `None` when nobody is left to read one
+    pub(crate) fn reply(&self, verb: &Verb) -> Option<Reply> {
         let reply = match self {
             Self::Refused(reply) => reply.clone(),
             Self::Storage { error, path } => {
-                let (code, text) = storage(error.kind());
-                Reply::new(code, named(path, text))
+                let (wanted, text) = storage(error.kind());
+                // A storage can fail in more ways than RFC 959 §5.4 has replies for a verb.
+                let code = [wanted, 550].into_iter().find(|code| verb.allows(*code));
+                Reply::new(code.unwrap_or(451), named(path, text))
             }
             Self::NoDataPort => Reply::new(425, "Use PASV, EPSV, PORT or EPRT first"),
             Self::NoPassivePort { error, range } => match error.kind() {
@@ -165,5 +167,41 @@ impl<T> AtPath<T> for Result<T, wharf_storage::Error> {
             error,
             path: path.as_bytes().to_vec(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wharf_proto::VERBS;
+
+    use super::*;
+
+    #[test]
+    fn whatever_a_storage_says_the_reply_is_of_the_row() {
+        for kind in [
+            ErrorKind::NotFound,
+            ErrorKind::Denied,
+            ErrorKind::Exists,
+            ErrorKind::IsDirectory,
+            ErrorKind::NotDirectory,
+            ErrorKind::WrongKind,
+            ErrorKind::NotEmpty,
+            ErrorKind::NameNotAllowed,
+            ErrorKind::InvalidOffset,
+            ErrorKind::NoSpace,
+            ErrorKind::Quota,
+            ErrorKind::Busy,
+            ErrorKind::Unsupported,
+            ErrorKind::Io,
+        ] {
+            let failure = Failure::Storage {
+                error: kind.into(),
+                path: b"path".to_vec(),
+            };
+            for verb in VERBS {
+                let reply = failure.reply(verb).expect("a reply");
+                assert!(verb.allows(reply.code()), "{} {reply:?}", verb.word);
+            }
+        }
     }
 }

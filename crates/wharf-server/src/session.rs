@@ -231,7 +231,7 @@ impl Session {
         };
         self.pi.finish(verb);
         self.verb = None;
-        match reply_to(outcome) {
+        match reply_to(verb, outcome) {
             Ok(reply) => {
                 check_reply(verb, &reply);
                 self.control.queue(&reply);
@@ -286,13 +286,13 @@ pub(crate) async fn refuse(setup: &Setup, conn: Conn, text: &str, patience: Dura
 }
 
 /// The reply of an outcome; an error when nobody is left to read one
-fn reply_to(outcome: Outcome) -> io::Result<Reply> {
+fn reply_to(verb: &Verb, outcome: Outcome) -> io::Result<Reply> {
     let failure = match outcome {
         Ok(reply) => return Ok(reply),
         Err(failure) => failure,
     };
     failure.log();
-    match (failure.reply(), failure) {
+    match (failure.reply(verb), failure) {
         (Some(reply), _) => Ok(reply),
         (None, Failure::Gone(error)) => Err(error),
         (None, _) => Err(io::ErrorKind::BrokenPipe.into()),
