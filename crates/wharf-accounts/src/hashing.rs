@@ -4,9 +4,9 @@ use std::fmt;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use argon2::password_hash::phc::PasswordHash as Phc;
-use argon2::password_hash::{PasswordHasher, PasswordVerifier};
-use argon2::{Algorithm, Argon2, Params, Version};
+use argon2::password_hash::PasswordHasher;
+use argon2::password_hash::phc::{Output, PasswordHash as Phc};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 use wharf_proto::Secret;
@@ -27,6 +27,9 @@ const MOST_LANES: u32 = 16;
 /// A hash with the parameters of new ones that no password is known for.
 const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$d2hhcmYvbm9ib2R5L3NhbHQ\
     $6b0VPQ2Ct0m1cHqTtVbUuV8yV7mJx8hB3oYw1Zk5n0s";
+
+/// More than `DEFAULT_MMAP_THRESHOLD_MAX` of glibc
+const MAPPED: usize = 33 << 20;
 
 /// Logins that may wait for a free thread; with 20 ms each, the last one waits about a second per core.
 const QUEUE: usize = 64;
@@ -106,12 +109,22 @@ impl PasswordHash {
 
     /// Whether it is the hash of that password. Blocks for as long as hashing.
     pub fn matches(&self, password: &Secret) -> bool {
-        // The parameters are those of the hash; the comparison takes constant time.
-        Phc::new(&self.0).is_ok_and(|phc| {
-            Argon2::default()
-                .verify_password(password.expose(), &phc)
-                .is_ok()
-        })
+        self.found_with(password).is_some_and(|matches| matches)
+    }
+
+    /// As `verify_password` of the argon2 crate, with memory of our own choosing
+    fn found_with(&self, password: &Secret) -> Option<bool> {
+        let phc = Phc::new(&self.0).ok()?;
+        let (salt, wanted) = (phc.salt?, phc.hash?);
+        let params = Params::try_from(&phc).ok()?;
+        let mut memory = memory(params.block_count());
+        let mut found = [0; Output::MAX_LENGTH];
+        let found = found.get_mut(..wanted.len())?;
+        Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+            .hash_password_into_with_memory(password.expose(), &salt, found, &mut memory)
+            .ok()?;
+        // Outputs are compared in constant time.
+        Some(Output::new(found).ok()? == wanted)
     }
 }
 
@@ -119,6 +132,17 @@ impl fmt::Debug for PasswordHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("PasswordHash(****)")
     }
+}
+
+/// Memory for a check that goes back to the system after it
+///
+/// glibc learns to keep freed blocks of up to 32 MiB, in each arena for itself, and each of the many threads that take
+/// turns in checking may have its own: a few hundred wrong passwords made a gigabyte of it. Larger blocks are always
+/// mapped and unmapped; of what lies behind the length no page is ever touched.
+fn memory(blocks: usize) -> Vec<Block> {
+    let mut memory = Vec::with_capacity(blocks.max(MAPPED / Block::SIZE));
+    memory.resize(blocks, Block::new());
+    memory
 }
 
 /// Checks passwords off the sessions' path: as many at once as there are cores, a bounded number waiting, and
