@@ -9,6 +9,7 @@
 //! | clean end, 2yz, as many bytes as expected (or nothing expected) | complete |
 //! | clean end, 2yz, other number of bytes | wrong size |
 //! | 2yz while we are still sending | cut short: the server stopped reading and calls it done |
+//! | 3yz, or a code of no class: nothing a transfer gets | as 4yz/5yz: refused or failed |
 //! | 4yz/5yz without 1yz before it, and no data ended | refused |
 //! | 4yz/5yz after 1yz, or with data moved | failed |
 //! | data connection broken, then any reply | broken; complete only if all expected bytes are here and 2yz came |
@@ -241,7 +242,7 @@ impl UserTransfer {
     fn judge(&mut self) -> Step {
         if self.verdict.is_none() {
             self.verdict = self.reply.and_then(|code| {
-                if code < 400 {
+                if code < 300 {
                     self.positive()
                 } else {
                     Some(self.negative(code))
@@ -251,7 +252,7 @@ impl UserTransfer {
         self.verdict.map_or(Step::Wait, Step::Done)
     }
 
-    /// 2yz came (3yz is nothing a transfer gets; it is taken for it). Before the data's end it decides nothing for a
+    /// 2yz came. Before the data's end it decides nothing for a
     /// download: they overtake each other.
     fn positive(&self) -> Option<Verdict> {
         match (self.data, self.direction) {
@@ -293,6 +294,18 @@ mod tests {
 
     fn reply(transfer: &mut UserTransfer, code: u16) -> Step {
         transfer.on_reply(&Reply::new(code, "text"))
+    }
+
+    #[test]
+    fn only_2yz_confirms() {
+        for code in [331, 350, 600] {
+            let mut transfer = UserTransfer::new(Direction::Download, Some(5));
+            transfer.on_data(DataEvent::Connected);
+            reply(&mut transfer, 150);
+            transfer.on_data(DataEvent::Ended { bytes: 5 });
+            let failed = Verdict::Failed { code, bytes: 5 };
+            assert_eq!(reply(&mut transfer, code), Step::Done(failed));
+        }
     }
 
     #[test]
