@@ -223,8 +223,11 @@ impl Client {
             self.in_transfer = false;
             return Ok(());
         }
-        self.log_in_anew("the server did not come in step after a transfer was given up")
-            .await
+        let why = match self.in_transfer {
+            true => "the server did not come in step after a transfer was given up",
+            false => "the session had ended",
+        };
+        self.log_in_anew(why).await
     }
 
     async fn log_in_anew(&mut self, why: &str) -> Result<()> {

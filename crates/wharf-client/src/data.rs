@@ -16,7 +16,7 @@ use wharf_proto::data_connection::{Offer, Opener};
 use wharf_proto::{Command, Reply, ReplyClass, host_port};
 
 use crate::client::Client;
-use crate::dialogue::LEAST_PATIENCE;
+use crate::dialogue::{LEAST_PATIENCE, seconds};
 use crate::error::{Access, Error, ErrorKind, Result};
 
 /// A transfer that has begun.
@@ -175,7 +175,7 @@ impl Client {
                     if completion.is_some() {
                         break;
                     }
-                    return Err(Error::new(ErrorKind::Timeout, format!("{}: no reply", command.redacted())));
+                    return Err(Error::new(ErrorKind::Timeout, format!("{}: no reply within {} s", command.redacted(), seconds(self.place.options.reply_timeout))));
                 }
             }
         }

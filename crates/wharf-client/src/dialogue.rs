@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout, timeout_at};
 use wharf_net::{ControlError, UserControl};
+use wharf_proto::reply::ReplyError;
 use wharf_proto::user_pi::{Heard, UserPi};
 use wharf_proto::{Command, Reply, ReplyClass, RepresentationType, Text};
 
@@ -22,6 +23,9 @@ pub(crate) const LEAST_PATIENCE: Duration = Duration::from_millis(1500);
 
 /// So many round trips are enough for a SYN, its two early repetitions and a slow server.
 pub(crate) const PATIENT_ROUND_TRIPS: u32 = 8;
+
+/// More than any server needs to say that it is still busy; without an end it would hold us for ever.
+const PRELIMINARY_LIMIT: usize = 16;
 
 /// Assumed until something has been measured.
 const UNMEASURED: Duration = Duration::from_millis(100);
@@ -140,9 +144,7 @@ impl Dialogue {
                 ErrorKind::Closed,
                 "the server closed the control connection",
             ),
-            ControlError::Reply(error) => {
-                Error::from_source(ErrorKind::Protocol, "not an FTP reply", error)
-            }
+            ControlError::Reply(error) => Error::new(ErrorKind::Protocol, not_a_reply(&error)),
             ControlError::Io(error) => {
                 Error::from_source(ErrorKind::Closed, "control connection", error)
             }
@@ -171,7 +173,13 @@ impl Dialogue {
     pub(crate) async fn exchange(&mut self, command: &Command, within: Duration) -> Result<Reply> {
         let began = Instant::now();
         self.send(command).await?;
-        let reply = self.final_reply(within).await?;
+        let reply = self
+            .final_reply(within)
+            .await
+            .map_err(|error| match error.kind() {
+                ErrorKind::Timeout => error.at(&command.redacted()),
+                _ => error,
+            })?;
         self.measured(began.elapsed());
         if reply.lines().len() > SHORT_REPLY_LINES && !may_be_long(command) {
             self.lost = true;
@@ -196,12 +204,17 @@ impl Dialogue {
     }
 
     pub(crate) async fn final_reply(&mut self, within: Duration) -> Result<Reply> {
-        loop {
+        for _ in 0..=PRELIMINARY_LIMIT {
             let reply = self.reply(within).await?;
             if reply.class() != ReplyClass::Preliminary {
                 return Ok(reply);
             }
         }
+        self.lost = true;
+        Err(Error::new(
+            ErrorKind::Protocol,
+            format!("more than {PRELIMINARY_LIMIT} preliminary replies, and no final one"),
+        ))
     }
 
     /// Comes in step again: reads what is owed, with ABOR first when a transfer may still be running. `false` when the
@@ -270,5 +283,12 @@ pub(crate) fn seconds(time: Duration) -> String {
         (tenths / 10).to_string()
     } else {
         format!("{}.{}", tenths / 10, tenths % 10)
+    }
+}
+/// What came instead of a reply, said once.
+fn not_a_reply(error: &ReplyError) -> String {
+    match error {
+        ReplyError::NotAReply(_) => error.to_string(),
+        _ => format!("not an FTP reply: {error}"),
     }
 }

@@ -128,6 +128,11 @@ impl<'c> Download<'c> {
         Self::new(client, command, None, opened)
     }
 
+    /// Something a person may want to know.
+    pub(crate) fn note(&mut self, note: String) {
+        self.running.client.note(note);
+    }
+
     pub(crate) fn listing_limit(&self) -> u64 {
         self.running.client.options().listing_limit
     }

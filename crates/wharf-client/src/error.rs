@@ -100,6 +100,12 @@ impl Error {
         error
     }
 
+    /// Says which command it was about.
+    pub(crate) fn at(mut self, command: &str) -> Self {
+        self.inner.what = format!("{command}: {}", self.inner.what);
+        self
+    }
+
     pub(crate) fn with_reply(mut self, reply: Reply) -> Self {
         self.inner.reply = Some(reply);
         self
@@ -224,6 +230,9 @@ pub(crate) enum Access {
 /// Words by which servers tell the reasons for 550 apart; lower case. First match wins.
 const TEXTS: &[(&str, ErrorKind)] = &[
     ("not empty", ErrorKind::Refused), // RMD
+    ("is a directory", ErrorKind::Refused),
+    ("not a regular file", ErrorKind::Refused), // ProFTPD
+    ("not a plain file", ErrorKind::Refused),
     ("no such", ErrorKind::NotFound),
     ("not found", ErrorKind::NotFound),
     ("does not exist", ErrorKind::NotFound),

@@ -116,12 +116,22 @@ impl Client {
             }
             if !part.path.exists() && local.exists() {
                 match finished_before(local, &known)? {
-                    Some(moved) => return Ok(moved),
+                    Some(moved) => {
+                        let file = fs::File::open(local).map_err(|error| part.failed(error))?;
+                        let same = self.has_tail(&file, remote, moved.length).await?;
+                        return match same {
+                            true => Ok(moved),
+                            false => Err(changed(
+                                remote,
+                                "its bytes differ from those of the local file",
+                            )),
+                        };
+                    }
                     None => part.adopt(local)?,
                 }
             }
         }
-        let have = if how.resume {
+        let have = if how.resume && !part.direct {
             part.length(remote, &known)?
         } else {
             0
@@ -130,7 +140,10 @@ impl Client {
         let file = part.open(have > 0)?;
         let mut download = self.retrieve_known(remote, have - overlap, known).await?;
         download.count_into(how.progress.clone());
-        let tail = tail_of(&file, have, overlap).map_err(|error| part.failed(error))?;
+        let tail = match overlap {
+            0 => Vec::new(), // and no seeking: a pipe cannot
+            _ => tail_of(&file, have, overlap).map_err(|error| part.failed(error))?,
+        };
         if !tail.is_empty() {
             let mut seen = vec![0; tail.len()];
             match download.read_exact(&mut seen).await {
@@ -176,14 +189,15 @@ impl Client {
     ) -> Result<Moved> {
         let failed =
             |error| Error::from_source(ErrorKind::Local, local.display().to_string(), error);
-        let file = fs::File::open(local).map_err(failed)?;
-        let metadata = file.metadata().map_err(failed)?;
-        if !metadata.is_file() {
+        // Before it is opened, for opening a pipe waits for its writer.
+        if !fs::metadata(local).map_err(failed)?.is_file() {
             return Err(Error::new(
                 ErrorKind::Local,
                 format!("{} is not a regular file", local.display()),
             ));
         }
+        let file = fs::File::open(local).map_err(failed)?;
+        let metadata = file.metadata().map_err(failed)?;
         let length = metadata.len();
         let mut offset = 0;
         if how.resume {
@@ -278,9 +292,21 @@ impl Client {
         remote: &Pathname,
         length: u64,
     ) -> Result<()> {
+        if self.has_tail(local, remote, length).await? {
+            return Ok(());
+        }
+        Err(changed(
+            remote,
+            "its bytes differ from those of the local file",
+        ))
+    }
+
+    /// Whether the remote file, `length` bytes long, ends like the first `length` bytes of the local one. `true`, too, where
+    /// the server does not let us look.
+    async fn has_tail(&mut self, local: &fs::File, remote: &Pathname, length: u64) -> Result<bool> {
         let overlap = length.min(RESUME_OVERLAP);
         if overlap == 0 || !self.offers_restart() {
-            return Ok(());
+            return Ok(true);
         }
         let known = Known {
             size: Some(length),
@@ -288,7 +314,7 @@ impl Client {
         };
         let mut download = match self.retrieve_known(remote, length - overlap, known).await {
             Ok(download) => download,
-            Err(error) if is_about_the_file(&error) => return Ok(()),
+            Err(error) if is_about_the_file(&error) => return Ok(true),
             Err(error) => return Err(error),
         };
         let tail = tail_of(local, length, overlap)
@@ -298,13 +324,7 @@ impl Client {
             return Err(download.explain(error).await);
         }
         download.finish().await?;
-        if seen != tail {
-            return Err(changed(
-                remote,
-                "its bytes differ from those of the local file",
-            ));
-        }
-        Ok(())
+        Ok(seen == tail)
     }
 }
 

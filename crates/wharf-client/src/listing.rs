@@ -26,7 +26,10 @@ pub struct Listing<'c> {
 }
 
 enum Format {
-    Mlsd,
+    Mlsd {
+        read: u64,
+        unread: Option<Vec<u8>>,
+    },
     List {
         reader: Reader,
         read: u64,
@@ -48,7 +51,10 @@ impl Client {
                     let lines = Lines::new(Download::of_listing(self, &command, opened));
                     return Ok(Listing {
                         lines,
-                        format: Format::Mlsd,
+                        format: Format::Mlsd {
+                            read: 0,
+                            unread: None,
+                        },
                     });
                 }
                 Err(error) if error.kind() == ErrorKind::Unsupported => self.not_offered("MLSD"),
@@ -244,12 +250,13 @@ impl Listing<'_> {
                 continue;
             }
             match &mut self.format {
-                Format::Mlsd => {
+                Format::Mlsd { read, unread } => {
+                    // One name that no command could carry must not hide all others.
                     let Ok((facts, path)) = Facts::read_line(&line) else {
-                        let what =
-                            format!("MLSD: not a line of facts: {}", wharf_proto::visible(&line));
-                        return Err(Error::new(ErrorKind::Protocol, what));
+                        *unread = Some(line);
+                        continue;
                     };
+                    *read += 1;
                     let itself = matches!(
                         facts.kind,
                         Some(FactType::CurrentDirectory | FactType::ParentDirectory)
@@ -272,18 +279,21 @@ impl Listing<'_> {
                 },
             }
         }
-        if let Format::List {
-            read: 0,
-            unread: Some(line),
-            ..
-        } = &self.format
-        {
-            let what = format!(
-                "LIST: format not understood: {}",
-                wharf_proto::visible(line)
-            );
+        let (verb, read, unread) = match &mut self.format {
+            Format::Mlsd { read, unread } => ("MLSD", *read, unread.take()),
+            Format::List { read, unread, .. } => ("LIST", *read, unread.take()),
+        };
+        let Some(line) = unread else {
+            return Ok(None);
+        };
+        let line = wharf_proto::visible(&line);
+        if read == 0 {
+            let what = format!("{verb}: format not understood: {line}");
             return Err(Error::new(ErrorKind::Protocol, what));
         }
+        self.lines.download.note(format!(
+            "{verb}: lines not understood were left out, the last: {line}"
+        ));
         Ok(None)
     }
 }

@@ -19,22 +19,22 @@ use crate::transfer::Known;
 pub fn local_name(server_name: &[u8]) -> Result<OsString> {
     let refused = |why: &str| {
         let what = format!(
-            "unsafe name from the server: {}: {why}",
+            "{} cannot be a local file name: {why}",
             visible(server_name)
         );
         Err(Error::new(ErrorKind::Local, what))
     };
     match server_name {
-        b"" => return refused("empty"),
-        b"." | b".." => return refused("a directory"),
+        b"" => return refused("it is empty"),
+        b"." | b".." => return refused("it is a directory"),
         _ => {}
     }
     if server_name.iter().any(|it| matches!(it, b'/' | b'\\')) {
-        return refused("a path separator");
+        return refused("it has a path separator");
     }
     let text = String::from_utf8_lossy(server_name);
     if text.chars().any(char::is_control) {
-        return refused("a control character");
+        return refused("it has a control character");
     }
     #[cfg(unix)]
     let name = std::os::unix::ffi::OsStringExt::from_vec(server_name.to_vec());
@@ -52,6 +52,8 @@ pub fn local_name(server_name: &[u8]) -> Result<OsString> {
 pub(crate) struct Part {
     pub(crate) path: PathBuf,
     modified: Option<SystemTime>,
+    /// The goal is a device or a pipe (`-o /dev/null`): written as it is, never replaced by a file.
+    pub(crate) direct: bool,
     /// This download made it, or emptied it.
     fresh: bool,
     done: bool,
@@ -71,11 +73,22 @@ impl Part {
                 format!("{} is a directory", local.display()),
             ));
         }
+        let direct = fs::metadata(local).is_ok_and(|it| !it.is_file());
         let mut part = name.to_owned();
         part.push(".part");
+        let path = match direct {
+            true => local.to_owned(),
+            false => local.with_file_name(part),
+        };
+        // A link could lead out of the directory, and a pipe would be waited for.
+        if !direct && fs::symlink_metadata(&path).is_ok_and(|it| !it.is_file()) {
+            let what = format!("{} is not a regular file", path.display());
+            return Err(Error::new(ErrorKind::Local, what));
+        }
         let modified = modified.map(SystemTime::from);
         Ok(Self {
-            path: local.with_file_name(part),
+            path,
+            direct,
             modified,
             fresh: false,
             done: false,
@@ -122,11 +135,18 @@ impl Part {
     pub(crate) fn open(&mut self, keep: bool) -> Result<fs::File> {
         self.fresh = !keep;
         let mut options = OpenOptions::new();
+        if self.direct {
+            options.write(true);
+            return options.open(&self.path).map_err(|error| self.failed(error));
+        }
         options.read(true).write(true).create(true).truncate(!keep);
         options.open(&self.path).map_err(|error| self.failed(error))
     }
 
     pub(crate) fn finish(mut self, local: &Path, keep_time: bool) -> Result<()> {
+        if self.direct {
+            return Ok(());
+        }
         if keep_time && let Some(time) = self.modified {
             // A file system that keeps no times is no reason to lose the file.
             let _ = set_time(&self.path, time);
@@ -140,7 +160,7 @@ impl Part {
 impl Drop for Part {
     /// The partial file stays, dated like the version that it comes from; an empty one that we made does not.
     fn drop(&mut self) {
-        if self.done {
+        if self.done || self.direct {
             return;
         }
         let empty = fs::metadata(&self.path).is_ok_and(|it| it.len() == 0);
@@ -157,7 +177,18 @@ impl Drop for Part {
 /// `resume` finds the goal already there: complete, to be continued (`None`), or another file.
 pub(crate) fn finished_before(local: &Path, known: &Known) -> Result<Option<Moved>> {
     let failed = |error| Error::from_source(ErrorKind::Local, local.display().to_string(), error);
-    let length = fs::metadata(local).map_err(failed)?.len();
+    let metadata = fs::metadata(local).map_err(failed)?;
+    let length = metadata.len();
+    if let (Some(remote), Ok(here)) = (known.modified, metadata.modified())
+        && known.size == Some(length)
+        && SystemTime::from(remote) > here + Duration::from_secs(1)
+    {
+        let what = format!(
+            "{} has the length of the remote file, which was modified after it",
+            local.display()
+        );
+        return Err(Error::new(ErrorKind::Changed, what));
+    }
     match known.size {
         Some(size) if size == length => Ok(Some(Moved {
             length,

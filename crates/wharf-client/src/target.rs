@@ -211,7 +211,9 @@ impl fmt::Display for Target {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str("ftp://")?;
         if let Some(user) = &self.user {
-            write!(out, "{}@", user.display())?;
+            // A mail address as a name: so that the text can be pasted as an address again.
+            let user = user.display().to_string();
+            write!(out, "{}@", user.replace('@', "%40"))?;
         }
         write!(out, "{}/", self.endpoint)?;
         if let Some(path) = &self.path {

@@ -138,6 +138,10 @@ impl<'c> Running<'c> {
         lost: Option<Error>,
         within: Duration,
     ) -> Error {
+        let lost_kind = match &lost {
+            Some(lost) if lost.kind() == ErrorKind::Protocol => ErrorKind::Protocol,
+            _ => ErrorKind::Closed,
+        };
         let error = match verdict {
             Verdict::Refused { .. } | Verdict::Failed { .. } | Verdict::NoDataConnection { .. } => {
                 return match reply {
@@ -168,11 +172,15 @@ impl<'c> Running<'c> {
                 );
                 self.error(ErrorKind::Timeout, &what)
             }
+            Verdict::Unconfirmed { bytes } if lost_kind == ErrorKind::Protocol => self.error(
+                lost_kind,
+                &format!("no final reply that could be understood, after {bytes} bytes"),
+            ),
             Verdict::Unconfirmed { bytes } => self.error(
-                ErrorKind::Closed,
+                lost_kind,
                 &format!("control connection lost before the final reply, after {bytes} bytes"),
             ),
-            Verdict::ControlLost => self.error(ErrorKind::Closed, "control connection lost"),
+            Verdict::ControlLost => self.error(lost_kind, "control connection lost"),
             Verdict::Stalled => self.stalled(self.stall.after),
             _ => self.error(ErrorKind::Aborted, "given up"),
         };
