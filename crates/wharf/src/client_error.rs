@@ -27,6 +27,12 @@ pub(crate) fn failure(error: &Error) -> Failure {
     }
 }
 
+/// Commands whose argument a person knows as a file or directory.
+const BY_NAME: &[&str] = &[
+    "APPE", "CWD", "DELE", "LIST", "MDTM", "MFMT", "MKD", "MLSD", "MLST", "NLST", "RETR", "RMD",
+    "RNFR", "RNTO", "SIZE", "STAT", "STOR",
+];
+
 /// `RETR a: 550 a: no such file` is said as `a: the server says 550 no such file`: the command that
 /// asked is of no interest, and many servers repeat the name.
 fn told_by_server(message: &str, code: u16, text: &str) -> String {
@@ -34,7 +40,8 @@ fn told_by_server(message: &str, code: u16, text: &str) -> String {
         return message.to_owned();
     };
     let name = match what.split_once(' ') {
-        Some((verb, name)) if verb.bytes().all(|byte| byte.is_ascii_uppercase()) => name,
+        // `TYPE I` and the like name no file.
+        Some((verb, name)) if BY_NAME.contains(&verb) => name,
         _ => what,
     };
     let said = text
@@ -85,6 +92,12 @@ mod tests {
                 550,
                 "Failed.",
                 "a b: the server says 550 Failed.",
+            ),
+            (
+                "TYPE I: 421 bye",
+                421,
+                "bye",
+                "TYPE I: the server says 421 bye",
             ),
             ("PWD: 550 no", 550, "no", "PWD: the server says 550 no"),
             (

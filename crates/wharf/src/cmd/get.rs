@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use wharf_client::{Client, FileOptions, Target, TypeCode, local_name};
+use wharf_client::{Client, ErrorKind, FileOptions, Target, TypeCode, local_name};
 use wharf_net::pump::Progress;
 use wharf_proto::{Format, Pathname, RepresentationType, visible};
 
@@ -63,7 +63,9 @@ fn local_path(args: &GetArgs, target: &Target) -> Result<PathBuf, Failure> {
         return Ok(path.clone());
     }
     let name = local_name(target.file_name().unwrap_or_default()).map_err(|error| {
-        session::failure(&error).with_hint("--output FILE chooses another name")
+        let failure = session::failure(&error);
+        Failure::new(failure.exit, format!("{target}: {}", failure.message))
+            .with_hint("--output FILE chooses another name")
     })?;
     Ok(match &args.output_dir {
         Some(dir) => dir.join(name),
@@ -126,11 +128,37 @@ pub(crate) async fn download(
     let work = client.retrieve_to_file(remote, local, &how);
     let moved = progress::watch(output, &name, total, &progress, work)
         .await
-        .map_err(|error| session::failure(&error))?;
+        .map_err(|error| {
+            let mut failure = session::failure(&error);
+            if failure.exit == Exit::Denied && progress.moved() > 0 {
+                // 451 after some bytes: what is missing is the rest of the file, not a right to it.
+                failure.exit = Exit::Truncated;
+            }
+            if error.kind() == ErrorKind::Changed && resume {
+                return failure.with_hint("without -c it is downloaded from its beginning");
+            }
+            match kept(local) {
+                Some(part) if error.kind() != ErrorKind::Changed && progress.moved() > 0 => failure
+                    .with_hint(format!(
+                        "{} is kept; -c goes on where this stopped",
+                        visible(part.as_os_str().as_encoded_bytes())
+                    )),
+                _ => failure,
+            }
+        })?;
     if moved.complete_before {
         output.info(&format!("{name}: complete already"));
     } else {
         output.info(&progress::summary(&name, progress.moved(), began));
     }
     Ok(())
+}
+
+/// What a broken download has left to go on with.
+fn kept(local: &Path) -> Option<PathBuf> {
+    let mut name = local.file_name()?.to_owned();
+    name.push(".part");
+    let part = local.with_file_name(name);
+    let begun = std::fs::metadata(&part).is_ok_and(|it| it.is_file() && it.len() > 0);
+    begun.then_some(part)
 }

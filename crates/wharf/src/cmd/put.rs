@@ -4,7 +4,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use wharf_client::{Client, FileOptions, Target};
 use wharf_net::pump::Progress;
 use wharf_proto::{Pathname, visible};
@@ -68,11 +68,31 @@ pub(crate) async fn one(
     if !is_stdin(file) {
         // Before anything goes over the network.
         readable(file)?;
+        if resume && is_stream(file) {
+            let shown = visible(file.as_os_str().as_bytes());
+            let message = format!("{shown} is a stream, which cannot be continued");
+            return Err(Failure::usage(message));
+        }
     }
     let client = sessions.client(target).await?;
     set_type(client, target)?;
     if is_stdin(file) {
-        upload_stdin(client, &remote, output).await
+        upload_stream(
+            client,
+            tokio::io::stdin(),
+            "standard input",
+            &remote,
+            output,
+        )
+        .await
+    } else if is_stream(file) {
+        match tokio::fs::File::open(file).await {
+            Ok(stream) => {
+                let name = visible(file.as_os_str().as_bytes());
+                upload_stream(client, stream, &name, &remote, output).await
+            }
+            Err(error) => Err(unreadable(file, &error)),
+        }
     } else {
         upload(client, file, &remote, resume, output).await
     }
@@ -97,16 +117,31 @@ fn remote_path(target: &Target, file: &Path) -> Result<Pathname, Failure> {
         .map_err(|error| Failure::usage(format!("{}: {error}", visible(name.as_bytes()))))
 }
 
+/// A pipe or a device, as `put <(command) URL` has it.
+fn is_stream(file: &Path) -> bool {
+    std::fs::metadata(file).is_ok_and(|it| !it.is_file() && !it.is_dir())
+}
+
 fn readable(file: &Path) -> Result<(), Failure> {
-    std::fs::File::open(file).map(drop).map_err(|error| {
-        Failure::new(
+    let metadata = std::fs::metadata(file).map_err(|error| unreadable(file, &error))?;
+    if metadata.is_dir() {
+        let shown = visible(file.as_os_str().as_bytes());
+        return Err(Failure::new(
             Exit::LocalFile,
-            format!(
-                "cannot read {}: {error}",
-                visible(file.as_os_str().as_bytes())
-            ),
-        )
-    })
+            format!("{shown} is a directory; only files are sent"),
+        ));
+    }
+    if is_stream(file) {
+        // Opening a pipe waits for its writer, and takes it from it.
+        return Ok(());
+    }
+    let opened = std::fs::File::open(file).map(drop);
+    opened.map_err(|error| unreadable(file, &error))
+}
+
+fn unreadable(file: &Path, error: &std::io::Error) -> Failure {
+    let file = visible(file.as_os_str().as_bytes());
+    Failure::new(Exit::LocalFile, format!("cannot read {file}: {error}"))
 }
 
 /// Uploads one file, with a bar or a line at the end.
@@ -138,8 +173,11 @@ pub(crate) async fn upload(
     Ok(())
 }
 
-async fn upload_stdin(
+/// Bytes of which nobody knows how many there will be.
+async fn upload_stream(
     client: &mut Client,
+    mut stream: impl AsyncRead + Unpin,
+    name: &str,
     remote: &Pathname,
     output: &Output,
 ) -> Result<(), Failure> {
@@ -151,15 +189,11 @@ async fn upload_stdin(
     let progress = Progress::new();
     upload.count_into(progress.clone());
     let work = async {
-        let mut stdin = tokio::io::stdin();
         let mut buffer = vec![0; BUFFER];
         loop {
             // An upload that is dropped here is reset, so the server does not take it for complete.
-            let count = stdin.read(&mut buffer).await.map_err(|error| {
-                Failure::new(
-                    Exit::LocalFile,
-                    format!("cannot read standard input: {error}"),
-                )
+            let count = stream.read(&mut buffer).await.map_err(|error| {
+                Failure::new(Exit::LocalFile, format!("cannot read {name}: {error}"))
             })?;
             if count == 0 {
                 break;
@@ -174,12 +208,8 @@ async fn upload_stdin(
             .await
             .map_err(|error| session::failure(&error))
     };
-    progress::watch(output, "standard input", None, &progress, work).await?;
-    output.info(&progress::summary(
-        "standard input",
-        progress.moved(),
-        began,
-    ));
+    progress::watch(output, name, None, &progress, work).await?;
+    output.info(&progress::summary(name, progress.moved(), began));
     Ok(())
 }
 

@@ -15,7 +15,7 @@ use crate::args::ServeArgs;
 use crate::config::Settings;
 use crate::exit::{Exit, Failure};
 use crate::listing::percent;
-use crate::logging;
+use crate::logging::{self, LogFormat};
 use crate::output::Output;
 use crate::trace_file::TraceFile;
 
@@ -177,9 +177,24 @@ fn announce(
     owner: Option<&Owner>,
     output: &Output,
 ) -> Result<(), Failure> {
+    let json = settings.log.format == Some(LogFormat::Json);
+    if json {
+        // Who collects the log reads nothing else.
+        let addresses = addresses.iter().map(ToString::to_string);
+        let addresses = addresses.collect::<Vec<_>>().join(" ");
+        tracing::info!(directory = %settings.directory.display(), addresses, "serving");
+    }
     for line in announcement(addresses, settings, owner) {
         match line {
+            Line::Needed(text) if json => {
+                // Not through the log: its filter could swallow the only copy of a password.
+                let words: Vec<&str> = text.split_whitespace().collect();
+                let fields = serde_json::json!({ "message": words.join(" ") });
+                let line = serde_json::json!({ "level": "INFO", "fields": fields });
+                output.line(&line.to_string());
+            }
             Line::Needed(text) => output.line(&text),
+            Line::Hint(_) if json => {}
             Line::Hint(text) => output.info(&text),
         }
     }
@@ -257,12 +272,20 @@ fn announcement(addresses: &[SocketAddr], settings: &Settings, owner: Option<&Ow
         let may_write = !login.read_only && (owner.is_some() || !login.anonymous || login.writable);
         lines.push(Line::Hint(String::new()));
         let wharf = own_name();
-        lines.push(Line::Hint(format!("list       curl {base}")));
+        // curl asks for a password only when the name is an option.
+        let curl = match owner {
+            Some(owner) if !owner.generated => {
+                format!("curl --user {} ftp://{host}/", quoted(&owner.name))
+            }
+            _ => format!("curl {base}"),
+        };
+        let curl_with = |option: &str| curl.replacen("curl", &format!("curl {option}"), 1);
+        lines.push(Line::Hint(format!("list       {curl}")));
         lines.push(Line::Hint(format!("           {wharf} ls -l {base}")));
-        lines.push(Line::Hint(format!("fetch      curl -O {base}NAME")));
+        lines.push(Line::Hint(format!("fetch      {}NAME", curl_with("-O"))));
         lines.push(Line::Hint(format!("           {wharf} get {base}NAME")));
         if may_write {
-            lines.push(Line::Hint(format!("send       curl -T FILE {base}")));
+            lines.push(Line::Hint(format!("send       {}", curl_with("-T FILE"))));
             lines.push(Line::Hint(format!("           {wharf} put FILE {base}")));
         }
         lines.push(Line::Hint(String::new()));
@@ -284,11 +307,16 @@ fn own_name() -> String {
     if called.is_empty() || found.is_some() && found == own.ok() {
         return "wharf".to_owned();
     }
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+".contains(c);
-    if called.chars().all(plain) {
-        called
+    quoted(&called)
+}
+
+/// A word for a shell.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@".contains(c);
+    if word.chars().all(plain) {
+        word.to_owned()
     } else {
-        format!("'{}'", called.replace('\'', r"'\''"))
+        format!("'{}'", word.replace('\'', r"'\''"))
     }
 }
 

@@ -125,8 +125,10 @@ impl Settings {
         over_some(&mut login.password_file, args.password_file.as_ref());
         over_some(&mut login.users, args.users.as_ref());
         login.anonymous |= args.anonymous;
-        login.writable |= args.writable;
         login.read_only |= args.read_only;
+        // A named user alone may write already, so the flag is granted.
+        let granted = login.user.is_some() && !login.anonymous && !login.read_only;
+        login.writable |= args.writable && !granted;
         over_some(&mut login.home, args.home.as_ref());
 
         let data = &mut self.data;

@@ -345,6 +345,13 @@ impl Shell {
             }
             found.sort_unstable();
             for name in found {
+                // A listing holds names. A path in it would get around the rule that `*` fits no `.netrc`.
+                if name.contains(&b'/') {
+                    let shown = visible(&name);
+                    self.output
+                        .warning(&format!("skipped, not a name: {shown}"));
+                    continue;
+                }
                 let path = match &directory {
                     Some(directory) => directory.child(&name),
                     None => Pathname::new(name.clone()),

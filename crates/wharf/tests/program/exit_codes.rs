@@ -15,6 +15,7 @@ fn closed_port() -> u16 {
 fn client_commands_end_with_the_status_of_the_table() {
     let place = Place::new();
     place.write("files/there", "0123456789");
+    place.write("files/directory/x", "");
     place.write("larger", "0123456789abcdef");
     place.write("local", "x");
     let server = Server::start(&place);
@@ -57,6 +58,26 @@ fn client_commands_end_with_the_status_of_the_table() {
         ..fake
     }
     .url();
+    let ends = |after_retr, sent| {
+        Fake {
+            sent,
+            after_retr,
+            ..fake
+        }
+        .url()
+    };
+    let failed = ends("451 local error", 10);
+    let asks = ends("350 and then?", 100);
+    let babbles = ends("transferred!", 100);
+    let never_ready = Fake {
+        greeting: concat!(
+            "120 soon\r\n120 soon\r\n120 soon\r\n120 soon\r\n120 soon\r\n120 soon\r\n",
+            "120 soon\r\n120 soon\r\n120 soon\r\n120 soon\r\n120 soon\r\n120 soon\r\n",
+            "120 soon\r\n120 soon\r\n120 soon\r\n120 soon\r\n120 soon\r\n120 soon"
+        ),
+        ..fake
+    }
+    .url();
     let table: &[(u8, &[&str])] = &[
         (0, &["ls", &url("")]),
         (1, &["cat", &url("there"), &url("missing")]),
@@ -72,6 +93,7 @@ fn client_commands_end_with_the_status_of_the_table() {
         (4, &["ls", &bad_login]),
         (5, &["get", &url("missing")]),
         (5, &["ls", &url("missing")]),
+        (6, &["get", &url("directory")]),
         (5, &["cat", &url("missing"), &url("missing-too")]),
         (6, &["put", "local", &anonymous.url("")]),
         (6, &["rm", &anonymous.url("there")]),
@@ -79,7 +101,11 @@ fn client_commands_end_with_the_status_of_the_table() {
         (8, &["get", "--timeout", "300ms", &silent]),
         (10, &["get", &short]),
         (10, &["get", &cut]),
+        (10, &["get", &failed]),
         (11, &["ls", &no_ftp]),
+        (11, &["ls", &never_ready]),
+        (11, &["get", &asks]),
+        (11, &["get", &babbles]),
         (12, &["put", "no-such-file", &url("")]),
         (12, &["get", "-o", "no/such/directory/x", &url("there")]),
         (13, &["put", "local", &full]),

@@ -16,6 +16,8 @@ pub(crate) struct Fake {
     /// Said after RETR's data; empty: nothing, and the data connection stays open.
     pub(crate) after_retr: &'static str,
     pub(crate) stor: &'static str,
+    /// What LIST sends.
+    pub(crate) list: &'static str,
 }
 
 impl Default for Fake {
@@ -27,6 +29,7 @@ impl Default for Fake {
             sent: 100,
             after_retr: "226 done",
             stor: "150 go on",
+            list: "",
         }
     }
 }
@@ -79,6 +82,13 @@ impl Fake {
                         drop(data);
                         say(self.after_retr)?;
                     }
+                }
+                "LIST" => {
+                    let (mut data, _) = passive.take()?.accept().ok()?;
+                    say("150 here it comes")?;
+                    data.write_all(self.list.as_bytes()).ok()?;
+                    drop(data);
+                    say("226 done")?;
                 }
                 "STOR" if self.stor.starts_with('1') => {
                     let (mut data, _) = passive.take()?.accept().ok()?;

@@ -3,6 +3,7 @@
 use std::process::{Command, Stdio};
 
 use crate::boundary::{Ended, Place, Running, Server, noise};
+use crate::fake_server::Fake;
 
 #[track_caller]
 fn script(mut command: Command, lines: &str) -> Ended {
@@ -157,6 +158,23 @@ fn names_from_the_server_neither_run_commands_nor_leave_the_directory() {
     script(command, "user tester geheim\nmget *\nbye\n").expect(0);
     assert!(!place.path("executed").exists());
     assert_eq!(place.read("|touch executed"), b"x");
+}
+
+#[test]
+fn a_path_in_a_listing_is_no_name_for_a_pattern() {
+    let place = Place::new();
+    let fake = Fake {
+        list: "-rw-r--r-- 1 u g 100 Jan  1  2024 x/.netrc\r\n\
+               -rw-r--r-- 1 u g 100 Jan  1  2024 good\r\n",
+        ..Fake::default()
+    };
+    let url = fake.url();
+    let address = url.trim_end_matches("/file");
+    let lines = format!("open {address}\nmget *\nbye\n");
+    let ended = script(place.command(["ftp"]), &lines).expect(0);
+    assert!(ended.stderr.contains("x/.netrc"), "{}", ended.stderr);
+    assert!(place.path("good").exists());
+    assert!(!place.path(".netrc").exists());
 }
 
 #[test]

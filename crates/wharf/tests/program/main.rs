@@ -8,6 +8,7 @@ mod fake_server;
 
 mod configuration;
 mod crashes;
+mod devices;
 mod exit_codes;
 mod interactive;
 mod names;

@@ -146,3 +146,41 @@ fn transfers_are_written_to_the_transfer_log() {
     assert!(trace.contains("> RETR a b"), "{trace}");
     assert!(!trace.contains("geheim"), "{trace}");
 }
+
+#[test]
+fn a_log_in_json_is_json_from_its_first_line() {
+    let place = Place::new();
+    place.write("files/a", "abc");
+    let more = ["--log-format", "json"];
+    for user in [true, false] {
+        let server = match user {
+            true => Server::start_with(&place, &more),
+            false => Server::start_bare(&place, &more),
+        };
+        place.run(["ls", &server.url("")]);
+        server.running.signal("TERM");
+        let ended = server.running.end().expect(0);
+        for line in ended.stderr.lines() {
+            let read: Result<serde_json::Value, _> = serde_json::from_str(line);
+            assert!(read.is_ok(), "{line}");
+        }
+        // Nobody could log in without the password that was made up.
+        assert_eq!(
+            ended.stderr.contains("password "),
+            !user,
+            "{}",
+            ended.stderr
+        );
+        assert!(ended.stderr.contains("serving"), "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn a_named_user_may_be_called_writable() {
+    let place = Place::new();
+    place.write("b", "b");
+    let mut server = Server::start_with(&place, &["--writable"]);
+    // curl asks for a password only with a name as an option.
+    server.running.complains("curl --user tester ftp://");
+    place.run(["put", "b", &server.url("")]).expect(0);
+}

@@ -1,6 +1,7 @@
 //! Files there and back, in every data mode, from the first byte and from the middle.
 
 use crate::boundary::{Place, Running, Server, noise};
+use crate::fake_server::Fake;
 
 #[test]
 fn files_go_there_and_come_back_unchanged() {
@@ -77,6 +78,31 @@ fn a_broken_download_goes_on_where_it_stopped() {
         "{}",
         ended.stderr
     );
+}
+
+#[test]
+fn another_file_of_the_same_length_is_not_called_complete() {
+    let place = Place::new();
+    let server = Server::start(&place);
+    place.write("files/a", "one version");
+    place.write("a", "the other 1");
+    let ended = place.run(["get", "-c", &server.url("a")]).expect(15);
+    assert!(ended.stderr.contains("without -c"), "{}", ended.stderr);
+    assert_eq!(place.read("a"), b"the other 1");
+    place.run(["get", &server.url("a")]).expect(0);
+    assert_eq!(place.read("a"), b"one version");
+}
+
+#[test]
+fn what_is_kept_of_a_broken_download_is_told() {
+    let place = Place::new();
+    let fake = Fake {
+        sent: 10,
+        ..Fake::default()
+    };
+    let ended = place.run(["get", &fake.url()]).expect(10);
+    let hint = "hint: file.part is kept";
+    assert!(ended.stderr.contains(hint), "{}", ended.stderr);
 }
 
 #[test]
