@@ -223,9 +223,10 @@ impl Client {
             self.in_transfer = false;
             return Ok(());
         }
-        let why = match self.in_transfer {
-            true => "the server did not come in step after a transfer was given up",
-            false => "the session had ended",
+        let why = if self.in_transfer {
+            "the server did not come in step after a transfer was given up"
+        } else {
+            "the session had ended"
         };
         self.log_in_anew(why).await
     }

@@ -119,13 +119,13 @@ impl Client {
                     Some(moved) => {
                         let file = fs::File::open(local).map_err(|error| part.failed(error))?;
                         let same = self.has_tail(&file, remote, moved.length).await?;
-                        return match same {
-                            true => Ok(moved),
-                            false => Err(changed(
-                                remote,
-                                "its bytes differ from those of the local file",
-                            )),
-                        };
+                        if same {
+                            return Ok(moved);
+                        }
+                        return Err(changed(
+                            remote,
+                            "its bytes differ from those of the local file",
+                        ));
                     }
                     None => part.adopt(local)?,
                 }

@@ -76,9 +76,10 @@ impl Part {
         let direct = fs::metadata(local).is_ok_and(|it| !it.is_file());
         let mut part = name.to_owned();
         part.push(".part");
-        let path = match direct {
-            true => local.to_owned(),
-            false => local.with_file_name(part),
+        let path = if direct {
+            local.to_owned()
+        } else {
+            local.with_file_name(part)
         };
         // A link could lead out of the directory, and a pipe would be waited for.
         if !direct && fs::symlink_metadata(&path).is_ok_and(|it| !it.is_file()) {

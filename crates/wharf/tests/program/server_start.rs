@@ -153,9 +153,10 @@ fn a_log_in_json_is_json_from_its_first_line() {
     place.write("files/a", "abc");
     let more = ["--log-format", "json"];
     for user in [true, false] {
-        let server = match user {
-            true => Server::start_with(&place, &more),
-            false => Server::start_bare(&place, &more),
+        let server = if user {
+            Server::start_with(&place, &more)
+        } else {
+            Server::start_bare(&place, &more)
         };
         place.run(["ls", &server.url("")]);
         server.running.signal("TERM");
