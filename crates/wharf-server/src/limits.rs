@@ -4,9 +4,14 @@
 //! never held across an `await`; everything else belongs to one session.
 
 use std::collections::HashMap;
-use std::hash::Hash;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Logins of one address that are checked at the same time; further ones wait for their turn, so that
+/// one address that guesses passwords does not take the hash pool from all others
+const LOGINS_AT_ONCE: usize = 4;
 
 /// The counters of all sessions of one server
 #[derive(Debug, Default)]
@@ -17,8 +22,15 @@ pub(crate) struct Limits {
 #[derive(Debug, Default)]
 struct Counts {
     sessions: usize,
-    addresses: HashMap<IpAddr, usize>,
+    addresses: HashMap<IpAddr, OfAddress>,
     users: HashMap<String, usize>,
+}
+
+/// What is counted for one address
+#[derive(Debug)]
+struct OfAddress {
+    sessions: usize,
+    logins: Arc<Semaphore>,
 }
 
 /// Why a session was not let in
@@ -57,11 +69,19 @@ impl Limits {
         if counts.sessions >= sessions {
             return Err(Full::Server);
         }
-        if counts.addresses.get(&address).copied().unwrap_or(0) >= per_address {
+        let already = counts.addresses.get(&address);
+        if already.map_or(0, |of| of.sessions) >= per_address {
             return Err(Full::Address);
         }
         counts.sessions += 1;
-        *counts.addresses.entry(address).or_default() += 1;
+        let of = counts
+            .addresses
+            .entry(address)
+            .or_insert_with(|| OfAddress {
+                sessions: 0,
+                logins: Arc::new(Semaphore::new(LOGINS_AT_ONCE)),
+            });
+        of.sessions += 1;
         Ok(Seat {
             limits: Arc::clone(self),
             address,
@@ -71,15 +91,24 @@ impl Limits {
     /// Counts a session of `user` in; `None` when the user has `maximum` sessions already
     pub(crate) fn admit_user(self: &Arc<Self>, user: &str, maximum: usize) -> Option<UserSeat> {
         let mut counts = self.counts();
-        let count = counts.users.entry(user.to_owned()).or_default();
-        if *count >= maximum {
+        if counts.users.get(user).copied().unwrap_or(0) >= maximum {
             return None;
         }
-        *count += 1;
+        *counts.users.entry(user.to_owned()).or_default() += 1;
         Some(UserSeat {
             limits: Arc::clone(self),
             user: user.to_owned(),
         })
+    }
+
+    /// Waits until a login from `address` may be checked; it may for as long as the permit lives
+    pub(crate) async fn login_turn(&self, address: IpAddr) -> Option<OwnedSemaphorePermit> {
+        let turns = {
+            let counts = self.counts();
+            let of = counts.addresses.get(&counted_address(address))?;
+            Arc::clone(&of.logins)
+        };
+        turns.acquire_owned().await.ok()
     }
 
     /// Sessions now
@@ -97,21 +126,23 @@ impl Drop for Seat {
     fn drop(&mut self) {
         let mut counts = self.limits.counts();
         counts.sessions = counts.sessions.saturating_sub(1);
-        release(&mut counts.addresses, &self.address);
+        if let Some(of) = counts.addresses.get_mut(&self.address) {
+            of.sessions -= 1;
+            if of.sessions == 0 {
+                counts.addresses.remove(&self.address);
+            }
+        }
     }
 }
 
 impl Drop for UserSeat {
     fn drop(&mut self) {
-        release(&mut self.limits.counts().users, &self.user);
-    }
-}
-
-fn release<K: Eq + Hash>(counts: &mut HashMap<K, usize>, key: &K) {
-    if let Some(count) = counts.get_mut(key) {
-        *count -= 1;
-        if *count == 0 {
-            counts.remove(key);
+        let users = &mut self.limits.counts().users;
+        if let Some(count) = users.get_mut(&self.user) {
+            *count -= 1;
+            if *count == 0 {
+                users.remove(&self.user);
+            }
         }
     }
 }

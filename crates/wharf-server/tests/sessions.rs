@@ -74,6 +74,42 @@ async fn a_user_has_the_sessions_that_the_account_allows() {
     second.say("PASS secret", 230).await;
 }
 
+/// Checks passwords one second each and remembers how many at the same time
+#[derive(Default)]
+struct Counting(Mutex<(usize, usize)>);
+
+#[async_trait]
+impl Authenticator for Counting {
+    async fn login(&self, _: &Credentials) -> Result<Granted, Denied> {
+        {
+            let mut now_and_most = self.0.lock().unwrap();
+            now_and_most.0 += 1;
+            now_and_most.1 = now_and_most.1.max(now_and_most.0);
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        self.0.lock().unwrap().0 -= 1;
+        Err(Denied::Refused)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_address_has_a_few_logins_checked_at_once() {
+    let accounts = Arc::new(Counting::default());
+    let stage = Stage::with_accounts(|_| {}, Some(accounts.clone())).await;
+    let mut clients = Vec::new();
+    for _ in 0..12 {
+        let mut client = Client::connect(&stage).await;
+        client.expect(220).await;
+        client.send(b"USER ann\r\nPASS guess\r\n").await;
+        clients.push(client);
+    }
+    for client in &mut clients {
+        client.expect(331).await;
+        assert!(client.expect(530).await.contains("incorrect"));
+    }
+    assert_eq!(*accounts.0.lock().unwrap(), (0, 4));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_graceful_stop_lets_transfers_finish() {
     let stage = Stage::new().await;

@@ -46,7 +46,10 @@ impl Session {
             password,
             peer: self.peer().ip(),
         };
-        let granted = match accounts.login(&who).await {
+        let turn = self.setup.shared.limits.login_turn(who.peer).await;
+        let checked = accounts.login(&who).await;
+        drop(turn);
+        let granted = match checked {
             Ok(granted) => granted,
             Err(denied) => return Err(self.login_denied(&who, &denied)),
         };
