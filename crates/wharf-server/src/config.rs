@@ -19,7 +19,8 @@ pub struct Config {
     /// Where to listen for control connections. Port 0 lets the system choose. Default `0.0.0.0:2121`
     pub listen: Vec<SocketAddr>,
     /// Where to listen for data connections, never anywhere else: a firewall is told this range.
-    /// Each running or awaited passive transfer takes one port. Default 50000-50999
+    /// Each running or awaited passive transfer takes one port; one that no command follows is given
+    /// back after a minute. Default 50000-50999
     pub passive_ports: PortRange,
     /// The address that PASV tells the client. Default: the one that the client reached
     pub advertise: Advertise,

@@ -29,6 +29,10 @@ use crate::server::{Setup, Stop, stopping};
 /// So many lines that are no FTP command may come before the login; then it is no FTP client
 const NONSENSE_BEFORE_LOGIN: u32 = 10;
 
+/// So long a port of the passive range waits for the next command of its session: clients send it at
+/// once, and a range is small
+const UNUSED_PORT: Duration = Duration::from_mins(1);
+
 /// One control connection and all that belongs to it
 pub(crate) struct Session {
     pub(crate) number: u64,
@@ -175,13 +179,22 @@ impl Session {
                 Wake::NoLogin,
             ),
         };
-        let Self { control, stop, .. } = self;
-        tokio::select! {
-            biased;
-            // Writes the queued replies first, unless another command waits: a burst costs one write.
-            line = control.next_line() => Ok(Wake::Line(line?)),
-            () = stopping(stop) => Ok(Wake::Stop),
-            () = sleep_until(deadline) => Ok(late),
+        loop {
+            let listens = [&self.data_port, &self.claimed_port]
+                .into_iter()
+                .any(|port| matches!(port, Some(DataPort::Listening(_))));
+            let Self { control, stop, .. } = self;
+            tokio::select! {
+                biased;
+                // Writes the queued replies first, unless another command waits: a burst costs one write.
+                line = control.next_line() => return Ok(Wake::Line(line?)),
+                () = stopping(stop) => return Ok(Wake::Stop),
+                () = sleep_until(deadline) => return Ok(late),
+                () = sleep_until(now + UNUSED_PORT), if listens => {
+                    self.data_port = None;
+                    self.claimed_port = None;
+                }
+            }
         }
     }
 

@@ -296,6 +296,32 @@ async fn the_passive_range_is_never_left() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_passive_port_that_is_not_used_is_given_back() {
+    let stage = Stage::with(|config| config.passive_ports = "60000-60000".parse().unwrap()).await;
+    let mut first = Client::login(&stage, "ann").await;
+    let mut second = Client::login(&stage, "ann").await;
+    for refused in [None, Some("RETR gone")] {
+        first.say("EPSV", 229).await;
+        if let Some(command) = refused {
+            first.say(command, 550).await;
+        }
+        tokio::time::sleep(Duration::from_secs(58)).await;
+        second.say("EPSV", 425).await;
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        second.say("EPSV", 229).await;
+        second.say("ABOR", 225).await;
+        first.say("LIST", 425).await;
+    }
+    // The session itself waits for as long as ever.
+    first.say("EPSV", 229).await;
+    tokio::time::sleep(Duration::from_secs(599)).await;
+    first.say("NOOP", 200).await;
+    first.say("EPSV", 229).await;
+    tokio::time::sleep(Duration::from_secs(601)).await;
+    first.expect(421).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn each_client_is_told_an_address_that_it_can_use() {
     let named =
         |address| Stage::with(move |config| config.advertise = Advertise::everybody(address));
