@@ -231,7 +231,7 @@ pub(crate) enum Access {
 const TEXTS: &[(&str, ErrorKind)] = &[
     ("not empty", ErrorKind::Refused), // RMD
     ("is a directory", ErrorKind::Refused),
-    ("not a regular file", ErrorKind::Refused), // ProFTPD
+    ("regular file", ErrorKind::Refused), // ProFTPD: "Not a..."; Pure-FTPd: "I can only retrieve regular files"
     ("not a plain file", ErrorKind::Refused),
     ("no such", ErrorKind::NotFound),
     ("not found", ErrorKind::NotFound),
@@ -354,6 +354,12 @@ mod tests {
             552,
             "Quota exceeded",
             ErrorKind::RemoteStorage,
+        );
+        check(
+            Access::Reads,
+            550,
+            "I can only retrieve regular files",
+            ErrorKind::Refused,
         );
         check(
             Access::Reads,

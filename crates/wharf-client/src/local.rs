@@ -73,7 +73,7 @@ impl Part {
                 format!("{} is a directory", local.display()),
             ));
         }
-        let direct = fs::metadata(local).is_ok_and(|it| !it.is_file());
+        let direct = fs::metadata(local).is_ok_and(|it| !it.is_file() || is_device_name(local));
         let mut part = name.to_owned();
         part.push(".part");
         let path = if direct {
@@ -173,6 +173,13 @@ impl Drop for Part {
             let _ = set_time(&self.path, time);
         }
     }
+}
+
+/// `/dev/stdout` and its like name an open file; a rename would put another one in the place of the name.
+fn is_device_name(path: &Path) -> bool {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let devices = path.starts_with("/dev") && !path.starts_with("/dev/shm");
+    devices || path.starts_with("/proc")
 }
 
 /// `resume` finds the goal already there: complete, to be continued (`None`), or another file.

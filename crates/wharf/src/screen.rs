@@ -41,6 +41,9 @@ fn screen_lines(what: &What) -> Vec<String> {
         What::DataClosed { bytes, .. } => {
             vec![format!("! data connection closed after {bytes} bytes")]
         }
+        What::Closed(reason) if reason == "closed" => {
+            vec!["- control connection closed".to_owned()]
+        }
         What::Closed(reason) => vec![format!("- control connection closed: {reason}")],
         What::Note(note) => vec![format!("# {}", visible(note.as_bytes()))],
     }

@@ -12,11 +12,12 @@ use super::value;
 
 pub(super) const GET_LONG: &str = "Download files.\n\nA file is written as NAME.part and renamed when it is complete: \
         the byte count agrees with the size the server told and the server confirmed the transfer. \
-        After an interruption the .part stays, and -c goes on from there.";
+        After an interruption the .part stays, and -c goes on from there; it reads the last bytes again and \
+        refuses when they differ. A device or a pipe is written as it is.";
 
 pub(super) const PUT_LONG: &str = "Upload files.\n\nAn address that ends in `/` is a directory and takes the files under \
         their own names; any other address names the file to be written and takes one FILE. `-` is \
-        standard input.";
+        standard input, and a pipe may be named, too.";
 
 pub(super) const LIST_LONG: &str = "List a directory.\n\nNames are sorted. On a terminal control characters in names are made \
         visible; into a pipe or file names go as the bytes the server sent, except that control \

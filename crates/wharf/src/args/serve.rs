@@ -74,7 +74,7 @@ pub(crate) struct ServeArgs {
     #[arg(long, env = "WHARF_ANONYMOUS", help_heading = "Login")]
     pub(crate) anonymous: bool,
 
-    /// Anonymous may write, too
+    /// Anonymous may write, too; named users may write anyway
     #[arg(long, env = "WHARF_WRITABLE", help_heading = "Login")]
     pub(crate) writable: bool,
 

@@ -37,6 +37,17 @@ fn a_download_goes_through_a_pipe_and_does_not_replace_it() {
 }
 
 #[test]
+fn an_open_file_named_as_a_device_is_written_not_replaced() {
+    let place = Place::new();
+    let server = Server::start(&place);
+    place.write("files/a", "abc");
+    let out = std::fs::File::create(place.path("out")).unwrap();
+    let mut get = place.command(["get", "-q", "-o", "/proc/self/fd/1", &server.url("a")]);
+    assert!(get.stdout(out).status().unwrap().success());
+    assert_eq!(place.read("out"), b"abc");
+}
+
+#[test]
 fn a_partial_file_that_is_a_link_or_a_pipe_is_not_written_through() {
     let place = Place::new();
     let server = Server::start(&place);
