@@ -134,7 +134,8 @@ pub(crate) async fn download(
                 // 451 after some bytes: what is missing is the rest of the file, not a right to it.
                 failure.exit = Exit::Truncated;
             }
-            if error.kind() == ErrorKind::Changed && resume {
+            let no_restart = failure.message.starts_with("REST ");
+            if resume && (error.kind() == ErrorKind::Changed || no_restart) {
                 return failure.with_hint("without -c it is downloaded from its beginning");
             }
             match kept(local) {

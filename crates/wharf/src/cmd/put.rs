@@ -164,7 +164,15 @@ pub(crate) async fn upload(
     let work = client.store_from_file(file, remote, &how);
     let moved = progress::watch(output, &name, total, &progress, work)
         .await
-        .map_err(|error| session::failure(&error))?;
+        .map_err(|error| {
+            let mut failure = session::failure(&error);
+            if failure.exit == Exit::Denied && progress.moved() > 0 {
+                // 451 after some bytes: what is missing is the rest of the file, not a right to it.
+                failure.exit = Exit::Truncated;
+                failure = failure.with_hint("-c goes on where a transfer stopped");
+            }
+            failure
+        })?;
     if moved.complete_before {
         output.info(&format!("{name}: complete already"));
     } else {

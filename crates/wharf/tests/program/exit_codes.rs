@@ -78,6 +78,11 @@ fn client_commands_end_with_the_status_of_the_table() {
         ..fake
     }
     .url();
+    let lost = Fake {
+        after_stor: "451 disk error",
+        ..fake
+    }
+    .url();
     let table: &[(u8, &[&str])] = &[
         (0, &["ls", &url("")]),
         (1, &["cat", &url("there"), &url("missing")]),
@@ -102,6 +107,7 @@ fn client_commands_end_with_the_status_of_the_table() {
         (10, &["get", &short]),
         (10, &["get", &cut]),
         (10, &["get", &failed]),
+        (10, &["put", "local", &lost]),
         (11, &["ls", &no_ftp]),
         (11, &["ls", &never_ready]),
         (11, &["get", &asks]),

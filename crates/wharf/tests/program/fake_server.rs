@@ -16,6 +16,7 @@ pub(crate) struct Fake {
     /// Said after RETR's data; empty: nothing, and the data connection stays open.
     pub(crate) after_retr: &'static str,
     pub(crate) stor: &'static str,
+    pub(crate) after_stor: &'static str,
     /// What LIST sends.
     pub(crate) list: &'static str,
 }
@@ -29,6 +30,7 @@ impl Default for Fake {
             sent: 100,
             after_retr: "226 done",
             stor: "150 go on",
+            after_stor: "226 done",
             list: "",
         }
     }
@@ -94,7 +96,7 @@ impl Fake {
                     let (mut data, _) = passive.take()?.accept().ok()?;
                     say(self.stor)?;
                     std::io::copy(&mut data, &mut std::io::sink()).ok()?;
-                    say("226 done")?;
+                    say(self.after_stor)?;
                 }
                 "STOR" => say(self.stor)?,
                 _ => say("502 no")?,

@@ -94,6 +94,20 @@ fn another_file_of_the_same_length_is_not_called_complete() {
 }
 
 #[test]
+fn a_server_that_cannot_go_on_in_the_middle_is_no_dead_end() {
+    let place = Place::new();
+    let fake = Fake {
+        size: "213 200000",
+        ..Fake::default()
+    };
+    place.write("file.part", noise(150_000));
+    let ended = place.run(["get", "-c", &fake.url()]).expect(6);
+    assert!(ended.stderr.contains("REST "), "{}", ended.stderr);
+    assert!(ended.stderr.contains("without -c"), "{}", ended.stderr);
+    assert_eq!(place.read("file.part").len(), 150_000);
+}
+
+#[test]
 fn what_is_kept_of_a_broken_download_is_told() {
     let place = Place::new();
     let fake = Fake {
