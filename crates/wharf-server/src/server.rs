@@ -29,7 +29,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How often the log is told that `accept` fails
 const ACCEPT_WARNING: Duration = Duration::from_secs(10);
 
-/// What a session may need at once: its control connection, a data connection, a file
+/// What a session needs at once for a download: control connection, data connection, file. An upload
+/// takes up to five, for which sessions that rest leave room; where they do not it is told 450
 const DESCRIPTORS_OF_A_SESSION: usize = 3;
 
 /// Listeners, the log, the runtime, clients that are being turned away
