@@ -21,8 +21,8 @@ use wharf_storage::{Reader, Upload};
 use crate::commands::lines::Lines;
 use crate::failure::{AtPath, Failure};
 use crate::log::{self, Direction, Transferred};
-use crate::server::cut;
 use crate::session::{Session, check_reply};
+use crate::setup::cut;
 use crate::watch::Watch;
 
 /// So many lines may come during a transfer; then reading stops until it is over
@@ -244,10 +244,9 @@ impl Session {
         let mut work = pin!(work);
         let mut stop = self.stop.clone();
         let mut out_of_time = pin!(cut(&mut stop));
-        let mut gone = None;
         let mut stopping = true;
         loop {
-            let listen = gone.is_none() && !self.hung_up && self.waiting.len() < WAITING;
+            let listen = !self.hung_up && self.waiting.len() < WAITING;
             // Biased, the control connection first: a transfer that is always ready would use up
             // the task's budget before the control connection is looked at.
             let event = tokio::select! {
@@ -257,10 +256,7 @@ impl Session {
                 done = &mut work => Event::Done(done),
             };
             let line = match event {
-                Event::Done(done) => match gone {
-                    Some(error) => return Err(Failure::Gone(error)),
-                    None => return Ok(done),
-                },
+                Event::Done(done) => return Ok(done),
                 Event::Deadline if abort == Abort::Drops => {
                     tracing::info!("the server stops: transfer cut");
                     return Err(Failure::Aborted);
@@ -279,18 +275,15 @@ impl Session {
                     let error = ended
                         .err()
                         .unwrap_or_else(|| io::ErrorKind::UnexpectedEof.into());
-                    match abort {
-                        Abort::Drops => return Err(Failure::Gone(error)),
-                        Abort::ComesTooLate => gone = Some(error),
-                    }
+                    self.lose(error, abort)?;
                     continue;
                 }
             };
             match during_transfer(&line) {
                 DuringTransfer::Answer if self.waiting.is_empty() => {
-                    self.answer_beside(&line, watch)
-                        .await
-                        .map_err(Failure::Gone)?;
+                    if let Err(error) = self.answer_beside(&line, watch).await {
+                        self.lose(error, abort)?;
+                    }
                 }
                 DuringTransfer::Abort => {
                     self.waiting.push_back(line);
@@ -301,9 +294,9 @@ impl Session {
                 // The goodbye is said now, and the end comes after the transfer's own reply: "the connection
                 // will remain open for result response" (RFC 959 §4.1.1).
                 DuringTransfer::Quit if self.waiting.is_empty() => {
-                    self.answer_beside(&line, watch)
-                        .await
-                        .map_err(Failure::Gone)?;
+                    if let Err(error) = self.answer_beside(&line, watch).await {
+                        self.lose(error, abort)?;
+                    }
                     self.hung_up = true;
                     self.closing = true;
                 }
@@ -311,6 +304,17 @@ impl Session {
                 DuringTransfer::Answer | DuringTransfer::Wait | DuringTransfer::Quit => {
                     self.waiting.push_back(line);
                 }
+            }
+        }
+    }
+
+    /// The control connection is gone. What cannot be undone any more is done to its end, and told as it ended.
+    fn lose(&mut self, error: io::Error, abort: Abort) -> Result<(), Failure> {
+        match abort {
+            Abort::Drops => Err(Failure::Gone(error)),
+            Abort::ComesTooLate => {
+                self.hung_up = true;
+                Ok(())
             }
         }
     }

@@ -30,6 +30,7 @@
 
 mod config;
 mod server;
+mod setup;
 
 mod limits;
 mod log;

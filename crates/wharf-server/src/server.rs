@@ -1,24 +1,23 @@
 //! Listeners, the sessions they start, a new configuration without a restart, and a graceful end.
 
-use std::collections::HashMap;
 use std::fs::File;
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep};
 use tokio_util::task::TaskTracker;
 use wharf_accounts::Authenticator;
 use wharf_net::{Conn, ListenAt, Listener, Net};
 
 use crate::config::Config;
-use crate::limits::{Full, Limits};
-use crate::log::{self, XferLog};
+use crate::limits::Full;
+use crate::log;
 use crate::session::{self, Session};
+use crate::setup::{Setup, Shared, Stop, cut, stopping};
 
 /// Sessions that outlive the deadline of a stop by this much hang in their storage, and are left behind
 const OVERDUE: Duration = Duration::from_secs(5);
@@ -29,21 +28,11 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How often the log is told that `accept` fails
 const ACCEPT_WARNING: Duration = Duration::from_secs(10);
 
-/// What a session needs at once for a download: control connection, data connection, file. An upload
-/// takes up to five, for which sessions that rest leave room; where they do not it is told 450
-const DESCRIPTORS_OF_A_SESSION: usize = 3;
-
-/// Listeners, the log, the runtime, clients that are being turned away
-const DESCRIPTORS_OF_THE_SERVER: usize = 16 + COURTESY;
-
 /// Room for fewer sessions is worth a warning
 const FEW: usize = 1000;
 
 /// How long a client that is turned away may take to read why
 const REFUSAL: Duration = Duration::from_secs(5);
-
-/// So many clients that are turned away at the same time are given the time to read why
-const COURTESY: usize = 8;
 
 /// Why a server could not be started or given a new configuration
 #[derive(Debug, thiserror::Error)]
@@ -71,97 +60,6 @@ pub enum Error {
     /// The server has ended
     #[error("the server has ended")]
     Ended,
-}
-
-/// What a session is started with; a reload makes a new one, running sessions keep theirs
-pub(crate) struct Setup {
-    pub(crate) config: Config,
-    pub(crate) accounts: Arc<dyn Authenticator>,
-    pub(crate) net: Arc<dyn Net>,
-    pub(crate) shared: Arc<Shared>,
-}
-
-/// What all sessions of a server have in common
-pub(crate) struct Shared {
-    pub(crate) limits: Arc<Limits>,
-    /// Sessions that there are descriptors for: one too many would take them from transfers
-    seats: usize,
-    courtesy: Semaphore,
-    pub(crate) xferlog: XferLog,
-    sessions: AtomicU64,
-    /// What advertised names resolved to, and when
-    names: Mutex<HashMap<String, (Instant, IpAddr)>>,
-}
-
-/// For so long an answer of the resolver is used again
-const NAME_AGE: Duration = Duration::from_secs(30);
-
-impl Shared {
-    fn new(descriptors: usize) -> Self {
-        Self {
-            limits: Arc::default(),
-            seats: (descriptors.saturating_sub(DESCRIPTORS_OF_THE_SERVER)
-                / DESCRIPTORS_OF_A_SESSION)
-                .max(1),
-            courtesy: Semaphore::new(COURTESY),
-            xferlog: XferLog::default(),
-            sessions: AtomicU64::default(),
-            names: Mutex::default(),
-        }
-    }
-
-    /// What an advertised name resolved to a moment ago
-    pub(crate) fn resolved(&self, name: &str) -> Option<IpAddr> {
-        let names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
-        let (when, address) = names.get(name)?;
-        (when.elapsed() < NAME_AGE).then_some(*address)
-    }
-
-    pub(crate) fn remember(&self, name: &str, address: IpAddr) {
-        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
-        names.insert(name.to_owned(), (Instant::now(), address));
-    }
-
-    pub(crate) fn next_session(&self) -> u64 {
-        self.sessions.fetch_add(1, Ordering::Relaxed) + 1
-    }
-}
-
-/// Whether the server wants its sessions to end
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Stop {
-    /// It serves
-    No,
-    /// Sessions end now, those with a transfer when it is done or at this moment
-    By(Instant),
-}
-
-/// The moment at which sessions without a transfer end
-pub(crate) async fn stopping(stop: &mut watch::Receiver<Stop>) {
-    if stop.wait_for(|stop| *stop != Stop::No).await.is_err() {
-        // Nobody is left who could stop anything.
-        std::future::pending::<()>().await;
-    }
-}
-
-/// The moment at which transfers are cut
-pub(crate) async fn cut(stop: &mut watch::Receiver<Stop>) {
-    loop {
-        let now = *stop.borrow_and_update();
-        let changed = match now {
-            Stop::No => stop.changed().await,
-            Stop::By(at) => tokio::select! {
-                () = sleep_until(at) => return,
-                changed = stop.changed() => changed,
-            },
-        };
-        if changed.is_err() {
-            match now {
-                Stop::No => return std::future::pending().await,
-                Stop::By(at) => return sleep_until(at).await,
-            }
-        }
-    }
 }
 
 /// A bound server that has not accepted anybody yet

@@ -24,7 +24,7 @@ use wharf_storage::Storage;
 use crate::commands::lines::OFFERED;
 use crate::failure::{Failure, Outcome};
 use crate::limits::UserSeat;
-use crate::server::{Setup, Stop, stopping};
+use crate::setup::{Setup, Stop, stopping};
 
 /// So many lines that are no FTP command may come before the login; then it is no FTP client
 const NONSENSE_BEFORE_LOGIN: u32 = 10;

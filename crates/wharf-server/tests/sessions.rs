@@ -18,7 +18,8 @@ use wharf_proto::Pathname;
 use wharf_proto::trace::{Event, What};
 use wharf_server::{Address, Advertise, AdvertiseRule, Config, Direction, Outcome};
 use wharf_storage::{
-    Entry, Kind, ListOrder, Listing, Memory, Metadata, Reader, Storage, Upload, Write,
+    Entry, Kind, ListOrder, Listing, Memory, MemoryOptions, Metadata, Reader, Storage, Upload,
+    Write,
 };
 
 #[tokio::test(start_paused = true)]
@@ -206,6 +207,45 @@ async fn a_client_that_vanishes_during_an_upload_leaves_nothing() {
         told.iter()
             .all(|transfer| transfer.outcome == Outcome::Incomplete)
     );
+}
+
+/// Everybody gets this store
+struct OneStore(Arc<dyn Storage>);
+
+#[async_trait]
+impl Authenticator for OneStore {
+    async fn login(&self, who: &Credentials) -> Result<Granted, Denied> {
+        Ok(Granted {
+            user: who.user.display().to_string(),
+            storage: Arc::clone(&self.0),
+            home: path("/"),
+            welcome: None,
+            limits: UserLimits::default(),
+        })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_upload_that_appears_is_told_as_complete_even_if_its_client_is_gone() {
+    let slow = Arc::new(Memory::with_options(MemoryOptions {
+        latency: Some(Duration::from_secs(10)),
+        ..MemoryOptions::default()
+    }));
+    let stage = Stage::with_accounts(|_| {}, Some(Arc::new(OneStore(slow.clone())))).await;
+    let mut client = Client::login(&stage, "ann").await;
+    client.say("EPSV", 229).await;
+    client.open().await;
+    client.say("STOR whole", 150).await;
+    client.data().write_all(b"whole").await.unwrap();
+    client.data().shutdown().await.unwrap();
+    // The commit has begun and takes ten seconds.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    client.vanish();
+    tokio::time::sleep(Duration::from_mins(1)).await;
+    assert_eq!(slow.metadata(&path("/whole")).await.unwrap().size, 5);
+    let told = stage.transfers.0.lock().unwrap().clone();
+    assert_eq!(told.len(), 1);
+    assert_eq!(told[0].outcome, Outcome::Complete);
 }
 
 #[tokio::test(start_paused = true)]

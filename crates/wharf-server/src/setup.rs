@@ -1,0 +1,118 @@
+//! What sessions are started with and have in common, and how they are told to end.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, watch};
+use tokio::time::{Instant, sleep_until};
+use wharf_accounts::Authenticator;
+use wharf_net::Net;
+
+use crate::config::Config;
+use crate::limits::Limits;
+use crate::log::XferLog;
+
+/// What a session needs at once for a download: control connection, data connection, file. An upload
+/// takes up to five, for which sessions that rest leave room; where they do not it is refused
+const DESCRIPTORS_OF_A_SESSION: usize = 3;
+
+/// Listeners, the log, the runtime, clients that are being turned away
+const DESCRIPTORS_OF_THE_SERVER: usize = 16 + COURTESY;
+
+/// So many clients that are turned away at the same time are given the time to read why
+const COURTESY: usize = 8;
+
+/// What a session is started with; a reload makes a new one, running sessions keep theirs
+pub(crate) struct Setup {
+    pub(crate) config: Config,
+    pub(crate) accounts: Arc<dyn Authenticator>,
+    pub(crate) net: Arc<dyn Net>,
+    pub(crate) shared: Arc<Shared>,
+}
+
+/// What all sessions of a server have in common
+pub(crate) struct Shared {
+    pub(crate) limits: Arc<Limits>,
+    /// Sessions that there are descriptors for: one too many would take them from transfers
+    pub(crate) seats: usize,
+    /// Held while a client that is turned away gets the time to read why
+    pub(crate) courtesy: Semaphore,
+    pub(crate) xferlog: XferLog,
+    sessions: AtomicU64,
+    /// What advertised names resolved to, and when
+    names: Mutex<HashMap<String, (Instant, IpAddr)>>,
+}
+
+/// For so long an answer of the resolver is used again
+const NAME_AGE: Duration = Duration::from_secs(30);
+
+impl Shared {
+    pub(crate) fn new(descriptors: usize) -> Self {
+        Self {
+            limits: Arc::default(),
+            seats: (descriptors.saturating_sub(DESCRIPTORS_OF_THE_SERVER)
+                / DESCRIPTORS_OF_A_SESSION)
+                .max(1),
+            courtesy: Semaphore::new(COURTESY),
+            xferlog: XferLog::default(),
+            sessions: AtomicU64::default(),
+            names: Mutex::default(),
+        }
+    }
+
+    /// What an advertised name resolved to a moment ago
+    pub(crate) fn resolved(&self, name: &str) -> Option<IpAddr> {
+        let names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        let (when, address) = names.get(name)?;
+        (when.elapsed() < NAME_AGE).then_some(*address)
+    }
+
+    pub(crate) fn remember(&self, name: &str, address: IpAddr) {
+        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        names.insert(name.to_owned(), (Instant::now(), address));
+    }
+
+    pub(crate) fn next_session(&self) -> u64 {
+        self.sessions.fetch_add(1, Ordering::Relaxed) + 1
+    }
+}
+
+/// Whether the server wants its sessions to end
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stop {
+    /// It serves
+    No,
+    /// Sessions end now, those with a transfer when it is done or at this moment
+    By(Instant),
+}
+
+/// The moment at which sessions without a transfer end
+pub(crate) async fn stopping(stop: &mut watch::Receiver<Stop>) {
+    if stop.wait_for(|stop| *stop != Stop::No).await.is_err() {
+        // Nobody is left who could stop anything.
+        std::future::pending::<()>().await;
+    }
+}
+
+/// The moment at which transfers are cut
+pub(crate) async fn cut(stop: &mut watch::Receiver<Stop>) {
+    loop {
+        let now = *stop.borrow_and_update();
+        let changed = match now {
+            Stop::No => stop.changed().await,
+            Stop::By(at) => tokio::select! {
+                () = sleep_until(at) => return,
+                changed = stop.changed() => changed,
+            },
+        };
+        if changed.is_err() {
+            match now {
+                Stop::No => return std::future::pending().await,
+                Stop::By(at) => return sleep_until(at).await,
+            }
+        }
+    }
+}
