@@ -73,8 +73,9 @@ pub(crate) fn small_files(path: &Path, count: u32, buffer: &mut [u8]) -> io::Res
     let server = thread::spawn(move || -> io::Result<()> {
         let mut serving = serving;
         let mut line = [0; 64];
+        // One port for all: finding a fresh one among those that linger is work of its own.
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         for _ in 0..count {
-            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
             let _ = serving.read(&mut line)?;
             serving.write_all(format!("{}\n", listener.local_addr()?.port()).as_bytes())?;
             let _ = serving.read(&mut line)?;

@@ -5,7 +5,8 @@ use std::fs;
 /// Kernel clock ticks a second; fixed at 100 on every Linux that Rust's std runs on.
 const TICKS: f64 = 100.0;
 
-/// CPU seconds used so far by a process, its living descendants and those it has waited for.
+/// CPU seconds used so far by a process, its living descendants and those it has waited for. What a server does
+/// not wait for is lost when it ends, so ask while the session is still there.
 pub(crate) fn cpu_seconds(root: u32) -> f64 {
     family(root)
         .into_iter()

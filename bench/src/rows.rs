@@ -36,8 +36,9 @@ pub(crate) fn download(targets: &[Target], size: &Size) -> Table {
                 if got != size.large {
                     return Err(io::Error::other(format!("{got} bytes only")));
                 }
+                let cpu = cpu_seconds(target.pid) - cpu;
                 session.command("QUIT\r\n", 221)?;
-                Ok((seconds, cpu_seconds(target.pid) - cpu))
+                Ok((seconds, cpu))
             };
             match run() {
                 Ok((seconds, cpu)) => {
@@ -77,8 +78,9 @@ pub(crate) fn upload(targets: &[Target], size: &Size) -> Table {
                 let started = Instant::now();
                 session.store("up.bin", size.large, &from)?;
                 let seconds = started.elapsed().as_secs_f64();
+                let cpu = cpu_seconds(target.pid) - cpu;
                 session.command("QUIT\r\n", 221)?;
-                Ok((seconds, cpu_seconds(target.pid) - cpu))
+                Ok((seconds, cpu))
             };
             match run() {
                 Ok((seconds, cpu)) => {
@@ -119,8 +121,9 @@ pub(crate) fn small_files(targets: &[Target], size: &Size) -> Table {
                     session.retrieve(SMALL, &mut into)?;
                 }
                 let seconds = started.elapsed().as_secs_f64();
+                let cpu = cpu_seconds(target.pid) - cpu;
                 session.command("QUIT\r\n", 221)?;
-                Ok((seconds, cpu_seconds(target.pid) - cpu))
+                Ok((seconds, cpu))
             };
             match run() {
                 Ok((seconds, cpu)) => {
