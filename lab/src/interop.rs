@@ -260,8 +260,13 @@ impl<'a> Ground<'a> {
         let Some((arguments, input)) = recipe.fill(row.way, &job) else {
             return Cell::Fails("the recipe has nothing to run".to_owned());
         };
+        // A directory of its own: rows run side by side, and wget keeps its `.listing` where it stands.
+        let stand = match self.work.directory(&format!("row-{}", row.number)) {
+            Ok(stand) => stand,
+            Err(error) => return Cell::Fails(error.to_string()),
+        };
         let mut command = self.network.client.command(&arguments[0]);
-        command.args(&arguments[1..]).current_dir(self.work.path());
+        command.args(&arguments[1..]).current_dir(stand);
         isolate(&mut command, self.work.path());
         let trace = self.work.path().join(format!("trace-{}", row.number));
         let _ = fs::remove_file(&trace);

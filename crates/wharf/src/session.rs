@@ -17,7 +17,7 @@ use wharf_proto::data_connection::passive::PortRange;
 use crate::args::client::DataHostArg;
 use crate::args::{ClientArgs, FtpArgs, ModeArg};
 pub(crate) use crate::client_error::failure;
-use crate::exit::{Exit, Failure};
+use crate::exit::{Exit, Failure, combined};
 use crate::login::LoginSources;
 use crate::output::Output;
 use crate::screen::{Screen, Several};
@@ -192,7 +192,7 @@ pub(crate) fn path_of(target: &Target) -> Result<Pathname, Failure> {
 }
 
 /// Prints a failure at once and keeps its status: for commands that go on with the next address.
-pub(crate) fn tell(result: Result<(), Failure>, output: &Output) -> Exit {
+fn tell(result: Result<(), Failure>, output: &Output) -> Exit {
     match result {
         Ok(()) => Exit::Done,
         Err(failure) => {
@@ -210,6 +210,8 @@ pub(crate) struct Sessions {
     asked: Vec<(Target, Login)>,
     /// Not knocked at again.
     closed_doors: Vec<(Endpoint, Login, Exit)>,
+    /// How each of the command's operands went.
+    results: Vec<Exit>,
 }
 
 impl Sessions {
@@ -219,6 +221,22 @@ impl Sessions {
             open: None,
             asked: Vec::new(),
             closed_doors: Vec::new(),
+            results: Vec::new(),
+        }
+    }
+
+    /// Tells how one of the command's operands went; the command goes on with the next.
+    pub(crate) fn settle(&mut self, result: Result<(), Failure>) {
+        self.tell_notes();
+        self.results.push(tell(result, &self.connector.output));
+    }
+
+    /// Says goodbye, and sums up what was settled.
+    pub(crate) async fn finish(mut self) -> Result<(), Failure> {
+        self.close().await;
+        match combined(&self.results) {
+            Exit::Done => Ok(()),
+            exit => Err(Failure::told(exit)),
         }
     }
 

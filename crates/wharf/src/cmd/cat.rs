@@ -7,7 +7,7 @@ use wharf_client::Target;
 
 use super::get::set_type;
 use crate::args::CatArgs;
-use crate::exit::{Exit, Failure, combined};
+use crate::exit::{Exit, Failure};
 use crate::output::Output;
 use crate::session::{self, Connector, Sessions};
 
@@ -23,30 +23,20 @@ enum End {
 pub(crate) async fn run(args: CatArgs, output: &Output) -> Result<(), Failure> {
     let targets = session::file_targets(&args.urls)?;
     let sessions = Sessions::new(Connector::new(&args.client, output)?);
-    to_stdout(&targets, sessions, output).await
+    to_stdout(&targets, sessions).await
 }
 
 /// Writes every file in turn; goes on after one that failed.
-pub(super) async fn to_stdout(
-    targets: &[Target],
-    mut sessions: Sessions,
-    output: &Output,
-) -> Result<(), Failure> {
-    let mut results = Vec::new();
+pub(super) async fn to_stdout(targets: &[Target], mut sessions: Sessions) -> Result<(), Failure> {
     for target in targets {
         let result = match one(&mut sessions, target).await {
             Ok(()) => Ok(()),
             Err(End::Closed) => return Ok(()),
             Err(End::Failed(failure)) => Err(failure),
         };
-        sessions.tell_notes();
-        results.push(session::tell(result, output));
+        sessions.settle(result);
     }
-    sessions.close().await;
-    match combined(&results) {
-        Exit::Done => Ok(()),
-        exit => Err(Failure::told(exit)),
-    }
+    sessions.finish().await
 }
 
 /// One file, for other commands that write to stdout.

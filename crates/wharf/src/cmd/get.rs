@@ -9,7 +9,7 @@ use wharf_proto::{Format, Pathname, RepresentationType, visible};
 
 use super::cat;
 use crate::args::GetArgs;
-use crate::exit::{Exit, Failure, combined};
+use crate::exit::{Exit, Failure};
 use crate::output::Output;
 use crate::progress;
 use crate::session::{self, Connector, Sessions};
@@ -37,25 +37,19 @@ pub(crate) async fn run(args: GetArgs, output: &Output) -> Result<(), Failure> {
     }
     let mut sessions = Sessions::new(Connector::new(&args.client, output)?);
     if to_stdout {
-        return cat::to_stdout(&targets, sessions, output).await;
+        return cat::to_stdout(&targets, sessions).await;
     }
     let how = Getting {
         resume: args.r#continue,
     };
-    let mut results = Vec::new();
     for target in &targets {
         let result = match local_path(&args, target) {
             Ok(local) => how.one(&mut sessions, target, &local, output).await,
             Err(failure) => Err(failure),
         };
-        sessions.tell_notes();
-        results.push(session::tell(result, output));
+        sessions.settle(result);
     }
-    sessions.close().await;
-    match combined(&results) {
-        Exit::Done => Ok(()),
-        exit => Err(Failure::told(exit)),
-    }
+    sessions.finish().await
 }
 
 fn local_path(args: &GetArgs, target: &Target) -> Result<PathBuf, Failure> {

@@ -4,7 +4,7 @@ use wharf_client::{Client, Entry, ErrorKind, Target};
 use wharf_proto::Pathname;
 
 use crate::args::ListArgs;
-use crate::exit::{Exit, Failure, combined};
+use crate::exit::Failure;
 use crate::listing::{Lines, Reader, json, long_line};
 use crate::output::Output;
 use crate::session::{self, Connector, Sessions};
@@ -14,17 +14,11 @@ pub(crate) async fn run(args: ListArgs, output: &Output) -> Result<(), Failure> 
     let mut connector = Connector::new(&args.client, output)?;
     connector.options_mut().list_hidden = args.all;
     let mut sessions = Sessions::new(connector);
-    let mut results = Vec::new();
     for target in &targets {
         let result = one(&mut sessions, target, &args).await;
-        sessions.tell_notes();
-        results.push(session::tell(result, output));
+        sessions.settle(result);
     }
-    sessions.close().await;
-    match combined(&results) {
-        Exit::Done => Ok(()),
-        exit => Err(Failure::told(exit)),
-    }
+    sessions.finish().await
 }
 
 async fn one(sessions: &mut Sessions, target: &Target, args: &ListArgs) -> Result<(), Failure> {

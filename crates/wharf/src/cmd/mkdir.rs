@@ -4,23 +4,18 @@ use wharf_client::{Client, ErrorKind, Target};
 use wharf_proto::Pathname;
 
 use crate::args::MakeDirArgs;
-use crate::exit::{Exit, Failure, combined};
+use crate::exit::Failure;
 use crate::output::Output;
 use crate::session::{self, Connector, Sessions};
 
 pub(crate) async fn run(args: MakeDirArgs, output: &Output) -> Result<(), Failure> {
     let targets = session::targets(&args.urls)?;
     let mut sessions = Sessions::new(Connector::new(&args.client, output)?);
-    let mut results = Vec::new();
     for target in &targets {
         let result = one(&mut sessions, target, args.parents).await;
-        results.push(session::tell(result, output));
+        sessions.settle(result);
     }
-    sessions.close().await;
-    match combined(&results) {
-        Exit::Done => Ok(()),
-        exit => Err(Failure::told(exit)),
-    }
+    sessions.finish().await
 }
 
 async fn one(sessions: &mut Sessions, target: &Target, parents: bool) -> Result<(), Failure> {

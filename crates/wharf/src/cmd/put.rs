@@ -11,7 +11,7 @@ use wharf_proto::{Pathname, visible};
 
 use super::get::set_type;
 use crate::args::PutArgs;
-use crate::exit::{Exit, Failure, combined};
+use crate::exit::{Exit, Failure};
 use crate::output::Output;
 use crate::progress;
 use crate::session::{self, Connector, Sessions};
@@ -39,17 +39,11 @@ pub(crate) async fn run(mut args: PutArgs, output: &Output) -> Result<(), Failur
         ));
     }
     let mut sessions = Sessions::new(Connector::new(&args.client, output)?);
-    let mut results = Vec::new();
     for file in &args.files {
         let result = one(&mut sessions, &target, file, args.r#continue, output).await;
-        sessions.tell_notes();
-        results.push(session::tell(result, output));
+        sessions.settle(result);
     }
-    sessions.close().await;
-    match combined(&results) {
-        Exit::Done => Ok(()),
-        exit => Err(Failure::told(exit)),
-    }
+    sessions.finish().await
 }
 
 fn is_stdin(file: &Path) -> bool {

@@ -3,7 +3,7 @@
 use wharf_client::Target;
 
 use crate::args::RemoveArgs;
-use crate::exit::{Exit, Failure, combined};
+use crate::exit::Failure;
 use crate::output::Output;
 use crate::session::{self, Connector, Sessions};
 
@@ -28,16 +28,11 @@ async fn remove(args: RemoveArgs, what: What, output: &Output) -> Result<(), Fai
         What::Directory => session::targets(&args.urls)?,
     };
     let mut sessions = Sessions::new(Connector::new(&args.client, output)?);
-    let mut results = Vec::new();
     for target in &targets {
         let result = one(&mut sessions, target, what).await;
-        results.push(session::tell(result, output));
+        sessions.settle(result);
     }
-    sessions.close().await;
-    match combined(&results) {
-        Exit::Done => Ok(()),
-        exit => Err(Failure::told(exit)),
-    }
+    sessions.finish().await
 }
 
 async fn one(sessions: &mut Sessions, target: &Target, what: What) -> Result<(), Failure> {

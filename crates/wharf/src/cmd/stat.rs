@@ -4,7 +4,7 @@ use wharf_client::{Entry, EntryKind, Target};
 use wharf_proto::{Pathname, visible};
 
 use crate::args::StatArgs;
-use crate::exit::{Exit, Failure, combined};
+use crate::exit::Failure;
 use crate::listing::{Lines, details, json};
 use crate::output::Output;
 use crate::session::{self, Connector, Sessions};
@@ -12,17 +12,11 @@ use crate::session::{self, Connector, Sessions};
 pub(crate) async fn run(args: StatArgs, output: &Output) -> Result<(), Failure> {
     let targets = session::targets(&args.urls)?;
     let mut sessions = Sessions::new(Connector::new(&args.client, output)?);
-    let mut results = Vec::new();
     for target in &targets {
         let result = one(&mut sessions, target, args.json).await;
-        sessions.tell_notes();
-        results.push(session::tell(result, output));
+        sessions.settle(result);
     }
-    sessions.close().await;
-    match combined(&results) {
-        Exit::Done => Ok(()),
-        exit => Err(Failure::told(exit)),
-    }
+    sessions.finish().await
 }
 
 async fn one(sessions: &mut Sessions, target: &Target, as_json: bool) -> Result<(), Failure> {
