@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::run::{Outcome, cargo, check, ensure_cargo_tool, root};
+use crate::run::{Outcome, cargo, check, ensure_cargo_tool, ensure_program, root};
 
 const FUZZ_VERSION: &str = "0.13.2";
 const SMOKE_SECONDS: u32 = 20;
@@ -17,6 +17,8 @@ pub(crate) fn fuzz(args: &[String]) -> Outcome {
             (seconds, rest.first())
         }
     };
+    // libFuzzer itself is C++.
+    ensure_program("c++", "g++")?;
     ensure_cargo_tool("fuzz", FUZZ_VERSION)?;
     let targets = targets(&root().join("fuzz/fuzz_targets"))?;
     if targets.is_empty() {

@@ -48,6 +48,28 @@ pub(crate) fn check(mut command: Command) -> Outcome {
     }
 }
 
+/// Is the program there? If not, installs the Debian package that has it (root).
+pub(crate) fn ensure_program(program: &str, package: &str) -> Outcome {
+    let present = Command::new(program)
+        .arg("--version")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|s| s.success());
+    if present {
+        return Ok(());
+    }
+    for args in [
+        &["update", "-q"][..],
+        &["install", "-q", "-y", "--no-install-recommends", package],
+    ] {
+        let mut apt = Command::new("apt-get");
+        apt.args(args).env("DEBIAN_FRONTEND", "noninteractive");
+        check(apt)?;
+    }
+    Ok(())
+}
+
 /// Is `cargo NAME` there? If not, installs that version from the registry.
 pub(crate) fn ensure_cargo_tool(name: &str, version: &str) -> Outcome {
     let present = cargo(&[name, "--version"])
