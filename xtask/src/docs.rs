@@ -1,6 +1,7 @@
 //! The documents that are made from the code: written, or compared with what is committed.
 
 use std::fmt::Write as _;
+use std::path::Path;
 
 use wharf_proto::{DuringTransfer, VERBS};
 
@@ -161,30 +162,11 @@ fn conformance() -> Result<String, String> {
                 .is_some_and(|n| n.starts_with("rfc"))
         }));
     }
-    files.sort_by_key(|p| {
-        let digits: String = p
-            .file_stem()
-            .map(|s| {
-                s.to_string_lossy()
-                    .chars()
-                    .filter(char::is_ascii_digit)
-                    .collect()
-            })
-            .unwrap_or_default();
-        (digits.parse::<u32>().unwrap_or_default(), p.clone())
-    });
+    files.sort_by_key(|p| (rfc_number(p).parse::<u32>().unwrap_or_default(), p.clone()));
     for file in files {
         let text =
             std::fs::read_to_string(&file).map_err(|e| format!("{}: {e}", file.display()))?;
-        let rfc: String = file
-            .file_stem()
-            .map(|s| {
-                s.to_string_lossy()
-                    .chars()
-                    .filter(char::is_ascii_digit)
-                    .collect()
-            })
-            .unwrap_or_default();
+        let rfc = rfc_number(&file);
         let shown = file
             .strip_prefix(root())
             .unwrap_or(&file)
@@ -206,6 +188,12 @@ fn conformance() -> Result<String, String> {
         }
     }
     Ok(out)
+}
+
+/// `tests/rfc959.rs` is about RFC 959.
+fn rfc_number(file: &Path) -> String {
+    let stem = file.file_stem().unwrap_or_default().to_string_lossy();
+    stem.chars().filter(char::is_ascii_digit).collect()
 }
 
 /// `4_1_3_rnfr_must_be_followed` is section 4.1.3 and a sentence.

@@ -74,6 +74,15 @@ pub(crate) fn exit_of(kind: ErrorKind) -> Exit {
     }
 }
 
+/// A refusal after some bytes (451): what is missing is the rest of the file, not a right to it. Says whether it was one.
+pub(crate) fn cut_short(failure: &mut Failure, moved: u64) -> bool {
+    let cut = failure.exit == Exit::Denied && moved > 0;
+    if cut {
+        failure.exit = Exit::Truncated;
+    }
+    cut
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -194,11 +194,19 @@ impl Failure {
 
 /// The status of a command that worked on several things: the common code when all failed alike,
 /// [`Exit::Partial`] otherwise.
-pub(crate) fn combined(results: &[Exit]) -> Exit {
+fn combined(results: &[Exit]) -> Exit {
     match results {
         [] => Exit::Done,
         [first, rest @ ..] if rest.iter().all(|exit| exit == first) => *first,
         _ => Exit::Partial,
+    }
+}
+
+/// [`combined`] as the outcome of a command that has told each failure already.
+pub(crate) fn summed(results: &[Exit]) -> Result<(), Failure> {
+    match combined(results) {
+        Exit::Done => Ok(()),
+        exit => Err(Failure::told(exit)),
     }
 }
 

@@ -16,8 +16,8 @@ use wharf_proto::data_connection::passive::PortRange;
 
 use crate::args::client::DataHostArg;
 use crate::args::{ClientArgs, FtpArgs, ModeArg};
-pub(crate) use crate::client_error::failure;
-use crate::exit::{Exit, Failure, combined};
+pub(crate) use crate::client_error::{cut_short, failure};
+use crate::exit::{Exit, Failure, summed};
 use crate::login::LoginSources;
 use crate::output::Output;
 use crate::screen::{Screen, Several};
@@ -234,10 +234,7 @@ impl Sessions {
     /// Says goodbye, and sums up what was settled.
     pub(crate) async fn finish(mut self) -> Result<(), Failure> {
         self.close().await;
-        match combined(&self.results) {
-            Exit::Done => Ok(()),
-            exit => Err(Failure::told(exit)),
-        }
+        summed(&self.results)
     }
 
     /// A logged-in client for the server of `target`.

@@ -124,10 +124,7 @@ pub(crate) async fn download(
         .await
         .map_err(|error| {
             let mut failure = session::failure(&error);
-            if failure.exit == Exit::Denied && progress.moved() > 0 {
-                // 451 after some bytes: what is missing is the rest of the file, not a right to it.
-                failure.exit = Exit::Truncated;
-            }
+            session::cut_short(&mut failure, progress.moved());
             let no_restart = failure.message.starts_with("REST ");
             if resume && (error.kind() == ErrorKind::Changed || no_restart) {
                 return failure.with_hint("without -c it is downloaded from its beginning");

@@ -160,9 +160,7 @@ pub(crate) async fn upload(
         .await
         .map_err(|error| {
             let mut failure = session::failure(&error);
-            if failure.exit == Exit::Denied && progress.moved() > 0 {
-                // 451 after some bytes: what is missing is the rest of the file, not a right to it.
-                failure.exit = Exit::Truncated;
+            if session::cut_short(&mut failure, progress.moved()) {
                 failure = failure.with_hint("-c goes on where a transfer stopped");
             }
             failure

@@ -14,7 +14,7 @@ use wharf_proto::{Pathname, visible};
 use super::run::{failed, pathname};
 use super::{Shell, pattern};
 use crate::cmd::{get, put};
-use crate::exit::{Exit, Failure, combined};
+use crate::exit::{Exit, Failure, summed};
 use crate::output::Output;
 
 const BUFFER: usize = 256 * 1024;
@@ -395,10 +395,7 @@ impl Shell {
                 }
             });
         }
-        match combined(&results) {
-            Exit::Done => Ok(()),
-            exit => Err(Failure::told(exit)),
-        }
+        summed(&results)
     }
 
     async fn confirm(&mut self, what: &str, name: &[u8]) -> Result<Answer, Failure> {
