@@ -24,7 +24,8 @@
 )]
 
 mod net;
-pub use net::{ListenAt, Listener, Net, Ports, RangeExhausted, Source};
+pub use net::{Flow, ListenAt, Listener, Net, Ports, RangeExhausted, Source};
+pub mod mapping;
 mod tcp;
 pub use tcp::TcpNet;
 mod conn;

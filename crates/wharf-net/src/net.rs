@@ -6,11 +6,13 @@
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use wharf_proto::data_connection::passive::PortRange;
 
 use crate::conn::Conn;
+use crate::mapping::PortMapper;
 
 /// A place in a network: what a host can do there.
 #[async_trait]
@@ -40,6 +42,11 @@ pub trait Net: Send + Sync + 'static {
     fn descriptors(&self) -> usize {
         usize::MAX
     }
+
+    /// Who asks the router in front of this place to forward ports; `None` where there is nobody to ask.
+    fn mapper(&self) -> Option<Arc<dyn PortMapper>> {
+        None
+    }
 }
 
 /// A listening socket. Dropping it closes it and resets whoever was waiting to be accepted.
@@ -53,6 +60,21 @@ pub trait Listener: Send {
 
     /// Where it listens; the port is the real one also when [`Ports::Any`] was asked for.
     fn local_addr(&self) -> SocketAddr;
+
+    /// The transfer that will use the next connection has been announced (its 150 goes out), and this is how its bytes
+    /// will flow. A listener that shares its port with others judges arrivals by it; an ordinary one need not know.
+    fn announce(&mut self, flow: Flow) {
+        let _ = flow;
+    }
+}
+
+/// Which way the bytes of a transfer flow, seen from the listening side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Flow {
+    /// We send: the peer says nothing on the data connection before its end.
+    Outgoing,
+    /// The peer sends.
+    Incoming,
 }
 
 /// From where a connection shall come.
