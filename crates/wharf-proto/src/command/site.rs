@@ -30,6 +30,9 @@ pub enum SiteCommand {
     Idle(Option<u32>),
     /// The bits that new files do not get; tells them without an argument.
     Umask(Option<u32>),
+    /// The address and port from which the server sees the control connection come, and the login: what a client
+    /// behind NAT cannot know by itself, and what its PORT is compared with.
+    Whoami,
 }
 
 /// A row of [`SITE_VERBS`].
@@ -76,6 +79,12 @@ pub static SITE_VERBS: &[SiteVerb] = &[
         syntax: "SITE UMASK [<SP> <octal-mode>]",
         example: "UMASK 022",
         help: "permissions that new files do not get",
+    },
+    SiteVerb {
+        word: "WHOAMI",
+        syntax: "SITE WHOAMI",
+        example: "WHOAMI",
+        help: "your address as this server sees it, and your login",
     },
 ];
 
@@ -134,6 +143,10 @@ impl SiteCommand {
                     .filter(|bits| *bits <= 0o777)
                     .map(|bits| Self::Umask(Some(bits)))
                     .ok_or(CommandErrorKind::Syntax),
+            },
+            "WHOAMI" => match rest.trim_ascii() {
+                b"" => Ok(Self::Whoami),
+                _ => Err(CommandErrorKind::Syntax),
             },
             _ => return Err(SiteError::Unknown),
         };
@@ -263,6 +276,8 @@ mod tests {
             ("UMASK", Ok(SiteCommand::Umask(None))),
             ("UMASK 027", Ok(SiteCommand::Umask(Some(0o27)))),
             ("UMASK 1777", syntax("UMASK")),
+            ("whoami ", Ok(SiteCommand::Whoami)),
+            ("WHOAMI now", syntax("WHOAMI")),
             ("HELP", Ok(SiteCommand::Help(None))),
             ("EXEC rm -rf /", Err(SiteError::Unknown)),
         ] {

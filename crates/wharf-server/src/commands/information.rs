@@ -36,7 +36,9 @@ impl Session {
         };
         let lines = [
             "wharf FTP server".to_owned(),
-            format!(" Session {} from {}", self.number, self.peer().ip()),
+            format!(" Session {}", self.number),
+            // How a client behind NAT learns its address; vsftpd's and ProFTPD's STAT tell it too.
+            format!(" Connected from {}", self.peer()),
             user,
             format!(" Working directory: {}", self.pi.cwd().display()),
             format!(

@@ -1,4 +1,4 @@
-//! SITE HELP, CHMOD, UTIME, IDLE: what servers have agreed on outside of the RFCs.
+//! SITE HELP, CHMOD, UTIME, IDLE, WHOAMI: what servers have agreed on outside of the RFCs.
 
 use std::time::Duration;
 
@@ -50,6 +50,18 @@ impl Session {
                 }
                 self.idle = wanted;
                 Ok(Reply::new(200, format!("Idle time is {seconds} s")))
+            }
+            SiteCommand::Whoami => {
+                let peer = self.peer();
+                Ok(Reply::new(
+                    200,
+                    match &self.login {
+                        Some(login) => {
+                            format!("You are {peer}, logged in as {}", login.granted.user)
+                        }
+                        None => format!("You are {peer}, not logged in"),
+                    },
+                ))
             }
             SiteCommand::Umask(_) => Err(Failure::parameter("UMASK is the server's own affair")),
         }
