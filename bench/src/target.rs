@@ -113,6 +113,7 @@ fn begin(
         passive: (low, low + 2_399),
         advertise: None,
         max_sessions: size.idle + 100,
+        further: &[],
     };
     let server = start(kind, Place::Host, &plan).map_err(|e| e.to_string())?;
     let target = Target {

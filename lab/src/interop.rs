@@ -173,6 +173,7 @@ impl<'a> Ground<'a> {
                 passive: topology::RANGE,
                 advertise: None,
                 max_sessions: 0,
+                further: &[],
             },
         )?;
         let limit = Duration::from_secs(if settings.full { 180 } else { 30 });

@@ -243,6 +243,7 @@ fn fill(
             passive: row.passive,
             advertise: row.advertise,
             max_sessions: 0,
+            further: &[],
         },
     )?;
     let secret = work.path().join("secret");

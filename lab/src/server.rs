@@ -90,6 +90,8 @@ pub struct ServerPlan<'a> {
     pub advertise: Option<&'a str>,
     /// Sessions it has to admit, all from one address.
     pub max_sessions: u32,
+    /// Further arguments of `wharf serve`; foreign servers have none.
+    pub further: &'a [&'a str],
 }
 
 /// A running server; stopped when dropped.
@@ -193,6 +195,7 @@ fn wharf(place: Place<'_>, plan: &ServerPlan<'_>) -> Result<Prepared> {
             &sessions,
         ]));
     }
+    arguments.extend(strings(plan.further));
     Ok((plan.wharf.to_string_lossy().into_owned(), arguments))
 }
 

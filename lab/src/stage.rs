@@ -63,6 +63,7 @@ impl Stage {
                 passive: topology::RANGE,
                 advertise: None,
                 max_sessions: 0,
+                further: &[],
             },
         )
     }
