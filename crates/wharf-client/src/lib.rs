@@ -34,6 +34,8 @@ pub use options::{
 };
 mod error;
 pub use error::{Error, ErrorKind, Result};
+pub mod memory;
+mod remembered;
 
 mod connect;
 pub use connect::{Greeting, Login, connect, open};

@@ -10,6 +10,8 @@ use wharf_proto::ReplyLimits;
 use wharf_proto::data_connection::passive::PortRange;
 use wharf_proto::data_connection::{Offer, path};
 
+use crate::memory::Memory;
+
 /// Settings of one client. All of them have working defaults; change fields and keep the rest with `..Options::default()`.
 #[derive(Clone)]
 pub struct Options {
@@ -45,6 +47,8 @@ pub struct Options {
     pub list_hidden: bool,
     /// Receives every line of the control connection (secrets masked) and every data connection.
     pub recorder: Option<Arc<dyn Recorder>>,
+    /// Where it is remembered which way to a data connection works; default: nowhere.
+    pub memory: Option<Arc<Memory>>,
 }
 
 /// Lines that an ordinary reply may have.
@@ -71,6 +75,7 @@ impl Default for Options {
             listing_limit: 256 << 20,
             list_hidden: false,
             recorder: None,
+            memory: None,
         }
     }
 }
