@@ -35,7 +35,8 @@ active    The server opens it, to a port the client names with EPRT or PORT. Wor
           drops incoming connections.
 
 auto      wharf's default: EPSV, then PASV at the server's own address, then active. A refusal costs one
-          round trip, silence at most a few seconds, and what worked is kept for the session.
+          round trip, silence at most a few seconds, and what worked is kept for the session and
+          remembered for the next one from the same network: --no-memory, `wharf forget HOST`.
 
 --mode auto|passive|active|epsv|pasv|eprt|port   which of them may be used; -p is passive, -A active
 --data-host peer|reply   passive data connections go to the server itself whatever address its PASV reply
@@ -82,6 +83,8 @@ fn environment() -> String {
          CLICOLOR_FORCE           colours even when stderr is not a terminal\n  \
          NETRC                    file of logins instead of ~/.netrc\n  \
          XDG_CONFIG_HOME          wharf/users.toml there is the default of `wharf user --file`\n  \
+         XDG_STATE_HOME           wharf/ways there remembers which ways to a data connection work\n  \
+         WHARF_STATE_DIR          directory of the file `ways`, instead of that\n  \
          FTPMODE                  data mode of ftp and pftp: active, auto, passive\n  \
          FTPANONPASS              password of anonymous logins\n  \
          FTPPROMPT                prompt of ftp and pftp\n  \

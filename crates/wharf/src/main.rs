@@ -130,6 +130,7 @@ fn output_of(command: &Command) -> Output {
         Command::Mkdir(args) => (args.client.quiet, args.client.verbose),
         Command::Mv(args) => (args.client.quiet, args.client.verbose),
         Command::Stat(args) => (args.client.quiet, args.client.verbose),
+        Command::Forget(args) => (args.quiet, 0),
         Command::Ftp(args) => (args.quiet, 0),
         Command::User(_) | Command::Help(_) => (false, 0),
     };
@@ -140,6 +141,7 @@ fn execute(command: Command, output: &Output) -> Result<(), Failure> {
     match command {
         Command::Help(args) => return help::run(&args.topic),
         Command::User(args) => return cmd::user::run(&args.command, output),
+        Command::Forget(args) => return cmd::forget::run(&args, output),
         _ => {}
     }
     let serving = matches!(command, Command::Serve(_) | Command::Check(_));
@@ -191,6 +193,7 @@ async fn client_command(command: Command, output: &Output) -> Result<(), Failure
         Command::Serve(_)
         | Command::Check(_)
         | Command::User(_)
+        | Command::Forget(_)
         | Command::Ftp(_)
         | Command::Help(_) => Ok(()),
     }

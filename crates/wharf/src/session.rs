@@ -42,6 +42,7 @@ pub(crate) struct Wishes {
     pub(crate) port_range: Option<PortRange>,
     pub(crate) data_host: DataHostArg,
     pub(crate) data_timeout: Option<Duration>,
+    pub(crate) no_memory: bool,
     pub(crate) ipv4: bool,
     pub(crate) ipv6: bool,
     pub(crate) connect_timeout: Option<Duration>,
@@ -60,6 +61,7 @@ impl From<&ClientArgs> for Wishes {
             port_range: args.port_range,
             data_host: args.data_host,
             data_timeout: args.data_timeout,
+            no_memory: args.no_memory,
             ipv4: args.ipv4,
             ipv6: args.ipv6,
             connect_timeout: args.connect_timeout,
@@ -80,6 +82,7 @@ impl From<&FtpArgs> for Wishes {
             port_range: args.port_range,
             data_host: args.data_host,
             data_timeout: None,
+            no_memory: args.no_memory,
             ipv4: args.ipv4,
             ipv6: args.ipv6,
             connect_timeout: None,
@@ -320,6 +323,11 @@ fn options(wishes: &Wishes, screen: Option<Screen>) -> Result<Options, Failure> 
             DataHostArg::Reply => DataHost::Reply,
         },
         data_timeout: wishes.data_timeout,
+        memory: if wishes.no_memory {
+            None
+        } else {
+            crate::cmd::forget::memory().map(Arc::new)
+        },
         family: match (wishes.ipv4, wishes.ipv6) {
             (true, _) => FamilyChoice::Ipv4,
             (_, true) => FamilyChoice::Ipv6,

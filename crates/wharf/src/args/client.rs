@@ -19,6 +19,13 @@ pub(super) const PUT_LONG: &str = "Upload files.\n\nAn address that ends in `/` 
         their own names; any other address names the file to be written and takes one FILE. `-` is \
         standard input, and a pipe may be named, too.";
 
+pub(super) const FORGET_LONG: &str = "Forget which ways to a data connection worked.\n\nEvery client command remembers, \
+        for each server and for the network it was reached from, which way to a data connection works and which do not, \
+        so that the next run loses no time. Ways that failed are forgotten after a day, ways that worked thirty days after \
+        they were last used. After a change in a firewall or NAT nothing needs to be forgotten: a remembered way that fails \
+        costs one attempt. The text file is $XDG_STATE_HOME/wharf/ways or ~/.local/state/wharf/ways; no user name and no \
+        password is in it.";
+
 pub(super) const LIST_LONG: &str = "List a directory.\n\nNames are sorted. On a terminal control characters in names are made \
         visible; into a pipe or file names go as the bytes the server sent, except that control \
         characters are written as \\xNN so that a name cannot forge a line.";
@@ -108,6 +115,10 @@ pub(crate) struct ClientArgs {
     /// Longest wait for a data connection on one path [default: from the round trip time, 1.5s or more]
     #[arg(long, value_name = "TIME", env = "WHARF_DATA_TIMEOUT", value_parser = value::positive_duration, help_heading = "Data connections")]
     pub(crate) data_timeout: Option<Duration>,
+
+    /// Neither use nor keep what is remembered about the server; `wharf forget` removes it
+    #[arg(long, env = "WHARF_NO_MEMORY", help_heading = "Data connections")]
+    pub(crate) no_memory: bool,
 
     /// User, when the address names none
     #[arg(short, long, value_name = "NAME", env = "WHARF_USER", value_parser = super::user_name, help_heading = "Login")]
@@ -287,4 +298,21 @@ pub(crate) struct StatArgs {
 
     #[command(flatten)]
     pub(crate) client: ClientArgs,
+}
+
+/// Flags of `wharf forget`.
+#[derive(Debug, Args)]
+pub(crate) struct ForgetArgs {
+    /// What to forget: HOST, HOST:PORT or an ftp:// address
+    #[arg(value_name = "HOST|URL", required_unless_present = "all", value_hint = ValueHint::Hostname)]
+    pub(crate) hosts: Vec<String>,
+
+    /// Forget all servers
+    // Without a variable: WHARF_ALL, set for `ls`, must not make this of `forget HOST`.
+    #[arg(long, conflicts_with = "hosts")]
+    pub(crate) all: bool,
+
+    /// Only errors and warnings
+    #[arg(short, long, env = "WHARF_QUIET")]
+    pub(crate) quiet: bool,
 }

@@ -85,6 +85,10 @@ pub(crate) struct FtpArgs {
     )]
     pub(crate) data_host: DataHostArg,
 
+    /// Neither use nor keep what is remembered about the server
+    #[arg(long, env = "WHARF_NO_MEMORY")]
+    pub(crate) no_memory: bool,
+
     /// Only IPv4
     #[arg(short = '4', long, env = "WHARF_IPV4")]
     pub(crate) ipv4: bool,

@@ -17,8 +17,8 @@ use clap::builder::FalseyValueParser;
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand};
 
 pub(crate) use client::{
-    CatArgs, ClientArgs, GetArgs, ListArgs, MakeDirArgs, ModeArg, MoveArgs, PutArgs, RemoveArgs,
-    StatArgs,
+    CatArgs, ClientArgs, ForgetArgs, GetArgs, ListArgs, MakeDirArgs, ModeArg, MoveArgs, PutArgs,
+    RemoveArgs, StatArgs,
 };
 pub(crate) use ftp::FtpArgs;
 pub(crate) use serve::{CheckArgs, ServeArgs, UserArgs, UserCommand};
@@ -72,6 +72,9 @@ pub(crate) enum Command {
     Mv(MoveArgs),
     /// Show what the server tells about a file
     Stat(StatArgs),
+    /// Forget what is remembered about a server
+    #[command(long_about = client::FORGET_LONG)]
+    Forget(ForgetArgs),
     /// Interactive client; also what `ftp` and `pftp` start when wharf is installed under that name
     #[command(long_about = ftp::FTP_LONG)]
     Ftp(FtpArgs),
@@ -172,6 +175,9 @@ mod tests {
             assert!(arg.get_help().is_some(), "{command}: {id} has no help");
             if arg.is_positional() || matches!(id, "help" | "version") {
                 continue;
+            }
+            if (command.as_str(), id) == ("forget", "all") {
+                continue; // said where it is defined
             }
             let env = arg
                 .get_env()

@@ -116,6 +116,7 @@ impl Place {
             .env("PATH", "/usr/local/bin:/usr/bin:/bin")
             .env("HOME", self.directory.path())
             .env("XDG_CONFIG_HOME", self.path("config"))
+            .env("WHARF_STATE_DIR", self.path(".state"))
             .env("TZ", "UTC")
             .stdin(Stdio::null());
         command
