@@ -21,6 +21,8 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Stream for T {}
 /// [`abort`](Self::abort) makes sure that the peer cannot take the end for a clean one.
 pub struct Conn {
     carrier: Carrier,
+    /// Where the socket is, whatever a balancer in front of it tells
+    bound: SocketAddr,
     local: SocketAddr,
     peer: SocketAddr,
     note: Option<SourceNote>,
@@ -50,6 +52,7 @@ impl Conn {
         let local = canonical(stream.local_addr()?);
         Ok(Self {
             carrier: Carrier::Tcp(stream),
+            bound: local,
             local,
             peer: canonical(peer),
             note: None,
@@ -63,6 +66,7 @@ impl Conn {
                 stream,
                 reset: None,
             },
+            bound: canonical(local),
             local: canonical(local),
             peer: canonical(peer),
             note: None,
@@ -88,6 +92,21 @@ impl Conn {
     /// Our end. IPv4-mapped IPv6 addresses are told as IPv4, so that 227 and PORT can be used on a dual-stack socket.
     pub fn local_addr(&self) -> SocketAddr {
         self.local
+    }
+
+    /// Where the socket is on this host: what further sockets of the same dialogue are bound to. The same as
+    /// [`local_addr`](Self::local_addr) unless a balancer told which address of its own the peer has reached.
+    pub fn bound_addr(&self) -> SocketAddr {
+        self.bound
+    }
+
+    /// The same connection with the addresses that a balancer tells: `local` is what the peer has reached, `peer` the
+    /// peer's own end.
+    #[must_use]
+    pub fn with_addresses(mut self, local: SocketAddr, peer: SocketAddr) -> Self {
+        self.local = canonical(local);
+        self.peer = canonical(peer);
+        self
     }
 
     /// The peer's end, IPv4-mapped addresses as IPv4.

@@ -4,11 +4,10 @@ use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use socket2::{SockRef, TcpKeepalive};
+use socket2::SockRef;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use crate::conn::{Conn, SourceNote, canonical};
@@ -202,22 +201,11 @@ fn random() -> u64 {
 /// Prepares a socket for a control connection; foreign streams need nothing.
 ///
 /// Telnet's Synch arrives as urgent data (RFC 959 §4.1.3 ABOR, RFC 854): in line, else its bytes would be missing
-/// from the stream. Keepalive with `interval` keeps NAT entries alive during long transfers and finds dead peers
-/// within about four intervals.
-pub(crate) fn prepare_control(conn: &Conn, interval: Duration) {
+/// from the stream.
+pub(crate) fn prepare_control(conn: &Conn) {
     let Some(stream) = conn.as_tcp() else { return };
-    let socket = SockRef::from(stream);
-    let keepalive = TcpKeepalive::new()
-        .with_time(interval)
-        .with_interval(interval)
-        .with_retries(4);
-    for (option, outcome) in [
-        ("SO_OOBINLINE", socket.set_out_of_band_inline(true)),
-        ("SO_KEEPALIVE", socket.set_tcp_keepalive(&keepalive)),
-    ] {
-        if let Err(error) = outcome {
-            tracing::debug!(peer = %conn.peer_addr(), option, %error, "socket option not set");
-        }
+    if let Err(error) = SockRef::from(stream).set_out_of_band_inline(true) {
+        tracing::debug!(peer = %conn.peer_addr(), %error, "SO_OOBINLINE not set");
     }
 }
 

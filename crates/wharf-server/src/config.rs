@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use wharf_net::Recorder;
 use wharf_proto::data_connection::advertise::Network;
+pub use wharf_proto::data_connection::guard::PortPolicy;
 use wharf_proto::data_connection::passive::PortRange;
 
 use crate::log::Observer;
@@ -26,6 +27,9 @@ pub struct Config {
     pub advertise: Advertise,
     /// Whether PORT and EPRT are served (active mode). Default yes
     pub active: bool,
+    /// What becomes of a PORT, EPRT or LPRT that names a private address although the client comes from
+    /// a public one: NAT. Default [`PortPolicy::Refuse`]
+    pub port_policy: PortPolicy,
     /// The source port wanted for active data connections; any other one when it cannot be had.
     /// Default 20 (RFC 959 §8), which needs a privilege
     pub active_port: Option<u16>,
@@ -47,6 +51,12 @@ pub struct Config {
     /// Time without a single octet moving after which a transfer, or a client that does not read
     /// its replies, is given up. Default 2 min
     pub stall: Duration,
+    /// Silence on a control connection after which it is probed (TCP keepalive), so that no NAT forgets
+    /// it; in a transfer of more than a second every 2 s. Zero is never. Default 30 s
+    pub keepalive: Duration,
+    /// Balancers: connections from these networks begin with a PROXY protocol header (v1 or v2) that is
+    /// believed, all others do not. Default none
+    pub proxy_protocol: Vec<Network>,
     /// The longest command line in octets; a longer one is answered 500. Default 8192
     pub line_limit: usize,
     /// Text of the 220. Default `wharf FTP server ready`
@@ -66,6 +76,7 @@ impl Default for Config {
             passive_ports: PortRange::new(50_000, 50_999).expect("a range of ports"),
             advertise: Advertise::default(),
             active: true,
+            port_policy: PortPolicy::default(),
             active_port: Some(20),
             patience: Duration::from_secs(10),
             max_sessions: 10_000,
@@ -75,6 +86,8 @@ impl Default for Config {
             idle: Duration::from_mins(10),
             max_idle: Duration::from_hours(2),
             stall: Duration::from_mins(2),
+            keepalive: Duration::from_secs(30),
+            proxy_protocol: Vec::new(),
             line_limit: 8192,
             greeting: "wharf FTP server ready".to_owned(),
             xferlog: None,
@@ -127,6 +140,9 @@ pub enum Address {
     Fixed(IpAddr),
     /// What this name resolves to; looked up when needed, an answer is used for 30 s
     Name(String),
+    /// What can be found out: the one reached where that is of use to the client, else a public address
+    /// that another client has reached, else the outside address of the router
+    Auto,
 }
 
 impl Advertise {

@@ -28,6 +28,10 @@ use crate::watch::Watch;
 /// So many lines may come during a transfer; then reading stops until it is over
 const WAITING: usize = 32;
 
+/// A transfer of this length has its control connection probed more often: the client may not speak
+/// meanwhile, and a NAT that forgets the connection takes the final reply away
+const LONG: Duration = Duration::from_secs(1);
+
 /// What clients write at once at the least; a smaller upload came whole or not at all
 const ONE_BLOCK: u64 = 4096;
 /// How long the end of an upload is doubted: an eighth of its time within these bounds
@@ -48,7 +52,7 @@ pub(crate) struct Dtp {
 /// How far a data connection is when the transfer is announced
 enum Way {
     /// Active: we have opened it
-    Open(DataConnection),
+    Open(Box<DataConnection>),
     /// Passive: the user opens it
     Awaited(DataPort),
 }
@@ -66,6 +70,7 @@ enum Event<T> {
     Done(T),
     Line(io::Result<Option<Line>>),
     Deadline,
+    Long,
 }
 
 impl Session {
@@ -216,10 +221,10 @@ impl Session {
         let port = self.claimed_port.take().ok_or(Failure::NoDataPort)?;
         let way = match port {
             DataPort::Listening(_) => Way::Awaited(port),
-            DataPort::Target { .. } => Way::Open(
+            DataPort::Target { .. } => Way::Open(Box::new(
                 self.attend(dtp.open(port), &dtp.watch, Abort::Drops)
                     .await??,
-            ),
+            )),
         };
         self.preliminary(opening).await?;
         Ok(way)
@@ -241,10 +246,23 @@ impl Session {
         watch: &Watch,
         abort: Abort,
     ) -> Result<F::Output, Failure> {
+        let outcome = self.listen_beside(work, watch, abort).await;
+        self.control.keep_warm(false);
+        outcome
+    }
+
+    async fn listen_beside<F: Future>(
+        &mut self,
+        work: F,
+        watch: &Watch,
+        abort: Abort,
+    ) -> Result<F::Output, Failure> {
         let mut work = pin!(work);
         let mut stop = self.stop.clone();
         let mut out_of_time = pin!(cut(&mut stop));
         let mut stopping = true;
+        let mut long = pin!(sleep(LONG));
+        let mut cold = true;
         loop {
             let listen = !self.hung_up && self.waiting.len() < WAITING;
             // Biased, the control connection first: a transfer that is always ready would use up
@@ -254,9 +272,16 @@ impl Session {
                 line = self.control.next_line(), if listen => Event::Line(line),
                 () = &mut out_of_time, if stopping => Event::Deadline,
                 done = &mut work => Event::Done(done),
+                // The last one: work that is done at once sets no timer.
+                () = &mut long, if cold => Event::Long,
             };
             let line = match event {
                 Event::Done(done) => return Ok(done),
+                Event::Long => {
+                    cold = false;
+                    self.control.keep_warm(true);
+                    continue;
+                }
                 Event::Deadline if abort == Abort::Drops => {
                     tracing::info!("the server stops: transfer cut");
                     return Err(Failure::Aborted);
@@ -369,7 +394,7 @@ impl Dtp {
 
     async fn take(&self, way: Way) -> Result<DataConnection, Failure> {
         match way {
-            Way::Open(data) => Ok(data),
+            Way::Open(data) => Ok(*data),
             Way::Awaited(port) => self.open(port).await,
         }
     }

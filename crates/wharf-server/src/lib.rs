@@ -43,6 +43,6 @@ mod watch;
 mod commands;
 mod failure;
 
-pub use config::{Address, Advertise, AdvertiseRule, Config};
+pub use config::{Address, Advertise, AdvertiseRule, Config, PortPolicy};
 pub use log::{Direction, Observer, Outcome, Transferred};
 pub use server::{Error, Handle, Server, serve_connection};

@@ -97,6 +97,7 @@ impl Session {
         let trace = Trace::new(setup.config.recorder.clone(), number).on_side(Side::Server);
         let mut control = ServerControl::new(conn, setup.config.line_limit, trace);
         control.set_write_patience(setup.config.stall);
+        control.set_keepalive(setup.config.keepalive);
         Self {
             number,
             control,

@@ -1,5 +1,6 @@
 //! The control connection, seen from the server-PI and from the user-PI.
 
+mod keepalive;
 mod outbox;
 mod server;
 mod user;

@@ -16,10 +16,6 @@ use crate::trace::Trace;
 /// For so long a peer may take nothing of what we have to say before the connection is given up.
 pub(super) const WRITE_PATIENCE: Duration = Duration::from_mins(1);
 
-/// Keepalive probes on a control connection. Shorter than the idle timers of NATs and load balancers
-/// (AWS NLB 350 s, Azure 240 s), see RFC 5382 REQ-5 for what they should be.
-pub(super) const KEEPALIVE: Duration = Duration::from_secs(30);
-
 /// One read. Commands and replies are short; a burst takes more reads.
 pub(super) const READ_SIZE: usize = 1024;
 

@@ -7,7 +7,8 @@ use std::time::Duration;
 use wharf_proto::trace::{Side, What};
 use wharf_proto::{Line, LineDecoder, Reply, ReplyClass};
 
-use super::outbox::{Farewell, KEEPALIVE, Outbox, READ_SIZE, Undecoded, part, read, redacted};
+use super::keepalive::{self, Keepalive};
+use super::outbox::{Farewell, Outbox, READ_SIZE, Undecoded, part, read, redacted};
 use crate::conn::Conn;
 use crate::tcp::prepare_control;
 use crate::trace::Trace;
@@ -20,6 +21,7 @@ pub struct ServerControl {
     conn: Conn,
     decoder: LineDecoder,
     out: Outbox,
+    keepalive: Keepalive,
     end: Farewell,
 }
 
@@ -27,7 +29,9 @@ impl ServerControl {
     /// `line_limit`: bytes that a command line may have; a longer one is skipped and told as [`Line::TooLong`].
     pub fn new(conn: Conn, line_limit: usize, trace: impl Into<Trace>) -> Self {
         let trace = trace.into().on_side(Side::Server);
-        prepare_control(&conn, KEEPALIVE);
+        prepare_control(&conn);
+        let keepalive = Keepalive::new(keepalive::USUAL);
+        keepalive.apply(&conn);
         let (local, peer) = (conn.local_addr(), conn.peer_addr());
         trace.record(|| What::Connected {
             side: Side::Server,
@@ -38,6 +42,7 @@ impl ServerControl {
             conn,
             decoder: LineDecoder::new(line_limit),
             out: Outbox::new(),
+            keepalive,
             end: Farewell::new(trace),
         }
     }
@@ -46,6 +51,18 @@ impl ServerControl {
     /// [`send`](Self::send) fail with `TimedOut`. 60 s unless set.
     pub fn set_write_patience(&mut self, patience: Duration) {
         self.out.set_patience(patience);
+    }
+
+    /// How long the connection is silent before it is probed (TCP keepalive), so that no NAT on the way forgets it.
+    /// 30 s unless set; zero is never.
+    pub fn set_keepalive(&mut self, interval: Duration) {
+        self.keepalive.set(&self.conn, interval);
+    }
+
+    /// While a transfer runs nothing is said here, and the peer waits for the final reply. Warm, the connection is probed every
+    /// two seconds (or as often as is set, where that is more): there are NATs that forget in seconds.
+    pub fn keep_warm(&mut self, warm: bool) {
+        self.keepalive.warm(&self.conn, warm);
     }
 
     /// The next line, or `None` when the peer has ended the connection. Before it waits for the peer it writes what
@@ -111,6 +128,11 @@ impl ServerControl {
     /// Our end: the address that the user has reached (after the last NAT before us).
     pub fn local_addr(&self) -> SocketAddr {
         self.conn.local_addr()
+    }
+
+    /// Where our socket is on this host. Not what the user has reached when a balancer stands before us.
+    pub fn bound_addr(&self) -> SocketAddr {
+        self.conn.bound_addr()
     }
 
     /// The user's end, as it is seen from here.

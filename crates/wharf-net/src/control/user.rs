@@ -7,7 +7,8 @@ use std::time::Duration;
 use wharf_proto::trace::{Side, What};
 use wharf_proto::{Command, Reply, ReplyDecoder, ReplyError, ReplyLimits, Text};
 
-use super::outbox::{Farewell, KEEPALIVE, Outbox, READ_SIZE, Undecoded, part, read, redacted};
+use super::keepalive::{self, Keepalive};
+use super::outbox::{Farewell, Outbox, READ_SIZE, Undecoded, part, read, redacted};
 use crate::conn::Conn;
 use crate::tcp::{prepare_control, send_urgent};
 use crate::trace::Trace;
@@ -22,6 +23,7 @@ pub struct UserControl {
     conn: Conn,
     decoder: ReplyDecoder,
     out: Outbox,
+    keepalive: Keepalive,
     end: Farewell,
 }
 
@@ -44,7 +46,9 @@ impl UserControl {
     /// `limits`: what a reply may measure before the server is taken for something else.
     pub fn new(conn: Conn, limits: ReplyLimits, trace: impl Into<Trace>) -> Self {
         let trace = trace.into().on_side(Side::User);
-        prepare_control(&conn, KEEPALIVE);
+        prepare_control(&conn);
+        let keepalive = Keepalive::new(keepalive::USUAL);
+        keepalive.apply(&conn);
         let (local, peer) = (conn.local_addr(), conn.peer_addr());
         trace.record(|| What::Connected {
             side: Side::User,
@@ -55,6 +59,7 @@ impl UserControl {
             conn,
             decoder: ReplyDecoder::new(limits),
             out: Outbox::new(),
+            keepalive,
             end: Farewell::new(trace),
         }
     }
@@ -62,6 +67,18 @@ impl UserControl {
     /// How long the server may leave our commands unread before sending fails with `TimedOut`. 60 s unless set.
     pub fn set_write_patience(&mut self, patience: Duration) {
         self.out.set_patience(patience);
+    }
+
+    /// How long the connection is silent before it is probed (TCP keepalive), so that no NAT on the way forgets it.
+    /// 30 s unless set; zero is never.
+    pub fn set_keepalive(&mut self, interval: Duration) {
+        self.keepalive.set(&self.conn, interval);
+    }
+
+    /// While a transfer runs nothing is said here, and the final reply is still to come. Warm, the connection is probed every
+    /// two seconds (or as often as is set, where that is more): there are NATs that forget in seconds.
+    pub fn keep_warm(&mut self, warm: bool) {
+        self.keepalive.warm(&self.conn, warm);
     }
 
     /// Sends a command. When the future is dropped half-way, the rest of the line goes out before whatever is sent or

@@ -28,33 +28,28 @@ const RESOLVE_PATIENCE: Duration = Duration::from_secs(3);
 
 impl Session {
     pub(super) fn port(&mut self, target: SocketAddrV4) -> Outcome {
-        self.target(SocketAddr::V4(target), Offer::Port)?;
-        Ok(Reply::new(200, "PORT accepted"))
+        self.target("PORT", SocketAddr::V4(target), Offer::Port)
     }
 
     pub(super) fn eprt(&mut self, argument: EprtArgument) -> Outcome {
         match argument {
-            EprtArgument::Address(target) => self.target(target, Offer::Eprt)?,
-            EprtArgument::UnknownProtocol(_) => return Err(self.other_protocol()),
+            EprtArgument::Address(target) => self.target("EPRT", target, Offer::Eprt),
+            EprtArgument::UnknownProtocol(_) => Err(self.other_protocol()),
         }
-        Ok(Reply::new(200, "EPRT accepted"))
     }
 
     pub(super) fn lprt(&mut self, argument: LprtArgument) -> Outcome {
         match argument {
-            LprtArgument::Address(target) => self.target(target, Offer::Port)?,
-            LprtArgument::UnknownFamily(_) => {
-                return Err(Failure::Refused(Reply::new(
-                    521,
-                    "Supported address families are (4, 6)",
-                )));
-            }
+            LprtArgument::Address(target) => self.target("LPRT", target, Offer::Port),
+            LprtArgument::UnknownFamily(_) => Err(Failure::Refused(Reply::new(
+                521,
+                "Supported address families are (4, 6)",
+            ))),
         }
-        Ok(Reply::new(200, "LPRT accepted"))
     }
 
     /// Remembers where to connect to, if the guard finds nothing in it
-    fn target(&mut self, target: SocketAddr, offer: Offer) -> Result<(), Failure> {
+    fn target(&mut self, word: &str, named: SocketAddr, offer: Offer) -> Outcome {
         if !self.setup.config.active {
             return Err(Failure::Refused(Reply::new(
                 502,
@@ -63,23 +58,30 @@ impl Session {
         }
         self.data_port = None;
         let peer = self.peer();
-        if let Err(refusal) = Guard::new(peer.ip()).check_target(target) {
-            return Err(Failure::Target {
-                target,
+        let config = &self.setup.config;
+        let target = Guard::new(peer.ip())
+            .settle_target(named, config.port_policy)
+            .map_err(|refusal| Failure::Target {
+                target: named,
                 refusal,
                 offer,
-            });
-        }
-        let own = self.control.local_addr().ip();
-        let source = match self.setup.config.active_port {
+            })?;
+        let to = Guard::scoped(peer, target.to);
+        let own = self.control.bound_addr().ip();
+        let source = match config.active_port {
+            // A balancer has translated: the client is of a family that this socket is not of.
+            _ if own.is_ipv4() != to.is_ipv4() => Source::Any,
             Some(port) => Source::Port(SocketAddr::new(own, port)),
             None => Source::Address(own),
         };
-        self.data_port = Some(DataPort::Target {
-            source,
-            to: Guard::scoped(peer, target),
-        });
-        Ok(())
+        self.data_port = Some(DataPort::Target { source, to });
+        Ok(match target.instead_of {
+            None => Reply::new(200, format!("{word} accepted")),
+            Some(named) => {
+                tracing::info!(%named, used = %to, "private address in {word} repaired: the client is behind NAT");
+                Reply::new(200, format!("{word} accepted, to your address {to}"))
+            }
+        })
     }
 
     pub(super) async fn pasv(&mut self) -> Outcome {
@@ -134,7 +136,7 @@ impl Session {
         // Gives the port of an earlier PASV back first: a client may hold one at a time.
         self.data_port = None;
         let range = self.setup.config.passive_ports;
-        let at = ListenAt::range(self.control.local_addr().ip(), range);
+        let at = ListenAt::range(self.control.bound_addr().ip(), range);
         match DataPort::listen(&*self.setup.net, at).await {
             Ok(port) => {
                 let at = port.listening_at();
@@ -157,7 +159,7 @@ impl Session {
         let reached = self.control.local_addr().ip();
         let setup = Arc::clone(&self.setup);
         let named = match setup.config.advertise.address_for(client) {
-            Address::Reached => Named::Reached,
+            Address::Reached | Address::Auto => Named::Reached,
             Address::Fixed(address) => Named::Fixed(*address),
             // EPSV and IPv6 name no address but the one reached.
             Address::Name(_) if reached.is_ipv6() => Named::Reached,

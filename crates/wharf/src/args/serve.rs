@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueHint};
+use wharf_proto::data_connection::advertise::Network;
 use wharf_proto::data_connection::passive::PortRange;
 
-use super::value::{self, Advertise};
+use super::value::{self, Advertise, PortPolicy};
 use crate::logging::LogFormat;
 
 pub(super) const SERVE_LONG: &str = "\
@@ -93,9 +94,10 @@ pub(crate) struct ServeArgs {
     /// Address or name told to passive clients; may be repeated, NET=ADDR for clients of one network
     ///
     /// Needed behind a NAT: the address clients reach from outside. With NET=ADDR the rule only holds
-    /// for clients from that network, e.g. 192.168.0.0/16=192.168.1.5. The default is the address the
-    /// client's control connection reached.
-    #[arg(long, value_name = "ADDR|NAME|NET=ADDR", env = "WHARF_ADVERTISE", value_parser = value::advertise, value_delimiter = ',', help_heading = "Data connections")]
+    /// for clients from that network, e.g. 192.168.0.0/16=192.168.1.5. `auto` finds it out: a public
+    /// address that clients have reached, else what the router says (PCP, NAT-PMP, UPnP). The default
+    /// is the address the client's control connection reached.
+    #[arg(long, value_name = "ADDR|NAME|auto|NET=ADDR", env = "WHARF_ADVERTISE", value_parser = value::advertise, value_delimiter = ',', help_heading = "Data connections")]
     pub(crate) advertise: Vec<Advertise>,
 
     /// Refuse active data connections (PORT, EPRT)
@@ -110,6 +112,27 @@ pub(crate) struct ServeArgs {
         help_heading = "Data connections"
     )]
     pub(crate) active_port: Option<u16>,
+
+    /// What becomes of a PORT with a private address from a public client [default: refuse]
+    ///
+    /// Such a client stands behind a NAT that did not translate its command. `repair` connects to the
+    /// address that the client comes from, with the port it named; an address of anybody else is
+    /// refused all the same.
+    #[arg(
+        long,
+        value_name = "POLICY",
+        env = "WHARF_PORT_POLICY",
+        value_enum,
+        help_heading = "Data connections"
+    )]
+    pub(crate) port_policy: Option<PortPolicy>,
+
+    /// Network of balancers that send a PROXY protocol header; may be repeated
+    ///
+    /// Connections from these networks must begin with a header of version 1 or 2, control and data
+    /// alike, and the addresses in it are believed. Connections from elsewhere must not.
+    #[arg(long, value_name = "NET", env = "WHARF_PROXY_PROTOCOL", value_parser = value::network, value_delimiter = ',', help_heading = "Data connections")]
+    pub(crate) proxy_protocol: Vec<Network>,
 
     /// How long to wait for a data connection [default: 10s]
     #[arg(long, value_name = "TIME", env = "WHARF_DATA_TIMEOUT", value_parser = value::positive_duration, help_heading = "Data connections")]
@@ -148,6 +171,13 @@ pub(crate) struct ServeArgs {
     /// Time without a byte before a transfer is given up
     #[arg(long, value_name = "TIME", env = "WHARF_STALL_TIMEOUT", value_parser = value::positive_duration, help_heading = "Limits")]
     pub(crate) stall_timeout: Option<Duration>,
+
+    /// Silence after which a control connection is probed, 0 for never [default: 30s]
+    ///
+    /// TCP keepalive: NATs and balancers forget connections that are silent. In transfers of more than
+    /// a second the probes go out every 2s, for then no client speaks.
+    #[arg(long, value_name = "TIME", env = "WHARF_KEEPALIVE", value_parser = value::duration, help_heading = "Limits")]
+    pub(crate) keepalive: Option<Duration>,
 
     /// Time transfers may take to finish after SIGTERM [default: 30s]
     #[arg(long, value_name = "TIME", env = "WHARF_STOP_TIMEOUT", value_parser = value::duration, help_heading = "Limits")]

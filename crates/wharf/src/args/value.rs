@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use ipnet::IpNet;
+use wharf_proto::data_connection::advertise::Network;
 use wharf_proto::data_connection::passive::PortRange;
 
 /// `30`, `30s`, `500ms`, `5m`, `1h`, `1d`; a bare number is seconds.
@@ -104,11 +105,35 @@ pub(crate) struct Advertise {
 /// The address told, or the name whose current address is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum AdvertiseHost {
+    /// What can be found out.
+    Auto,
     Address(IpAddr),
     Name(String),
 }
 
-/// Reads `ADDR`, `NAME` or `NET=ADDR|NAME`.
+/// What becomes of a PORT with a private address from a public client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum PortPolicy {
+    /// It is refused
+    Refuse,
+    /// The address that the client comes from is used
+    Repair,
+}
+
+/// Reads `refuse` or `repair`.
+pub(crate) fn port_policy(text: &str) -> Result<PortPolicy, String> {
+    clap::ValueEnum::from_str(text, false)
+        .map_err(|_| format!("`{text}` is not a policy: expected refuse or repair"))
+}
+
+/// Reads `NET/BITS` or one address.
+pub(crate) fn network(text: &str) -> Result<Network, String> {
+    text.trim()
+        .parse()
+        .map_err(|error| format!("`{}` is not a network: {error}", text.trim()))
+}
+
+/// Reads `auto`, `ADDR`, `NAME` or `NET=auto|ADDR|NAME`.
 pub(crate) fn advertise(text: &str) -> Result<Advertise, String> {
     let text = text.trim();
     let (clients, host) = match text.split_once('=') {
@@ -133,6 +158,7 @@ pub(crate) fn advertise(text: &str) -> Result<Advertise, String> {
             return Err(format!("`{host}` is no address a client could connect to"));
         }
         Ok(address) => AdvertiseHost::Address(address),
+        Err(_) if host.eq_ignore_ascii_case("auto") => AdvertiseHost::Auto,
         Err(_) if is_host_name(host) => AdvertiseHost::Name(host.to_owned()),
         Err(_) => return Err(format!("`{host}` is neither an IP address nor a host name")),
     };
@@ -218,6 +244,8 @@ mod tests {
     fn advertise_rules() {
         for (text, good) in [
             ("203.0.113.7", true),
+            ("auto", true),
+            ("10.0.0.0/8=auto", true),
             ("ftp.example.org", true),
             ("10.0.0.0/8=10.0.0.5", true),
             ("10.1.2.3=192.0.2.1", true),

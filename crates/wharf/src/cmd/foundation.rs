@@ -10,11 +10,11 @@ use wharf_accounts::{Anonymous, Authenticator, Chain, Single, UsersFile};
 use wharf_net::Recorder;
 use wharf_proto::data_connection::advertise::Network;
 use wharf_proto::{Pathname, Secret};
-use wharf_server::{Address, Advertise, AdvertiseRule, Config};
+use wharf_server::{Address, Advertise, AdvertiseRule, Config, PortPolicy};
 use wharf_storage::{Kind, Local, LocalOptions, Permissions, Scoped, Storage};
 
 use crate::args::ServeArgs;
-use crate::args::value::{AdvertiseHost, wildcard};
+use crate::args::value::{self, AdvertiseHost, wildcard};
 use crate::config::{self, Settings};
 use crate::exit::{Exit, Failure};
 use crate::password;
@@ -216,6 +216,12 @@ pub(crate) fn server_config(
         advertise: advertise(settings),
         active: settings.data.active,
         active_port: Some(settings.data.active_port).filter(|port| *port != 0),
+        port_policy: match settings.data.port_policy {
+            value::PortPolicy::Refuse => PortPolicy::Refuse,
+            value::PortPolicy::Repair => PortPolicy::Repair,
+        },
+        keepalive: settings.keepalive.unwrap_or(default.keepalive),
+        proxy_protocol: settings.proxy_protocol.clone(),
         patience: settings.data.timeout.unwrap_or(default.patience),
         max_sessions: limits.sessions.map_or(default.max_sessions, unlimited),
         max_per_address: limits
@@ -241,6 +247,7 @@ fn advertise(settings: &Settings) -> Advertise {
         let address = match &rule.host {
             AdvertiseHost::Address(ip) => Address::Fixed(*ip),
             AdvertiseHost::Name(name) => Address::Name(name.clone()),
+            AdvertiseHost::Auto => Address::Auto,
         };
         let network = rule
             .clients

@@ -66,6 +66,18 @@ pub(crate) const SETTINGS: &[Setting] = &[
         set: |s, v, _| boolean(v).map(|on| s.resume_uploads = on),
     },
     Setting {
+        key: "keepalive",
+        example: "\"30s\"",
+        help: "Silence after which a control connection is probed (TCP keepalive), so that no NAT forgets it; every 2 s in transfers of more than a second. \"0\" is never.",
+        set: |s, v, _| time(v, value::duration).map(|time| s.keepalive = Some(time)),
+    },
+    Setting {
+        key: "proxy_protocol",
+        example: "[\"10.0.0.0/24\"]",
+        help: "Networks of balancers whose connections, control and data, begin with a PROXY protocol header (v1 or v2) that is believed. All other connections must not have one. Default: none.",
+        set: |s, v, _| list(v, value::network).map(|networks| s.proxy_protocol = networks),
+    },
+    Setting {
         key: "login.users",
         example: "\"users.toml\"",
         help: "File of users, made with `wharf user add`. It is read again when it changes.",
@@ -116,7 +128,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     Setting {
         key: "data.advertise",
         example: "[\"203.0.113.7\", \"192.168.0.0/16=192.168.1.5\"]",
-        help: "Address or name told to passive clients when the server stands behind a NAT; NET=ADDR holds for clients of that network only. Default: the address the client reached.",
+        help: "Address or name told to passive clients when the server stands behind a NAT; NET=ADDR holds for clients of that network only. \"auto\" finds it out: a public address that clients have reached, else what the router says. Default: the address the client reached.",
         set: |s, v, _| list(v, value::advertise).map(|rules| s.data.advertise = rules),
     },
     Setting {
@@ -130,6 +142,12 @@ pub(crate) const SETTINGS: &[Setting] = &[
         example: "20",
         help: "Local port of active data connections when it may be bound (RFC 959 says 20); 0 is any.",
         set: |s, v, _| integer(v, 0, 65_535).map(|port| s.data.active_port = narrow_port(port)),
+    },
+    Setting {
+        key: "data.port_policy",
+        example: "\"refuse\"",
+        help: "What becomes of a PORT with a private address from a public client: refuse, or repair (connect to the address the client comes from).",
+        set: |s, v, _| text(v, value::port_policy).map(|policy| s.data.port_policy = policy),
     },
     Setting {
         key: "data.timeout",

@@ -10,12 +10,13 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use wharf_proto::data_connection::advertise::Network;
 use wharf_proto::data_connection::passive::PortRange;
 
 pub(crate) use file::read;
 
 use crate::args::ServeArgs;
-use crate::args::value::Advertise;
+use crate::args::value::{Advertise, PortPolicy};
 use crate::logging::LogFormat;
 
 /// Everything about a server that a person can decide. Paths are as they will be opened.
@@ -29,6 +30,10 @@ pub(crate) struct Settings {
     pub(crate) data: DataSettings,
     pub(crate) limits: LimitSettings,
     pub(crate) resume_uploads: bool,
+    /// Zero is no keepalive; `None` is the server library's default.
+    pub(crate) keepalive: Option<Duration>,
+    /// Balancers that send a PROXY protocol header.
+    pub(crate) proxy_protocol: Vec<Network>,
     pub(crate) log: LogSettings,
 }
 
@@ -55,6 +60,7 @@ pub(crate) struct DataSettings {
     pub(crate) active: bool,
     /// Source port of active data connections; 0: any.
     pub(crate) active_port: u16,
+    pub(crate) port_policy: PortPolicy,
     pub(crate) timeout: Option<Duration>,
 }
 
@@ -92,10 +98,13 @@ impl Default for Settings {
                 advertise: Vec::new(),
                 active: true,
                 active_port: 20,
+                port_policy: PortPolicy::Refuse,
                 timeout: None,
             },
             limits: LimitSettings::default(),
             resume_uploads: false,
+            keepalive: None,
+            proxy_protocol: Vec::new(),
             log: LogSettings::default(),
         }
     }
@@ -138,6 +147,7 @@ impl Settings {
         }
         data.active &= !args.no_active;
         over(&mut data.active_port, args.active_port.as_ref());
+        over(&mut data.port_policy, args.port_policy.as_ref());
         over_some(&mut data.timeout, args.data_timeout.as_ref());
 
         let limits = &mut self.limits;
@@ -153,6 +163,10 @@ impl Settings {
         over_some(&mut limits.stop_timeout, args.stop_timeout.as_ref());
 
         self.resume_uploads |= args.resume_uploads;
+        over_some(&mut self.keepalive, args.keepalive.as_ref());
+        if !args.proxy_protocol.is_empty() {
+            self.proxy_protocol.clone_from(&args.proxy_protocol);
+        }
 
         let log = &mut self.log;
         over_some(&mut log.format, args.log_format.as_ref());
