@@ -1,13 +1,16 @@
-//! A plain network with one wharf server on it: where crashes and hostile input are tried.
+//! A network with one server on it: where crashes, hostile input and single questions are tried.
 
 use std::fs;
 use std::net::Ipv4Addr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use crate::network::Network;
 use crate::payload::Workspace;
+use crate::process::isolate;
 use crate::server::{self, Kind, PASSWORD, Place, Server, ServerPlan, USER};
-use crate::{Result, Settings, topology};
+use crate::topology::{self, Topology};
+use crate::{Result, Settings};
 
 /// The client's address there.
 pub(crate) const CLIENT: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 130);
@@ -26,30 +29,47 @@ pub(crate) struct Stage {
     /// The released program.
     pub(crate) wharf: PathBuf,
     kind: Kind,
+    row: Topology,
     /// Working directory of the stage.
     pub(crate) work: Workspace,
 }
 
 impl Stage {
-    /// Lays the network and makes the directories.
+    /// Lays the plain network and makes the directories, for the server that the settings name.
     pub(crate) fn build(settings: &Settings, what: &str) -> Result<Self> {
+        Self::in_topology(settings, what, topology::PLAIN, settings.server)
+    }
+
+    /// Lays the network of a topology and makes the directories, for a server of this kind.
+    pub(crate) fn in_topology(
+        settings: &Settings,
+        what: &str,
+        row: Topology,
+        kind: Kind,
+    ) -> Result<Self> {
         let work = Workspace::create(what, false)?;
         let root = work.directory("root")?;
         let secret = work.path().join("secret");
         fs::write(&secret, PASSWORD)?;
-        let network = Network::build(&topology::PLAIN)?;
+        let network = Network::build(&row)?;
         Ok(Self {
             network,
             root,
             secret,
             wharf: settings.wharf.clone(),
-            kind: settings.server,
+            kind,
+            row,
             work,
         })
     }
 
     /// Starts the server; again, after it was killed.
     pub(crate) fn serve(&self) -> Result<Server> {
+        self.serve_with(&[])
+    }
+
+    /// Starts the server; wharf's with further arguments.
+    pub(crate) fn serve_with(&self, further: &[&str]) -> Result<Server> {
         server::start(
             self.kind,
             Place::Namespace(&self.network.server),
@@ -60,11 +80,20 @@ impl Stage {
                 port: 21,
                 user: USER,
                 password: PASSWORD,
-                passive: topology::RANGE,
-                advertise: None,
+                passive: self.row.passive,
+                advertise: self.row.advertise,
                 max_sessions: 0,
-                further: &[],
+                further,
             },
         )
+    }
+
+    /// A command of the client's machine, at home in the working directory: what wharf remembers there
+    /// is this stage's alone.
+    pub(crate) fn client(&self, program: impl AsRef<Path>) -> Command {
+        let mut command = self.network.client.command(program.as_ref());
+        command.current_dir(self.work.path());
+        isolate(&mut command, self.work.path());
+        command
     }
 }

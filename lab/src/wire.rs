@@ -22,6 +22,23 @@ pub(crate) struct Reply {
     pub(crate) text: String,
 }
 
+impl Reply {
+    /// The port in a 229.
+    pub(crate) fn extended_port(&self) -> Option<u16> {
+        self.text.split('|').nth(3)?.parse().ok()
+    }
+
+    /// The port in a 227.
+    pub(crate) fn passive_port(&self) -> Option<u16> {
+        let inner = self.text.split_once('(')?.1.split_once(')')?.0;
+        let numbers: Option<Vec<u16>> = inner.split(',').map(|part| part.parse().ok()).collect();
+        match numbers?.as_slice() {
+            [_, _, _, _, high, low] => Some(high << 8 | low),
+            _ => None,
+        }
+    }
+}
+
 /// A control connection.
 #[derive(Debug)]
 pub(crate) struct Wire {
@@ -32,7 +49,11 @@ pub(crate) struct Wire {
 impl Wire {
     /// Dials from inside the namespace and reads the greeting.
     pub(crate) fn greet(namespace: &Namespace, to: SocketAddr) -> Result<Self> {
-        let stream = dial(namespace, to)?;
+        Self::over(dial(namespace, to)?)
+    }
+
+    /// Reads the greeting on a connection that stands.
+    pub(crate) fn over(stream: TcpStream) -> Result<Self> {
         // What is measured here is the server's promptness, not Nagle's.
         stream.set_nodelay(true)?;
         let mut wire = Self {
@@ -46,13 +67,19 @@ impl Wire {
     /// Dials, and logs in as the lab's user, representation type image.
     pub(crate) fn login(namespace: &Namespace, to: SocketAddr) -> Result<Self> {
         let mut wire = Self::greet(namespace, to)?;
-        if wire.command(&format!("USER {USER}"))?.code == 331 {
-            wire.send(&format!("PASS {PASSWORD}"))?;
-            wire.expect(&[230, 202])?;
-        }
-        wire.send("TYPE I")?;
-        wire.expect(&[200])?;
+        wire.enter()?;
         Ok(wire)
+    }
+
+    /// Logs in as the lab's user, representation type image.
+    pub(crate) fn enter(&mut self) -> Result<()> {
+        if self.command(&format!("USER {USER}"))?.code == 331 {
+            self.send(&format!("PASS {PASSWORD}"))?;
+            self.expect(&[230, 202])?;
+        }
+        self.send("TYPE I")?;
+        self.expect(&[200])?;
+        Ok(())
     }
 
     /// The socket.
@@ -139,11 +166,8 @@ impl Wire {
     pub(crate) fn passive(&mut self) -> Result<SocketAddr> {
         let reply = self.command("EPSV")?;
         let port = reply
-            .text
-            .split('|')
-            .nth(3)
-            .and_then(|port| port.parse().ok());
-        let port = port.ok_or_else(|| format!("no port in: {}", reply.text.trim_end()))?;
+            .extended_port()
+            .ok_or_else(|| format!("no port in: {}", reply.text.trim_end()))?;
         Ok(SocketAddr::new(self.stream.peer_addr()?.ip(), port))
     }
 
@@ -175,7 +199,12 @@ pub(crate) fn dial(namespace: &Namespace, to: SocketAddr) -> Result<TcpStream> {
 
 /// Connects from inside the namespace, from this address.
 pub(crate) fn dial_from(namespace: &Namespace, from: IpAddr, to: SocketAddr) -> Result<TcpStream> {
-    let stream = namespace.inside(|| -> rustix::io::Result<TcpStream> {
+    namespace.inside(|| connect_from(from, to))?
+}
+
+/// Connects from where the calling thread stands, from this address.
+pub(crate) fn connect_from(from: IpAddr, to: SocketAddr) -> Result<TcpStream> {
+    let connect = || -> rustix::io::Result<TcpStream> {
         let family = if from.is_ipv4() {
             AddressFamily::INET
         } else {
@@ -185,8 +214,8 @@ pub(crate) fn dial_from(namespace: &Namespace, from: IpAddr, to: SocketAddr) -> 
         rustix::net::bind(&socket, &SocketAddr::new(from, 0))?;
         rustix::net::connect(&socket, &to)?;
         Ok(TcpStream::from(socket))
-    })?;
-    Ok(stream.map_err(|error| format!("{from} to {to}: {error}"))?)
+    };
+    Ok(connect().map_err(|error| format!("{from} to {to}: {error}"))?)
 }
 
 /// Listens inside the namespace.

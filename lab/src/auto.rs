@@ -1,0 +1,264 @@
+//! wharf's client left to itself, with wharf's server and foreign ones, in every topology, twice.
+//!
+//! Where some data mode physically can work with *that* server the first run arrives within
+//! [`FIRST`], and the second one, which remembers, makes no failed attempt: one control connection, one
+//! arranging command, one data connection. Everywhere else the run ends within [`LAST_WORD`] with status 7, a
+//! line for each path that was tried, the likely cause and what to do next.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::payload;
+use crate::process::{Outcome, last_lines, run as run_bounded};
+use crate::server::{Kind, USER};
+use crate::stage::Stage;
+use crate::tally::{Matrix, Tally, concurrently, seconds};
+use crate::topology::{TOPOLOGIES, Topology};
+use crate::{Result, Settings};
+
+/// Within this time the whole first run is over where something can work; the first byte came before.
+const FIRST: Duration = Duration::from_secs(5);
+
+/// Within this time a run that remembers is over.
+const SECOND: Duration = Duration::from_secs(3);
+
+/// Within this time a run ends that finds no way.
+const LAST_WORD: Duration = Duration::from_secs(8);
+
+/// No run lasts longer.
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// Exit status "no data connection came about".
+const NO_WAY: i32 = 7;
+
+/// Small, so that the time of a run is the time to the first byte.
+const SIZE: u64 = 20_000;
+
+/// The servers that the client meets. Wharf's without one-port: what is tried here is the client.
+const PEERS: [Kind; 4] = [Kind::Wharf, Kind::Vsftpd, Kind::ProFtpd, Kind::PureFtpd];
+
+/// What differs from the topology's own table, which is about a server that sends active data from port 20
+/// and takes data only from the address of the control connection: topology, server, whether anything can work.
+const DIFFERENT: &[(&str, Kind, bool)] = &[
+    // ProFTPD's active data does not come from port 20: nothing is left behind the four active rules.
+    ("acl-active", Kind::ProFtpd, false),
+    // ProFTPD takes passive data from any address.
+    ("cgnat-pool", Kind::ProFtpd, true),
+];
+
+/// Whether some data mode physically works with this server.
+fn possible(row: &Topology, kind: Kind) -> bool {
+    DIFFERENT
+        .iter()
+        .find(|(name, server, _)| *name == row.name && *server == kind)
+        .map_or(row.ways.any(), |(_, _, possible)| *possible)
+}
+
+/// Fills and prints the matrix.
+#[allow(clippy::unnecessary_wraps)] // a part may fail; this one has nothing to fail by
+pub(crate) fn run(settings: &Settings, tally: &Tally) -> Result<()> {
+    let rows: Vec<Topology> = TOPOLOGIES
+        .iter()
+        .filter(|row| settings.wants(row.name))
+        .copied()
+        .collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let meetings: Vec<(Topology, Kind)> = rows
+        .iter()
+        .flat_map(|row| PEERS.map(|kind| (*row, kind)))
+        .collect();
+    // Nearly all of a cell is waiting.
+    let answers = concurrently(&meetings, 10, |(row, kind)| meet(settings, *row, *kind));
+    let mut heads = vec!["topology"];
+    heads.extend(PEERS.map(Kind::name));
+    let mut matrix = Matrix::new(&heads);
+    let mut answers = meetings.iter().zip(answers);
+    for row in rows {
+        let mut shown = Vec::new();
+        for ((_, kind), answer) in answers.by_ref().take(PEERS.len()) {
+            let (text, fault) = match answer {
+                Ok(Cell { text, fault }) => (text, fault),
+                Err(failure) => ("?".to_owned(), Some(failure.to_string())),
+            };
+            match fault {
+                None => {
+                    tally.pass();
+                    shown.push(text);
+                }
+                Some(fault) => {
+                    tally.fail(&format!("auto / {} / {}", row.name, kind.name()), &fault);
+                    shown.push(format!("{text} !!"));
+                }
+            }
+        }
+        matrix.push(row.name, shown);
+    }
+    matrix.print("wharf's client in auto (seconds of the first run, of the second; no: no way; !! not what must be)");
+    Ok(())
+}
+
+struct Cell {
+    text: String,
+    /// Why this is not what must be.
+    fault: Option<String>,
+}
+
+fn meet(settings: &Settings, row: Topology, kind: Kind) -> Result<Cell> {
+    let name = format!("auto-{}-{}", row.name, kind.name());
+    let stage = Stage::in_topology(settings, &name, row, kind)?;
+    payload::write(&stage.root.join("payload.bin"), SIZE)?;
+    let _server = stage.serve_with(&[])?;
+    let first = Run::of(&stage, "first")?;
+    if !possible(&row, kind) {
+        return Ok(Cell {
+            text: format!("no {}", seconds(first.outcome.elapsed)),
+            fault: first
+                .wrong_failure()
+                .map(|fault| first.with_dialogue(&fault)),
+        });
+    }
+    let elapsed = first.outcome.elapsed;
+    if let Some(fault) = first.wrong_success(FIRST) {
+        return Ok(Cell {
+            text: format!("? {}", seconds(elapsed)),
+            fault: Some(first.with_dialogue(&fault)),
+        });
+    }
+    let second = Run::of(&stage, "second")?;
+    let fault = second
+        .wrong_success(SECOND)
+        .or_else(|| second.wasted())
+        .map(|fault| format!("second run: {}", second.with_dialogue(&fault)));
+    Ok(Cell {
+        text: format!("{} {}", seconds(elapsed), seconds(second.outcome.elapsed)),
+        fault: fault.or_else(|| first.unannounced()),
+    })
+}
+
+/// A download by the client in `auto`, and what it left.
+struct Run {
+    outcome: Outcome,
+    /// The transcript.
+    trace: String,
+    /// What is wrong with the file.
+    file: Result<()>,
+    exists: bool,
+}
+
+impl Run {
+    fn of(stage: &Stage, name: &str) -> Result<Self> {
+        let local = stage.work.path().join(name);
+        let trace = local.with_extension("trace");
+        let mut command = stage.client(&stage.wharf);
+        command.arg("get").arg("--password-file").arg(&stage.secret);
+        command.arg("--trace").arg(&trace).arg("-o").arg(&local);
+        command.arg(format!("ftp://{USER}@{}/payload.bin", stage.network.host()));
+        let outcome = run_bounded(command, b"", LIMIT)?;
+        Ok(Self {
+            outcome,
+            trace: fs::read_to_string(&trace).unwrap_or_default(),
+            file: payload::same(&stage.root.join("payload.bin"), &local),
+            exists: Path::new(&local).exists(),
+        })
+    }
+
+    fn said(&self) -> String {
+        String::from_utf8_lossy(&self.outcome.stderr).into_owned()
+    }
+
+    /// What is wrong with a run that has to arrive.
+    fn wrong_success(&self, within: Duration) -> Option<String> {
+        if let Err(why) = &self.file {
+            return Some(why.to_string());
+        }
+        if !self.outcome.succeeded() {
+            return Some("arrived, but failed".to_owned());
+        }
+        (self.outcome.elapsed > within).then(|| format!("took {}", seconds(self.outcome.elapsed)))
+    }
+
+    /// What is wrong with a run that cannot arrive.
+    fn wrong_failure(&self) -> Option<String> {
+        let outcome = &self.outcome;
+        if self.file.is_ok() {
+            return Some("worked, and must not".to_owned());
+        }
+        if self.exists {
+            return Some("failed, and left a file under the final name".to_owned());
+        }
+        if outcome.killed || outcome.elapsed > LAST_WORD {
+            return Some(format!("took {}", seconds(outcome.elapsed)));
+        }
+        if outcome.code != Some(NO_WAY) {
+            return Some(format!("status {:?}", outcome.code));
+        }
+        let said = self.said();
+        // A line for each way that was tried, by the word of its command.
+        let verbs = ["EPSV", "PASV", "PORT", "EPRT", "LPRT"];
+        let silent = verbs
+            .iter()
+            .find(|verb| self.sent(verb) > 0 && !said.lines().any(|line| line.contains(*verb)));
+        if let Some(verb) = silent {
+            return Some(format!("no line about {verb}"));
+        }
+        ["likely cause", "hint:"]
+            .iter()
+            .find(|word| !said.to_lowercase().contains(*word))
+            .map(|word| format!("no {word:?} in what it says"))
+    }
+
+    /// What the second run did in vain.
+    fn wasted(&self) -> Option<String> {
+        let sessions = self.events("+ user ");
+        let arranged: usize = ["EPSV", "PASV", "PORT", "EPRT", "LPRT", "LPSV"]
+            .iter()
+            .map(|verb| self.sent(verb))
+            .sum();
+        let opened = self.events("! opened ");
+        let failed = self.events("! failed ");
+        ((sessions, arranged, opened, failed) != (1, 1, 1, 0)).then(|| {
+            format!(
+                "{sessions} sessions, {arranged} arranging commands, {opened} data connections, {failed} failures"
+            )
+        })
+    }
+
+    /// A detour is announced, once, in one line; the direct way is not.
+    fn unannounced(&self) -> Option<String> {
+        let notes = self
+            .said()
+            .lines()
+            .filter(|line| line.starts_with("note:"))
+            .count();
+        let detour = usize::from(self.wasted().is_some());
+        (notes != detour).then(|| {
+            format!(
+                "{notes} notes, {detour} change of path; it says: {}",
+                last_lines(&self.said(), 6)
+            )
+        })
+    }
+
+    /// How often the client sent this command.
+    fn sent(&self, verb: &str) -> usize {
+        let lines = self.trace.lines().filter_map(|line| line.split_once(" > "));
+        lines
+            .filter(|(_, command)| command.split(' ').next() == Some(verb))
+            .count()
+    }
+
+    fn events(&self, word: &str) -> usize {
+        self.trace
+            .lines()
+            .filter(|line| line.contains(&format!(" {word}")))
+            .count()
+    }
+
+    fn with_dialogue(&self, fault: &str) -> String {
+        let said = self.outcome.last_words();
+        format!("{fault}; {said}; {}", last_lines(&self.trace, 12))
+    }
+}
