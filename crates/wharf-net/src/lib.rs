@@ -5,7 +5,7 @@
 //! run on real sockets ([`TcpNet`]) and in the simulated network of `wharf-sim`.
 //!
 //! In reading order: the seam, one connection, the two control connection ends, the data connection, and the pumps that
-//! move a file through it. Not here: TLS, rate limits and port mapping, which come later; any judgement about FTP.
+//! move a file through it. Not here: TLS and rate limits, which come later; any judgement about FTP.
 
 #![deny(
     clippy::unwrap_used,

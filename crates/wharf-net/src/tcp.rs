@@ -4,6 +4,7 @@ use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -11,6 +12,7 @@ use socket2::SockRef;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use crate::conn::{Conn, SourceNote, canonical};
+use crate::mapping::{self, PortMapper};
 use crate::net::{ListenAt, Listener, Net, Ports, RangeExhausted, Source};
 
 /// Connections that may wait to be accepted. The kernel cuts it to `net.core.somaxconn` (4096 since Linux 5.4).
@@ -98,6 +100,10 @@ impl Net for TcpNet {
             ));
         }
         Ok(found)
+    }
+
+    fn mapper(&self) -> Option<Arc<dyn PortMapper>> {
+        Some(mapping::shared())
     }
 }
 

@@ -1,6 +1,8 @@
 //! Ports of the router in front of us: a NAT that forwards one on request makes an active data connection possible.
 //!
-//! The seam only: who can ask, and what was granted. The simulated network has its own.
+//! The seam is here: who can ask, and what was granted; the simulated network has its own. Behind it, for the real
+//! network: the gateway is found in the kernel's routing table and asked in PCP and NAT-PMP, UPnP-IGD is tried beside them,
+//! and the first that grants the port wins. What answers comes from a local network and is bounded and not believed.
 
 use std::fmt;
 use std::io;
@@ -8,6 +10,22 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use async_trait::async_trait;
+
+mod gate;
+mod gateway;
+mod granted;
+mod igd;
+mod nat_pmp;
+mod pcp;
+mod router;
+#[cfg(test)]
+mod tests;
+mod wire;
+
+pub(crate) use router::shared;
+
+/// Where a gateway hears PCP and NAT-PMP.
+const GATEWAY_PORT: u16 = 5351;
 
 /// A router that forwards ports on request.
 #[async_trait]
