@@ -20,6 +20,7 @@ pub mod setup;
 pub mod client;
 pub mod topology;
 
+mod middlebox;
 mod network;
 mod payload;
 mod stage;

@@ -70,6 +70,13 @@ impl Namespace {
         must(command, batch.as_bytes()).map(drop)
     }
 
+    /// Runs a batch of `tc` commands inside, one a line.
+    pub fn tc(&self, batch: &str) -> Result<()> {
+        let mut command = Command::new("tc");
+        command.args(["-n", &self.name, "-batch", "-"]);
+        must(command, batch.as_bytes()).map(drop)
+    }
+
     /// Loads nftables rules inside; nothing for an empty text.
     pub fn nft(&self, rules: &str) -> Result<()> {
         if rules.trim().is_empty() {

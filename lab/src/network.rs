@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
 
-use crate::Result;
 use crate::namespace::Namespace;
-use crate::topology::{self, ClientSide, ServerSide, Topology};
+use crate::topology::{self, ClientSide, Middlebox, ServerSide, Topology};
+use crate::{Result, middlebox, payload};
 
 /// The carrier's own NAT.
 const CARRIER: &str = r#"
@@ -32,6 +32,8 @@ table inet resolver {
 /// A topology that stands; dropped, it is gone.
 #[derive(Debug)]
 pub(crate) struct Network {
+    /// What runs on a gateway; first, so that it ends before its namespace goes.
+    _middlebox: Option<middlebox::Running>,
     /// Where the user-PI runs.
     pub(crate) client: Namespace,
     /// Where the server-PI runs.
@@ -64,11 +66,13 @@ impl Network {
         forwards(&server_gateway)?;
         server_gateway.nft(row.server_gateway)?;
         server.nft(row.server_host)?;
+        client.nft(row.client_host)?;
         server.nft(NO_RESOLVER)?;
         client.nft(NO_RESOLVER)?;
         if row.client == ClientSide::ServerNetwork {
             bridge(&client, &server, &server_gateway)?;
             return Ok(Self {
+                _middlebox: None,
                 client,
                 server,
                 _between: vec![server_gateway],
@@ -98,21 +102,38 @@ impl Network {
         } else {
             client_gateway.join("wan", &server_gateway, "wan")?;
             client_gateway.ip(&format!(
-                "addr add 198.51.100.1 peer 203.0.113.1 dev wan\n\
+                "addr add {} peer 203.0.113.1 dev wan\n\
                  route add default via 203.0.113.1 dev wan\n{NO_PRIVATE}\
                  addr add 2001:db8:f::1/64 dev wan nodad\n\
-                 route add ::/0 via 2001:db8:f::2 dev wan\n"
+                 route add ::/0 via 2001:db8:f::2 dev wan\n",
+                row.outside
             ))?;
         }
         client_side(row.client, &client, &client_gateway)?;
-        server_side(row.server, &server, &server_gateway)?;
+        server_side(row, &server, &server_gateway)?;
+        if !row.takes.is_zero() {
+            middlebox::forget_and_slow(&client_gateway, payload::SMALL, row.takes)?;
+            // What a socket holds back in its buffer has not taken its time yet.
+            for end in [&client, &server] {
+                end.set("4096 16384 32768", &["ipv4/tcp_wmem"])?;
+            }
+        }
+        let running = match row.middlebox {
+            None => None,
+            Some(what @ Middlebox::Balancer { .. }) => {
+                Some(middlebox::start(what, &server_gateway)?)
+            }
+            Some(what) => Some(middlebox::start(what, &client_gateway)?),
+        };
         between.extend([client_gateway, server_gateway]);
-        let dial = match (row.server, row.ipv6) {
-            (_, true) => topology::SERVER_V6,
-            (ServerSide::Public, false) => topology::SERVER,
-            (ServerSide::Forwarded, false) => topology::SERVER_GATEWAY,
+        let dial = match (row.client, row.server, row.ipv6) {
+            (ClientSide::Ipv6Only, ..) => topology::SERVER_TRANSLATED,
+            (_, _, true) => topology::SERVER_V6,
+            (_, ServerSide::Public, false) => topology::SERVER,
+            (_, ServerSide::Forwarded, false) => topology::SERVER_GATEWAY,
         };
         Ok(Self {
+            _middlebox: running,
             client,
             server,
             _between: between,
@@ -131,10 +152,15 @@ fn client_side(side: ClientSide, client: &Namespace, gateway: &Namespace) -> Res
         ClientSide::Public => ("198.51.100.130", 25, "198.51.100.129"),
         _ => ("192.168.10.2", 24, "192.168.10.1"),
     };
-    let mut batch = format!(
-        "addr add {own}/{prefix} dev eth\nroute add default via {router}\n\
-         addr add 2001:db8:c::2/64 dev eth nodad\nroute add ::/0 via 2001:db8:c::1 dev eth\n"
-    );
+    let mut batch = "addr add 2001:db8:c::2/64 dev eth nodad\n\
+                     route add ::/0 via 2001:db8:c::1 dev eth\n"
+        .to_owned();
+    if side != ClientSide::Ipv6Only {
+        let _ = writeln!(
+            batch,
+            "addr add {own}/{prefix} dev eth\nroute add default via {router}"
+        );
+    }
     if side == ClientSide::Public {
         // A second address, for the stranger of the hostile tests.
         let _ = writeln!(batch, "addr add 198.51.100.131/{prefix} dev eth");
@@ -146,8 +172,9 @@ fn client_side(side: ClientSide, client: &Namespace, gateway: &Namespace) -> Res
 }
 
 /// Addresses between the server and its gateway, and the gateway's way back.
-fn server_side(side: ServerSide, server: &Namespace, gateway: &Namespace) -> Result<()> {
-    let (own, prefix, router) = match side {
+fn server_side(row: &Topology, server: &Namespace, gateway: &Namespace) -> Result<()> {
+    let outside = row.outside;
+    let (own, prefix, router) = match row.server {
         ServerSide::Public => ("203.0.113.130", 25, "203.0.113.129"),
         ServerSide::Forwarded => ("10.20.0.2", 24, "10.20.0.1"),
     };
@@ -157,8 +184,8 @@ fn server_side(side: ServerSide, server: &Namespace, gateway: &Namespace) -> Res
     ))?;
     gateway.ip(&format!(
         "addr add {router}/{prefix} dev lan\naddr add 2001:db8:5::1/64 dev lan nodad\n\
-         addr add 203.0.113.1 peer 198.51.100.1 dev wan\n\
-         route add default via 198.51.100.1 dev wan\n\
+         addr add 203.0.113.1 peer {outside} dev wan\n\
+         route add default via {outside} dev wan\n\
          route add unreachable 203.0.113.0/24\n\
          addr add 2001:db8:f::2/64 dev wan nodad\n\
          route add ::/0 via 2001:db8:f::1 dev wan\n"

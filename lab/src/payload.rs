@@ -12,6 +12,9 @@ use crate::{Result, process};
 /// What the names of working directories begin with.
 const PREFIX: &str = "wharf-lab-";
 
+/// Bytes of the file that crosses where networks are compared.
+pub(crate) const SMALL: u64 = 300_000;
+
 /// Where large files are.
 const MEMORY: &str = "/dev/shm";
 

@@ -1,7 +1,8 @@
 //! Installs the peers from the ordinary Debian and Python registries. An absent peer is an error.
 //!
 //! The clients are installed as packages. The servers exclude each other as packages (all provide
-//! `ftp-server`), so theirs are only unpacked, below `lab/cache`, and run from there. Nothing is
+//! `ftp-server`), and what stands on a gateway is no business of this machine's, so theirs are only
+//! unpacked, below `lab/cache`, and run from there. Nothing is
 //! allowed to start by itself: `policy-rc.d` answers 101 while packages are installed and is put
 //! back afterwards.
 
@@ -28,15 +29,21 @@ const PACKAGES: [(&str, &str); 10] = [
     ("python3-venv", "/usr/bin/python3"),
 ];
 
-/// Servers that are unpacked: package, program inside it.
-const UNPACKED: [(&str, &str); 3] = [
+/// Servers and what stands on gateways, unpacked: package, program inside it.
+const UNPACKED: [(&str, &str); 6] = [
     ("vsftpd", "usr/sbin/vsftpd"),
     ("proftpd-core", "usr/sbin/proftpd"),
     ("pure-ftpd", "usr/sbin/pure-ftpd"),
+    ("haproxy", "usr/sbin/haproxy"),
+    ("miniupnpd-nftables", "usr/sbin/miniupnpd"),
+    ("tayga", "usr/sbin/tayga"),
 ];
 
-/// Shared libraries of the unpacked servers, by package: Debian 12's names.
-const LIBRARIES: [&str; 8] = [
+/// Shared libraries of the unpacked programs, by package: Debian 12's names.
+const LIBRARIES: [&str; 11] = [
+    "liblua5.3-0",
+    "libopentracing-c-wrapper0",
+    "libnftnl11",
     "libwrap0",
     "libhiredis0.14",
     "libmemcached11",
@@ -57,7 +64,7 @@ pub fn cache() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("cache")
 }
 
-/// The program of an unpacked server.
+/// The program of an unpacked package.
 pub fn unpacked(package: &str) -> PathBuf {
     let inside = UNPACKED
         .iter()
