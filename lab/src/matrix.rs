@@ -156,8 +156,6 @@ pub(crate) fn print(
     let rows: Vec<Topology> = TOPOLOGIES
         .iter()
         .filter(|row| settings.wants(row.name))
-        // The idle NAT has to wait for the server's keepalive and the client's verification by size.
-        .filter(|row| row.takes.is_zero() || kind != Kind::Wharf)
         .map(|row| match kind {
             Kind::Wharf => *row,
             _ => row.for_foreign(),

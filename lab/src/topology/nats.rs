@@ -283,7 +283,9 @@ pub(super) static ROWS: &[Topology] = &[
         client: ClientSide::Nat,
         client_gateway: CLIENT_NAT_IDLE,
         takes: Duration::from_secs(12),
-        ways: ways(Fails, Fails, Fails, Refused, Refused),
+        // wharf's server probes the control connection while data flows.
+        ways: PASSIVE_ACTIVE_REFUSED,
+        foreign: Some(ways(Fails, Fails, Fails, Refused, Refused)),
         ..OPEN
     },
 ];
