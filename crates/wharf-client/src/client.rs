@@ -8,11 +8,10 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use tokio::time::Instant;
 use wharf_proto::data_connection::path::{PathPolicy, Paths};
 use wharf_proto::{Command, Features, Pathname, Reply, ReplyClass, RepresentationType};
 
-use crate::connect::{Login, Place, features, log_in};
+use crate::connect::{Login, Place, Session};
 use crate::dialogue::Dialogue;
 use crate::error::{Access, Error, ErrorKind, Result};
 use crate::options::{DataModeChoice, Options};
@@ -231,27 +230,30 @@ impl Client {
         self.log_in_anew(why).await
     }
 
-    async fn log_in_anew(&mut self, why: &str) -> Result<()> {
+    pub(crate) async fn log_in_anew(&mut self, why: &str) -> Result<()> {
         self.dialogue.give_up();
-        let within = self.place.options.reply_timeout;
-        let mut dialogue = self.place.dial(Instant::now()).await?.into_dialogue();
-        log_in(&mut dialogue, &self.login, within).await?;
-        if self.features.is_some() {
-            // Asked again for its side effect OPTS UTF8, not for its answer.
-            features(&mut dialogue, within).await?;
+        let dialogue = self.session().log_in().await?;
+        self.go_on_with(dialogue);
+        self.note(format!("{why}; logged in anew"));
+        Ok(())
+    }
+
+    /// What it takes to be logged in once more, in the same directory; independent of this client, so that both can be at
+    /// work.
+    pub(crate) fn session(&self) -> Session {
+        Session {
+            place: self.place.clone(),
+            login: self.login.clone(),
+            features: self.features.is_some(),
+            directory: self.directory.clone(),
         }
-        if let Some(directory) = &self.directory {
-            let cwd = Command::Cwd(directory.clone());
-            let reply = dialogue.exchange(&cwd, within).await?;
-            if reply.class() != ReplyClass::Completion {
-                return Err(Error::refused(Access::Reads, cwd.redacted(), reply));
-            }
-        }
+    }
+
+    /// From here on this is the control connection; the one before is dropped.
+    pub(crate) fn go_on_with(&mut self, mut dialogue: Dialogue) {
         dialogue.measured(self.dialogue.round_trip());
         self.dialogue = dialogue;
         self.in_transfer = false;
-        self.note(format!("{why}; logged in anew"));
-        Ok(())
     }
 
     /// Stops what was dropped half-way (a transfer, a reply that nobody waited for) now instead of with the next

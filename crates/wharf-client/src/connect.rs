@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 use wharf_net::{Conn, Net, Source, Trace, UserControl};
-use wharf_proto::{Command, Features, Reply, ReplyClass, Secret, Text};
+use wharf_proto::{Command, Features, Pathname, Reply, ReplyClass, Secret, Text};
 
 use crate::client::Client;
 use crate::dialogue::{Dialogue, seconds};
@@ -69,6 +69,16 @@ pub(crate) struct Place {
     pub(crate) endpoint: Endpoint,
     pub(crate) addresses: Vec<SocketAddr>,
     pub(crate) options: Arc<Options>,
+}
+
+/// What is needed to be logged in once more as the same user in the same directory.
+pub(crate) struct Session {
+    pub(crate) place: Place,
+    pub(crate) login: Login,
+    /// The server knows FEAT.
+    pub(crate) features: bool,
+    /// Where CWD led; `None` is the login directory.
+    pub(crate) directory: Option<Pathname>,
 }
 
 /// Resolves the endpoint, connects and reads the greeting.
@@ -167,6 +177,27 @@ impl Greeting {
         if self.dialogue.exchange(&Command::Quit, within).await.is_ok() {
             self.dialogue.close().await;
         }
+    }
+}
+
+impl Session {
+    /// A new control connection, logged in.
+    pub(crate) async fn log_in(&self) -> Result<Dialogue> {
+        let within = self.place.options.reply_timeout;
+        let mut dialogue = self.place.dial(Instant::now()).await?.into_dialogue();
+        log_in(&mut dialogue, &self.login, within).await?;
+        if self.features {
+            // Asked again for its side effect OPTS UTF8, not for its answer.
+            features(&mut dialogue, within).await?;
+        }
+        if let Some(directory) = &self.directory {
+            let cwd = Command::Cwd(directory.clone());
+            let reply = dialogue.exchange(&cwd, within).await?;
+            if reply.class() != ReplyClass::Completion {
+                return Err(Error::refused(Access::Reads, cwd.redacted(), reply));
+            }
+        }
+        Ok(dialogue)
     }
 }
 

@@ -4,6 +4,10 @@
 //! A transfer is complete only if *both* ends say so: the data connection ended cleanly and a 2yz came. Either may be
 //! first. Servers that send a short file and 226 are found out by the expected size, if there is one.
 //!
+//! A NAT may forget a control connection that is silent while a long transfer runs; then the 2yz never arrives. Where the
+//! length of the remote file can be compared ([`UserTransfer::comparable`]) it is asked for on a new control connection
+//! ([`Step::Check`]), and only if it is exactly that of the bytes that moved the transfer counts as verified.
+//!
 //! | seen | verdict |
 //! |---|---|
 //! | clean end, 2yz, as many bytes as expected (or nothing expected) | complete |
@@ -13,7 +17,13 @@
 //! | 4yz/5yz without 1yz before it, and no data ended | refused |
 //! | 4yz/5yz after 1yz, or with data moved | failed |
 //! | data connection broken, then any reply | broken; complete only if all expected bytes are here and 2yz came |
-//! | all data, no final reply in time, or the control connection lost | unconfirmed |
+//! | all data, no final reply in time, or the control connection lost, nothing to compare | unconfirmed |
+//! | the same, but comparable | check |
+//! | checked: the remote file has the length of what moved | verified |
+//! | checked: another length, download | wrong size |
+//! | checked: another length, upload | wait and check again: the server may still be writing |
+//! | could not be checked (login refused) | verified if a download brought what was announced before; else wait |
+//! | neither a final reply nor a fitting length within the time for both | unconfirmed |
 //! | no data connection in time | no data connection; abort |
 //! | nothing moves any more | stalled; abort |
 //! | the user gave up | aborted; abort unless the final reply is already here |
@@ -56,8 +66,19 @@ pub enum Timeout {
     Opening,
     /// The data connection is there but nothing moves.
     Stalled,
-    /// The data has ended but the final reply does not come.
+    /// The data has ended but the final reply does not come: time to look elsewhere, if that is possible.
     Reply,
+    /// Neither the final reply came nor did the length of the remote file agree, within the time for both.
+    Confirmation,
+}
+
+/// What a look at the remote file over another control connection told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Checked {
+    /// Its length, in bytes that a transfer in TYPE I would move.
+    Length(u64),
+    /// Nothing: no login, no such file, or a server that tells no lengths.
+    Nothing,
 }
 
 /// How a transfer ended.
@@ -66,6 +87,11 @@ pub enum Timeout {
 pub enum Verdict {
     /// Everything arrived and the server said so.
     Complete {
+        /// Bytes on the data connection.
+        bytes: u64,
+    },
+    /// No final reply came, but the remote file has exactly the length of what moved.
+    Verified {
         /// Bytes on the data connection.
         bytes: u64,
     },
@@ -117,7 +143,7 @@ pub enum Verdict {
 impl Verdict {
     /// May the data be used as the whole file?
     pub fn is_complete(&self) -> bool {
-        matches!(self, Self::Complete { .. })
+        matches!(self, Self::Complete { .. } | Self::Verified { .. })
     }
 }
 
@@ -126,6 +152,9 @@ impl Verdict {
 pub enum Step {
     /// Go on: more is to come.
     Wait,
+    /// As [`Step::Wait`], and ask for the length of the remote file over a new control connection:
+    /// [`UserTransfer::on_checked`].
+    Check,
     /// The final reply was read (or never can be): close the data connection, nothing is owed.
     Done(Verdict),
     /// The final reply was not read: close the data connection with a reset, send ABOR, abandon what is outstanding and
@@ -138,10 +167,14 @@ pub enum Step {
 pub struct UserTransfer {
     direction: Direction,
     expected: Option<u64>,
+    /// Where in the remote file the data begins, if its length can be compared afterwards.
+    base: Option<u64>,
     data: Data,
     /// 1yz came.
     begun: bool,
     reply: Option<u16>,
+    /// No reply will come any more.
+    lost: bool,
     verdict: Option<Verdict>,
 }
 
@@ -160,11 +193,21 @@ impl UserTransfer {
         Self {
             direction,
             expected,
+            base: None,
             data: Data::NotYet,
             begun: false,
             reply: None,
+            lost: false,
             verdict: None,
         }
+    }
+
+    /// The length of the remote file can be asked for and compared: TYPE I, a known name, and a server that knows SIZE or
+    /// MLST. `base`: how long it is without the bytes of this transfer.
+    #[must_use]
+    pub fn comparable(mut self, base: u64) -> Self {
+        self.base = Some(base);
+        self
     }
 
     /// The verdict, once there is one.
@@ -202,8 +245,13 @@ impl UserTransfer {
                 self.give_up(Verdict::NoDataConnection { code: None })
             }
             (Timeout::Stalled, Data::Open) => self.give_up(Verdict::Stalled),
-            (Timeout::Reply, Data::Ended(bytes)) => self.give_up(Verdict::Unconfirmed { bytes }),
-            (Timeout::Reply, Data::Broken(bytes)) => self.give_up(Verdict::Broken { bytes }),
+            (Timeout::Reply, Data::Ended(_)) if self.base.is_some() => Step::Check,
+            (Timeout::Reply | Timeout::Confirmation, Data::Ended(bytes)) => {
+                self.give_up(Verdict::Unconfirmed { bytes })
+            }
+            (Timeout::Reply | Timeout::Confirmation, Data::Broken(bytes)) => {
+                self.give_up(Verdict::Broken { bytes })
+            }
             _ => Step::Wait,
         }
     }
@@ -216,23 +264,47 @@ impl UserTransfer {
         self.give_up(Verdict::Aborted)
     }
 
-    /// The control connection ended: no reply will come, and there is nothing to abort with.
+    /// The control connection ended: no reply will come, and there is nothing to abort with. Data that is still moving and
+    /// can be compared may come to its end.
     pub fn on_control_lost(&mut self) -> Step {
-        if self.verdict.is_none() {
-            let verdict = match self.data {
-                Data::Ended(bytes) => Verdict::Unconfirmed { bytes },
-                Data::Broken(bytes) => Verdict::Broken { bytes },
-                Data::NotYet | Data::Open => Verdict::ControlLost,
-            };
-            self.verdict = Some(verdict);
-        }
+        self.lost = true;
         self.judge()
+    }
+
+    /// The answer to [`Step::Check`]; may be given again and again while the transfer is open.
+    pub fn on_checked(&mut self, checked: Checked) -> Step {
+        if let (None, Data::Ended(bytes), Some(base)) = (self.verdict, self.data, self.base) {
+            self.verdict = match (checked, self.direction) {
+                (Checked::Length(length), _)
+                    if base.checked_add(bytes) == Some(length)
+                        && self.expected.is_none_or(|it| it == bytes) =>
+                {
+                    Some(Verdict::Verified { bytes })
+                }
+                (Checked::Length(length), Direction::Download) => Some(Verdict::WrongSize {
+                    bytes,
+                    expected: match length.saturating_sub(base) {
+                        // The file has changed to what came: it is not what was announced.
+                        now if now == bytes => self.expected.unwrap_or(now),
+                        now => now,
+                    },
+                }),
+                (Checked::Nothing, Direction::Download) if self.expected == Some(bytes) => {
+                    Some(Verdict::Verified { bytes })
+                }
+                (Checked::Length(_), Direction::Upload) | (Checked::Nothing, _) => None,
+            };
+        }
+        match self.verdict {
+            Some(verdict) => Step::Done(verdict),
+            None => Step::Wait,
+        }
     }
 
     /// Without the final reply the server must be told.
     fn give_up(&mut self, verdict: Verdict) -> Step {
         self.verdict = Some(verdict);
-        if self.reply.is_some() {
+        if self.reply.is_some() || self.lost {
             Step::Done(verdict)
         } else {
             Step::Abort(verdict)
@@ -248,6 +320,15 @@ impl UserTransfer {
                     Some(self.negative(code))
                 }
             });
+        }
+        if self.verdict.is_none() && self.lost {
+            self.verdict = match (self.data, self.base) {
+                (Data::Ended(_), Some(_)) => return Step::Check,
+                (Data::Open, Some(_)) => return Step::Wait,
+                (Data::Ended(bytes), None) => Some(Verdict::Unconfirmed { bytes }),
+                (Data::Broken(bytes), _) => Some(Verdict::Broken { bytes }),
+                (Data::NotYet, _) | (Data::Open, None) => Some(Verdict::ControlLost),
+            };
         }
         self.verdict.map_or(Step::Wait, Step::Done)
     }
@@ -404,6 +485,89 @@ mod tests {
         assert_eq!(
             transfer.on_abort(),
             Step::Done(Verdict::NoDataConnection { code: None })
+        );
+    }
+
+    #[test]
+    fn without_a_final_reply_the_length_of_the_remote_file_decides() {
+        use Direction::{Download, Upload};
+        let verified = Verdict::Verified { bytes: 10 };
+        let wrong = |expected| Verdict::WrongSize {
+            bytes: 10,
+            expected,
+        };
+        // direction, expected, what the check tells, verdict (None: wait on)
+        let table = [
+            (Download, Some(10), Checked::Length(110), Some(verified)),
+            (Download, None, Checked::Length(110), Some(verified)),
+            (Download, None, Checked::Length(111), Some(wrong(11))),
+            (Download, None, Checked::Length(20), Some(wrong(0))),
+            (Download, Some(10), Checked::Length(111), Some(wrong(11))),
+            (Download, Some(12), Checked::Length(110), Some(wrong(12))),
+            (Download, Some(10), Checked::Nothing, Some(verified)),
+            (Download, Some(12), Checked::Nothing, None),
+            (Download, None, Checked::Nothing, None),
+            (Upload, None, Checked::Length(110), Some(verified)),
+            (Upload, None, Checked::Length(109), None),
+            (Upload, None, Checked::Length(111), None),
+            (Upload, None, Checked::Length(10), None),
+            (Upload, None, Checked::Nothing, None),
+        ];
+        for (direction, expected, checked, verdict) in table {
+            for lost in [true, false] {
+                let case = format!("{direction:?} {expected:?} {checked:?} {lost}");
+                let mut transfer = UserTransfer::new(direction, expected).comparable(100);
+                transfer.on_data(DataEvent::Connected);
+                assert_eq!(transfer.on_data(DataEvent::Ended { bytes: 10 }), Step::Wait);
+                let step = if lost {
+                    transfer.on_control_lost()
+                } else {
+                    transfer.on_timeout(Timeout::Reply)
+                };
+                assert_eq!(step, Step::Check, "{case}");
+                let seen = transfer.on_checked(checked);
+                assert_eq!(seen, verdict.map_or(Step::Wait, Step::Done), "{case}");
+                if verdict.is_some() {
+                    continue;
+                }
+                // Later it fits, or the reply comes after all, or the time is over.
+                let mut later = transfer.clone();
+                if direction == Upload {
+                    let step = later.on_checked(Checked::Length(110));
+                    assert_eq!(step, Step::Done(verified), "{case}");
+                }
+                let mut late = transfer.clone();
+                assert!(matches!(reply(&mut late, 226), Step::Done(_)), "{case}");
+                let over = transfer.on_timeout(Timeout::Confirmation);
+                let unconfirmed = Verdict::Unconfirmed { bytes: 10 };
+                let expected = if lost {
+                    Step::Done(unconfirmed)
+                } else {
+                    Step::Abort(unconfirmed)
+                };
+                assert_eq!(over, expected, "{case}");
+            }
+        }
+    }
+
+    #[test]
+    fn data_that_still_moves_may_end_after_the_control_connection() {
+        let mut transfer = UserTransfer::new(Direction::Download, None).comparable(0);
+        transfer.on_data(DataEvent::Connected);
+        assert_eq!(transfer.on_control_lost(), Step::Wait);
+        let mut broken = transfer.clone();
+        assert_eq!(
+            transfer.on_data(DataEvent::Ended { bytes: 10 }),
+            Step::Check
+        );
+        assert_eq!(
+            broken.on_data(DataEvent::Broken { bytes: 10 }),
+            Step::Done(Verdict::Broken { bytes: 10 })
+        );
+        // What broke is not whole because a file of the same length lies there.
+        assert_eq!(
+            broken.on_checked(Checked::Length(10)),
+            Step::Done(Verdict::Broken { bytes: 10 })
         );
     }
 

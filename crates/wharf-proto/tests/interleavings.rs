@@ -6,7 +6,9 @@ use std::fmt::Write as _;
 
 use expect_test::expect;
 use wharf_proto::Reply;
-use wharf_proto::user_transfer::{DataEvent, Direction, Step, Timeout, UserTransfer, Verdict};
+use wharf_proto::user_transfer::{
+    Checked, DataEvent, Direction, Step, Timeout, UserTransfer, Verdict,
+};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Event {
@@ -19,15 +21,23 @@ enum Event {
     OpeningTimeout,
     StallTimeout,
     ReplyTimeout,
+    ConfirmationTimeout,
+    CheckedFits,
+    CheckedOther,
+    CheckedNothing,
     Abort,
     ControlLost,
 }
 use Event::{
-    Abort, Begun, Complete, Connected, ControlLost, DataBroken, DataEnd, Failed, OpeningTimeout,
-    ReplyTimeout, StallTimeout,
+    Abort, Begun, CheckedFits, CheckedNothing, CheckedOther, Complete, ConfirmationTimeout,
+    Connected, ControlLost, DataBroken, DataEnd, Failed, OpeningTimeout, ReplyTimeout,
+    StallTimeout,
 };
 
 const BYTES: u64 = 1_000;
+
+/// Length of the remote file before the transfer.
+const BASE: u64 = 50;
 
 fn feed(transfer: &mut UserTransfer, event: Event) -> Step {
     match event {
@@ -40,6 +50,10 @@ fn feed(transfer: &mut UserTransfer, event: Event) -> Step {
         OpeningTimeout => transfer.on_timeout(Timeout::Opening),
         StallTimeout => transfer.on_timeout(Timeout::Stalled),
         ReplyTimeout => transfer.on_timeout(Timeout::Reply),
+        ConfirmationTimeout => transfer.on_timeout(Timeout::Confirmation),
+        CheckedFits => transfer.on_checked(Checked::Length(BASE + BYTES)),
+        CheckedOther => transfer.on_checked(Checked::Length(BASE + 7)),
+        CheckedNothing => transfer.on_checked(Checked::Nothing),
         Abort => transfer.on_abort(),
         ControlLost => transfer.on_control_lost(),
     }
@@ -57,9 +71,22 @@ fn orders(events: &[Event], chosen: &mut Vec<Event>, visit: &mut impl FnMut(&[Ev
     }
 }
 
-/// Runs one order and checks what must hold in all of them.
 fn run(direction: Direction, expected: Option<u64>, order: &[Event]) -> Option<Verdict> {
-    let mut transfer = UserTransfer::new(direction, expected);
+    check(
+        UserTransfer::new(direction, expected),
+        direction,
+        expected,
+        order,
+    )
+}
+
+/// Runs one order and checks what must hold in all of them.
+fn check(
+    mut transfer: UserTransfer,
+    direction: Direction,
+    expected: Option<u64>,
+    order: &[Event],
+) -> Option<Verdict> {
     let mut verdict = None;
     let mut aborts = 0;
     for (place, event) in order.iter().enumerate() {
@@ -69,6 +96,14 @@ fn run(direction: Direction, expected: Option<u64>, order: &[Event]) -> Option<V
         let step = feed(&mut transfer, *event);
         let told = match step {
             Step::Wait => None,
+            Step::Check => {
+                assert!(!final_reply, "a check after the final reply: {seen:?}");
+                assert!(
+                    before(DataEnd) && (before(ReplyTimeout) || before(ControlLost)),
+                    "a check without need: {seen:?}"
+                );
+                None
+            }
             Step::Done(told) => Some(told),
             Step::Abort(told) => {
                 aborts += 1;
@@ -117,7 +152,20 @@ fn justify(verdict: Verdict, direction: Direction, expected: Option<u64>, seen: 
         Verdict::WrongSize {
             bytes,
             expected: promised,
-        } => says_complete && ended && expected == Some(promised) && promised != bytes,
+        } => {
+            let by_reply = says_complete && expected == Some(promised);
+            let by_check = direction == Direction::Download
+                && (before(CheckedOther) && promised == 7
+                    || before(CheckedFits) && expected == Some(promised));
+            ended && promised != bytes && (by_reply || by_check)
+        }
+        Verdict::Verified { bytes } => {
+            let announced = direction == Direction::Download && expected == Some(bytes);
+            ended
+                && bytes == BYTES
+                && (before(CheckedFits) && expected.is_none_or(|it| it == bytes)
+                    || before(CheckedNothing) && announced)
+        }
         Verdict::CutShort => says_complete && direction == Direction::Upload && !ended && !broken,
         Verdict::Refused { code } => {
             says_failed && code == 451 && !ended && !broken && !before(Begun)
@@ -133,7 +181,10 @@ fn justify(verdict: Verdict, direction: Direction, expected: Option<u64>, seen: 
         }
         Verdict::Broken { .. } => broken,
         Verdict::Unconfirmed { .. } => {
-            ended && !says_complete && !says_failed && (before(ReplyTimeout) || before(ControlLost))
+            ended
+                && !says_complete
+                && !says_failed
+                && (before(ReplyTimeout) || before(ConfirmationTimeout) || before(ControlLost))
         }
         Verdict::NoDataConnection { .. } => !data && before(OpeningTimeout),
         Verdict::Stalled => before(Connected) && !ended && !broken && before(StallTimeout),
@@ -207,6 +258,46 @@ fn every_order_with_breaks_stalls_and_a_lost_control_connection_is_justified() {
             });
         }
     }
+}
+
+#[test]
+fn every_order_of_checks_timeouts_and_late_replies_is_justified() {
+    let events = [
+        DataEnd,
+        Complete,
+        ReplyTimeout,
+        ConfirmationTimeout,
+        ControlLost,
+        CheckedFits,
+        CheckedOther,
+        CheckedNothing,
+    ];
+    let mut told = String::new();
+    for direction in [Direction::Download, Direction::Upload] {
+        for expected in [None, Some(BYTES), Some(1)] {
+            if direction == Direction::Upload && expected.is_some() {
+                continue;
+            }
+            let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+            orders(&events, &mut Vec::new(), &mut |order| {
+                // Without `comparable` a check tells nothing.
+                let plain = run(direction, expected, order);
+                let none = !matches!(plain, Some(Verdict::Verified { .. }));
+                assert!(none, "{order:?}");
+                let mut transfer = UserTransfer::new(direction, expected).comparable(BASE);
+                transfer.on_data(DataEvent::Connected);
+                let verdict = check(transfer, direction, expected, order);
+                *counts.entry(name(verdict)).or_default() += 1;
+            });
+            let _ = writeln!(told, "{direction:?} {expected:?}: {counts:?}");
+        }
+    }
+    expect![[r#"
+        Download None: {"Complete": 60575, "Unconfirmed": 10635, "Verified": 10635, "WrongSize": 10635, "open": 17121}
+        Download Some(1000): {"Complete": 57606, "Unconfirmed": 8889, "Verified": 17778, "WrongSize": 8889, "open": 16439}
+        Download Some(1): {"Unconfirmed": 10635, "WrongSize": 81845, "open": 17121}
+        Upload None: {"Complete": 22839, "CutShort": 53822, "Unconfirmed": 13219, "Verified": 13219, "open": 6502}
+    "#]].assert_eq(&told);
 }
 
 #[test]
