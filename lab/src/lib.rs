@@ -35,6 +35,7 @@ mod idle;
 mod interop;
 mod matrix;
 mod races;
+mod refusal;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -71,7 +72,7 @@ impl Settings {
 type Part = fn(&Settings, &Tally) -> Result<()>;
 
 /// The parts by name, in the order in which `all` runs them.
-const PARTS: [(&str, Part, &str); 8] = [
+const PARTS: [(&str, Part, &str); 9] = [
     (
         "interop",
         interop::run,
@@ -98,6 +99,11 @@ const PARTS: [(&str, Part, &str); 8] = [
         "one-port: a thousand transfers by fifty sessions, with strangers",
     ),
     (
+        "refusal",
+        refusal::run,
+        "wharf ftp -A behind NAT: what is said, and that the file arrives",
+    ),
+    (
         "crash",
         crash::run,
         "kill -9 in mid-upload, twenty times each",
@@ -115,7 +121,7 @@ const PARTS: [(&str, Part, &str); 8] = [
 ];
 
 /// Parts whose answers are not all in yet: not in `all`.
-const NOT_YET: [&str; 3] = ["auto", "nat-idle", "races"];
+const NOT_YET: [&str; 4] = ["auto", "nat-idle", "races", "refusal"];
 
 /// Runs what the arguments name; the exit status is 0 when everything that must work works, 1 when
 /// something does not, 2 for wrong arguments or a laboratory that cannot run here.
