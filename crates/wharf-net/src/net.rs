@@ -9,6 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use async_trait::async_trait;
+pub use wharf_proto::data_connection::Flow;
 use wharf_proto::data_connection::passive::PortRange;
 
 use crate::conn::Conn;
@@ -66,15 +67,6 @@ pub trait Listener: Send {
     fn announce(&mut self, flow: Flow) {
         let _ = flow;
     }
-}
-
-/// Which way the bytes of a transfer flow, seen from the listening side.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Flow {
-    /// We send: the peer says nothing on the data connection before its end.
-    Outgoing,
-    /// The peer sends.
-    Incoming,
 }
 
 /// From where a connection shall come.

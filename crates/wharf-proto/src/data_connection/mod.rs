@@ -6,6 +6,7 @@
 //! * [`guard`]: may this address be paired with this control connection? (both sides)
 //! * [`passive`]: the port range a passive opener listens in (server side, and the user side of active transfers)
 //! * [`advertise`]: which address a 227 names to which client (server side)
+//! * [`sorting`]: whose is a connection that arrives at a port which several sessions share (server side)
 //! * [`evidence`]: what was seen when an attempt failed (user side)
 //! * [`policy`]: what the search may try (user side)
 //! * [`path`]: which ways to a data connection are left to try, given what was seen (user side)
@@ -16,6 +17,7 @@ pub mod guard;
 pub mod passive;
 pub mod path;
 pub mod policy;
+pub mod sorting;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -56,6 +58,15 @@ impl fmt::Display for Opener {
             Self::Server => "server",
         })
     }
+}
+
+/// Which way the bytes of a transfer flow, seen from the listening side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Flow {
+    /// We send: the peer says nothing on the data connection before its end.
+    Outgoing,
+    /// The peer sends.
+    Incoming,
 }
 
 /// The command that arranges a data connection.

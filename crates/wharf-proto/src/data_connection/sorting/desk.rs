@@ -1,0 +1,462 @@
+//! Everything of one client address: its desks, who waits for one, who is logged in. The rules are applied here; their
+//! numbers are those of the table in [`sorting`](super).
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::{
+    ARRIVALS, Ask, CLEARING, ConnId, Door, DropReason, EARLY_WORD, Flow, REMEMBERED, REST, Refusal,
+    SETTLE_LEAST, SETTLE_MOST, SessionId, SharedAddress, TURN, TURN_ALONE, TURN_PATIENCE, Takes,
+    UNANNOUNCED, UNANNOUNCED_MOST, User, Verdict, WAITERS,
+};
+
+/// One client address
+#[derive(Debug, Default)]
+pub(super) struct Guest {
+    /// Who is logged in from it
+    pub(super) users: HashMap<SessionId, User>,
+    /// When it is to be reviewed, as the sorter has noted it
+    pub(super) alarm: Option<Duration>,
+    desks: BTreeMap<Door, Desk>,
+    waiting: VecDeque<Waiter>,
+}
+
+/// A session that waits for a desk
+#[derive(Debug)]
+struct Waiter {
+    session: SessionId,
+    doors: Vec<Door>,
+    shared_address: SharedAddress,
+    since: Duration,
+}
+
+/// One door for one address
+#[derive(Debug, Default)]
+struct Desk {
+    armed: Option<Armed>,
+    /// In the order in which they came; control doors only
+    undecided: Vec<Arrival>,
+    /// Rule 13: until then a client may close what was not told apart
+    clearing: Option<Duration>,
+    /// Rule 16: until then only this session is armed again
+    rest: Option<(Duration, SessionId)>,
+    used: Duration,
+}
+
+/// The session whose data connection comes next
+#[derive(Debug)]
+struct Armed {
+    session: SessionId,
+    shared_address: SharedAddress,
+    since: Duration,
+    announced: Option<(Duration, Flow)>,
+    /// It knows that nobody had come when it announced
+    told: bool,
+    /// Connections that it was given; more than one at data doors only
+    came: usize,
+}
+
+#[derive(Debug)]
+struct Arrival {
+    conn: ConnId,
+    at: Duration,
+    spoke: Option<Duration>,
+    ended: bool,
+}
+
+/// What a desk must know of the rest
+#[derive(Clone, Copy)]
+struct Surroundings {
+    /// Rule 18
+    many_users: bool,
+    /// Somebody waits for it
+    wanted: bool,
+}
+
+/// What an arrival is at first sight
+pub(super) enum Seen {
+    /// Nobody is armed there
+    Unawaited,
+    Undecided,
+    Data(SessionId),
+    Flood,
+}
+
+impl Guest {
+    pub(super) fn undecided(&self) -> Vec<ConnId> {
+        let desks = self.desks.values();
+        desks
+            .flat_map(|desk| desk.undecided.iter().map(|arrival| arrival.conn))
+            .collect()
+    }
+
+    /// Nothing is left to remember
+    pub(super) fn is_idle(&self) -> bool {
+        self.users.is_empty() && self.desks.is_empty() && self.waiting.is_empty()
+    }
+
+    pub(super) fn ask(&mut self, now: Duration, ask: &Ask<'_>) {
+        self.waiting.push_back(Waiter {
+            session: ask.session,
+            doors: ask.doors.to_vec(),
+            shared_address: ask.shared_address,
+            since: now,
+        });
+    }
+
+    pub(super) fn announced(&mut self, now: Duration, session: SessionId, flow: Flow) {
+        for desk in self.desks.values_mut() {
+            if let Some(armed) = desk.armed.as_mut().filter(|it| it.session == session)
+                && armed.announced.is_none()
+            {
+                armed.announced = Some((now, flow));
+            }
+        }
+    }
+
+    pub(super) fn withdrawn(&mut self, now: Duration, session: SessionId) {
+        self.waiting.retain(|waiter| waiter.session != session);
+        for desk in self.desks.values_mut() {
+            if desk.armed.as_ref().is_some_and(|it| it.session == session) {
+                desk.disarm(now);
+            }
+        }
+    }
+
+    pub(super) fn arrived(&mut self, now: Duration, conn: ConnId, door: Door, room: bool) -> Seen {
+        let Some(desk) = self.desks.get_mut(&door) else {
+            return Seen::Unawaited;
+        };
+        let Some(armed) = desk.armed.as_mut() else {
+            return Seen::Unawaited;
+        };
+        match door.takes {
+            Takes::Data if armed.came < ARRIVALS => {
+                armed.came += 1;
+                Seen::Data(armed.session)
+            }
+            Takes::Control if room && desk.undecided.len() < ARRIVALS => {
+                desk.undecided.push(Arrival {
+                    conn,
+                    at: now,
+                    spoke: None,
+                    ended: false,
+                });
+                Seen::Undecided
+            }
+            Takes::Data | Takes::Control => Seen::Flood,
+        }
+    }
+
+    /// Rule 4: whether the session that an arrival at this door has proved is armed there. At a control door what was
+    /// undecided beside it was not the session's: a control client, greeted when the desk clears up.
+    pub(super) fn proved(&mut self, now: Duration, door: Door, session: SessionId) -> bool {
+        let Some(desk) = self.desks.get_mut(&door) else {
+            return false;
+        };
+        let Some(armed) = desk.armed.as_mut().filter(|it| it.session == session) else {
+            return false;
+        };
+        armed.came += 1;
+        if door.takes == Takes::Control {
+            desk.armed = None;
+            desk.used = now;
+        }
+        true
+    }
+
+    pub(super) fn spoke(&mut self, now: Duration, conn: ConnId) {
+        if let Some(arrival) = self.arrival(conn) {
+            arrival.spoke.get_or_insert(now);
+        }
+    }
+
+    pub(super) fn ended(&mut self, conn: ConnId) {
+        if let Some(arrival) = self.arrival(conn) {
+            arrival.ended = true;
+        }
+    }
+
+    fn arrival(&mut self, conn: ConnId) -> Option<&mut Arrival> {
+        let desks = self.desks.values_mut();
+        desks
+            .flat_map(|desk| &mut desk.undecided)
+            .find(|arrival| arrival.conn == conn)
+    }
+
+    /// Applies the rules; when to apply them again
+    pub(super) fn review(
+        &mut self,
+        now: Duration,
+        address: IpAddr,
+        out: &mut impl Extend<Verdict>,
+    ) -> Option<Duration> {
+        let many_users = self.has_many_users();
+        for (door, desk) in &mut self.desks {
+            let wanted = self
+                .waiting
+                .iter()
+                .any(|waiter| waiter.doors.contains(door));
+            let surroundings = Surroundings { many_users, wanted };
+            desk.review(now, address, door.takes, surroundings, out);
+        }
+        self.serve_waiters(now, address, many_users, out);
+        self.desks.retain(|_, desk| !desk.is_forgotten(now));
+        let desks = self.desks.iter().filter_map(|(door, desk)| {
+            let wanted = self
+                .waiting
+                .iter()
+                .any(|waiter| waiter.doors.contains(door));
+            desk.next(wanted)
+        });
+        let waiters = self.waiting.iter().map(|it| it.since + TURN_PATIENCE);
+        desks.chain(waiters).min()
+    }
+
+    fn has_many_users(&self) -> bool {
+        let mut users = self.users.values();
+        let first = users.next();
+        users.any(|user| Some(user) != first)
+    }
+
+    /// Rules 14 and 17
+    fn serve_waiters(
+        &mut self,
+        now: Duration,
+        address: IpAddr,
+        many_users: bool,
+        out: &mut impl Extend<Verdict>,
+    ) {
+        for waiter in std::mem::take(&mut self.waiting) {
+            let session = waiter.session;
+            let refused = |why| [Verdict::Refused { session, why }];
+            let barred = many_users && waiter.shared_address == SharedAddress::OneUser;
+            let open = |door: &&Door| !barred || door.takes == Takes::Data;
+            let mut doors = waiter.doors.iter().filter(open).peekable();
+            if doors.peek().is_none() {
+                out.extend(refused(Refusal::ManyUsers { address }));
+                continue;
+            }
+            let free = doors
+                .filter(|door| {
+                    let desk = self.desks.get(door);
+                    desk.is_none_or(|desk| desk.is_free_for(session, now))
+                })
+                .min_by_key(|door| self.desks.get(door).map(|desk| desk.used))
+                .copied();
+            if let Some(door) = free {
+                self.desks.entry(door).or_default().arm(now, &waiter);
+                out.extend([Verdict::Granted { session, door }]);
+            } else if now >= waiter.since + TURN_PATIENCE {
+                let waited = now.saturating_sub(waiter.since);
+                out.extend(refused(Refusal::NoTurn { waited, address }));
+            } else if self.waiting.len() >= WAITERS {
+                out.extend(refused(Refusal::Crowded { address }));
+            } else {
+                self.waiting.push_back(waiter);
+            }
+        }
+    }
+}
+
+impl Desk {
+    fn arm(&mut self, now: Duration, waiter: &Waiter) {
+        self.armed = Some(Armed {
+            session: waiter.session,
+            shared_address: waiter.shared_address,
+            since: now,
+            announced: None,
+            told: false,
+            came: 0,
+        });
+        self.rest = None;
+        self.used = now;
+    }
+
+    fn disarm(&mut self, now: Duration) {
+        let Some(armed) = self.armed.take() else {
+            return;
+        };
+        self.used = now;
+        if !self.undecided.is_empty() {
+            self.clearing = Some(now + CLEARING);
+        } else if armed.came == 0 {
+            self.rest = Some((now + REST, armed.session));
+        }
+    }
+
+    fn is_free_for(&self, session: SessionId, now: Duration) -> bool {
+        let rested = |(until, whose): (Duration, SessionId)| session == whose || now >= until;
+        self.armed.is_none() && self.undecided.is_empty() && self.rest.is_none_or(rested)
+    }
+
+    fn is_forgotten(&self, now: Duration) -> bool {
+        self.armed.is_none() && self.undecided.is_empty() && now >= self.used + REMEMBERED
+    }
+
+    fn review(
+        &mut self,
+        now: Duration,
+        address: IpAddr,
+        takes: Takes,
+        surroundings: Surroundings,
+        out: &mut impl Extend<Verdict>,
+    ) {
+        self.drop_the_gone(out);
+        // Rules 7 and 8, and 12
+        let (announced, since) = match &self.armed {
+            Some(armed) => (armed.announced, armed.since),
+            None => (None, Duration::ZERO),
+        };
+        if self.armed.is_some() {
+            self.undecided.retain(|arrival| {
+                let control = match announced {
+                    Some((_, Flow::Outgoing)) => arrival.spoke.is_some(),
+                    Some((_, Flow::Incoming)) => false,
+                    None => now >= arrival.greeted_at(since),
+                };
+                if control {
+                    out.extend([Verdict::Control { conn: arrival.conn }]);
+                }
+                !control
+            });
+        }
+        self.judge(now, address, takes, surroundings, out);
+        // Rule 13. A transfer that was refused just now may leave behind what had ended already.
+        self.drop_the_gone(out);
+        if self.armed.is_none() && self.clearing.is_none_or(|until| now >= until) {
+            self.clearing = None;
+            let rest = self.undecided.drain(..);
+            out.extend(rest.map(|arrival| Verdict::Control { conn: arrival.conn }));
+        }
+    }
+
+    /// Rule 9. The end of an upload without a byte is an end without a word: it counts if it came after the announcement.
+    fn drop_the_gone(&mut self, out: &mut impl Extend<Verdict>) {
+        let upload = self.armed.as_ref().is_some_and(|armed| {
+            armed
+                .announced
+                .is_some_and(|(_, flow)| flow == Flow::Incoming)
+        });
+        if upload {
+            return;
+        }
+        let before = self.undecided.len();
+        self.undecided.retain(|arrival| {
+            if arrival.ended {
+                out.extend([Verdict::Drop {
+                    conn: arrival.conn,
+                    why: DropReason::Gone,
+                }]);
+            }
+            !arrival.ended
+        });
+        if self.undecided.len() < before {
+            self.clearing = None;
+        }
+    }
+
+    /// Rules 10, 11, 15 and 18
+    fn judge(
+        &mut self,
+        now: Duration,
+        address: IpAddr,
+        takes: Takes,
+        surroundings: Surroundings,
+        out: &mut impl Extend<Verdict>,
+    ) {
+        let Some(armed) = &mut self.armed else {
+            return;
+        };
+        let session = armed.session;
+        let barred = takes == Takes::Control
+            && surroundings.many_users
+            && armed.shared_address == SharedAddress::OneUser;
+        let why = match (self.undecided.as_slice(), armed.announced) {
+            _ if barred => Refusal::ManyUsers { address },
+            ([], announced) => {
+                if announced.is_some() && !armed.told {
+                    armed.told = true;
+                    out.extend([Verdict::NobodyYet { session }]);
+                }
+                if now < armed.turn_ends(surroundings.wanted) {
+                    return;
+                }
+                let waited = now.saturating_sub(armed.since);
+                Refusal::TurnOver { waited }
+            }
+            (_, None) => return,
+            ([only], Some((at, _))) => {
+                if now >= only.settled_at(armed.since, at) {
+                    let conn = only.conn;
+                    out.extend([Verdict::Data { conn, session }]);
+                    self.undecided.clear();
+                    self.armed = None;
+                    self.used = now;
+                }
+                return;
+            }
+            (several, Some(_)) => Refusal::CannotTell {
+                count: several.len(),
+                address,
+            },
+        };
+        out.extend([Verdict::Refused { session, why }]);
+        self.disarm(now);
+    }
+
+    /// When time alone changes something
+    fn next(&self, wanted: bool) -> Option<Duration> {
+        let undecided = || self.undecided.iter();
+        match &self.armed {
+            Some(armed) => match armed.announced {
+                _ if self.undecided.is_empty() => Some(armed.turn_ends(wanted)),
+                Some((at, _)) => undecided()
+                    .map(|arrival| arrival.settled_at(armed.since, at))
+                    .min(),
+                None => undecided()
+                    .map(|arrival| arrival.greeted_at(armed.since))
+                    .min(),
+            },
+            None if wanted && self.rest.is_some() => self.rest.map(|(until, _)| until),
+            None if self.undecided.is_empty() => Some(self.used + REMEMBERED),
+            None => self.clearing,
+        }
+    }
+}
+
+impl Armed {
+    /// Rule 15. Who has got its connection at a data door keeps its turn until it withdraws.
+    fn turn_ends(&self, wanted: bool) -> Duration {
+        let since = self.announced.map_or(self.since, |(at, _)| at);
+        if wanted && self.came == 0 {
+            since + TURN
+        } else {
+            since + TURN_ALONE
+        }
+    }
+}
+
+impl Arrival {
+    /// About one round trip: from the 229 to the connection that answers it
+    fn round_trip(&self, armed: Duration) -> Duration {
+        self.at.saturating_sub(armed)
+    }
+
+    /// Rule 10
+    fn settled_at(&self, armed: Duration, announced: Duration) -> Duration {
+        let settle = self.round_trip(armed).clamp(SETTLE_LEAST, SETTLE_MOST);
+        self.at.max(announced) + settle
+    }
+
+    /// Rules 8 and 12: without an announcement
+    fn greeted_at(&self, armed: Duration) -> Duration {
+        let patience = UNANNOUNCED + 4 * self.round_trip(armed);
+        let silent = self.at + patience.min(UNANNOUNCED_MOST);
+        match self.spoke {
+            Some(at) => silent.min(at + EARLY_WORD),
+            None => silent,
+        }
+    }
+}
