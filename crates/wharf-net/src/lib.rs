@@ -30,6 +30,7 @@ mod tcp;
 pub use tcp::TcpNet;
 mod conn;
 pub use conn::{Conn, SourceNote, Stream};
+pub mod proxy_protocol;
 mod trace;
 pub use trace::{Recorder, Trace};
 mod control;

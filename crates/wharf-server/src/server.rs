@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 use tokio_util::task::TaskTracker;
 use wharf_accounts::Authenticator;
+use wharf_net::proxy_protocol::{Balancers, ProxyProtocol};
 use wharf_net::{Conn, ListenAt, Listener, Net};
 
 use crate::config::Config;
@@ -92,11 +93,12 @@ impl Server {
         if config.listen.is_empty() {
             return Err(Error::NoAddress);
         }
+        let (net, balancers) = behind_balancers(net, &config);
         let mut listeners = Vec::new();
         for &at in &config.listen {
             listeners.push((at, listen(&*net, at, &config.listen).await?));
         }
-        let shared = Arc::new(Shared::new(net.descriptors()));
+        let shared = Arc::new(Shared::new(net.descriptors(), balancers));
         if shared.seats < config.max_sessions.min(FEW) {
             tracing::warn!(
                 sessions = shared.seats,
@@ -212,6 +214,7 @@ impl Handle {
             .map_err(|_| Error::Ended)?;
         result.await.map_err(|_| Error::Ended)??;
         old.shared.xferlog.install(xferlog);
+        old.shared.balancers.set(config.proxy_protocol.clone());
         let new = Arc::new(Setup {
             config,
             accounts: accounts.unwrap_or_else(|| Arc::clone(&old.accounts)),
@@ -243,7 +246,8 @@ pub async fn serve_connection(
     accounts: Arc<dyn Authenticator>,
     net: Arc<dyn Net>,
 ) -> io::Result<()> {
-    let shared = Arc::new(Shared::new(usize::MAX));
+    let (net, balancers) = behind_balancers(net, &config);
+    let shared = Arc::new(Shared::new(usize::MAX, balancers));
     let setup = Arc::new(Setup {
         config,
         accounts,
@@ -252,6 +256,13 @@ pub async fn serve_connection(
     });
     let (_never, stop) = watch::channel(Stop::No);
     Session::new(setup, conn, stop).serve().await
+}
+
+/// The network whose connections from balancers are taken for what their headers tell
+fn behind_balancers(net: Arc<dyn Net>, config: &Config) -> (Arc<dyn Net>, Balancers) {
+    let balancers = Balancers::new(config.proxy_protocol.clone());
+    let net = ProxyProtocol::new(net, balancers.clone());
+    (Arc::new(net), balancers)
 }
 
 /// A connection at the control port: a session if there is room, a 421 if not

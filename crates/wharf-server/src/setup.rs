@@ -10,6 +10,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, sleep_until};
 use wharf_accounts::Authenticator;
 use wharf_net::Net;
+use wharf_net::proxy_protocol::Balancers;
 
 use crate::config::Config;
 use crate::limits::Limits;
@@ -41,6 +42,8 @@ pub(crate) struct Shared {
     /// Held while a client that is turned away gets the time to read why
     pub(crate) courtesy: Semaphore,
     pub(crate) xferlog: XferLog,
+    /// Whose connections begin with a PROXY protocol header
+    pub(crate) balancers: Balancers,
     sessions: AtomicU64,
     /// What advertised names resolved to, and when
     names: Mutex<HashMap<String, (Instant, IpAddr)>>,
@@ -50,7 +53,7 @@ pub(crate) struct Shared {
 const NAME_AGE: Duration = Duration::from_secs(30);
 
 impl Shared {
-    pub(crate) fn new(descriptors: usize) -> Self {
+    pub(crate) fn new(descriptors: usize, balancers: Balancers) -> Self {
         Self {
             limits: Arc::default(),
             seats: (descriptors.saturating_sub(DESCRIPTORS_OF_THE_SERVER)
@@ -58,6 +61,7 @@ impl Shared {
                 .max(1),
             courtesy: Semaphore::new(COURTESY),
             xferlog: XferLog::default(),
+            balancers,
             sessions: AtomicU64::default(),
             names: Mutex::default(),
         }
