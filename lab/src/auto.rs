@@ -14,7 +14,7 @@ use crate::process::{Outcome, last_lines, run as run_bounded};
 use crate::server::{Kind, USER};
 use crate::stage::Stage;
 use crate::tally::{Matrix, Tally, concurrently, seconds};
-use crate::topology::{TOPOLOGIES, Topology};
+use crate::topology::{Middlebox, TOPOLOGIES, Topology};
 use crate::{Result, Settings};
 
 /// Within this time the whole first run is over where something can work; the first byte came before.
@@ -38,21 +38,42 @@ const SIZE: u64 = 20_000;
 /// The servers that the client meets. Wharf's without one-port: what is tried here is the client.
 const PEERS: [Kind; 4] = [Kind::Wharf, Kind::Vsftpd, Kind::ProFtpd, Kind::PureFtpd];
 
-/// What differs from the topology's own table, which is about a server that sends active data from port 20
-/// and takes data only from the address of the control connection: topology, server, whether anything can work.
-const DIFFERENT: &[(&str, Kind, bool)] = &[
+/// What differs from the topology's own table, which is about a server that sends active data from port 20 and
+/// takes data only from the address of the control connection, and about modes without a mapped port: topology,
+/// servers, whether anything can work.
+const DIFFERENT: &[(&str, &[Kind], bool)] = &[
     // ProFTPD's active data does not come from port 20: nothing is left behind the four active rules.
-    ("acl-active", Kind::ProFtpd, false),
+    ("acl-active", &[Kind::ProFtpd], false),
     // ProFTPD takes passive data from any address.
-    ("cgnat-pool", Kind::ProFtpd, true),
+    ("cgnat-pool", &[Kind::ProFtpd], true),
+    // Active by a port that the client's router maps.
+    ("both-nat-upnp", &PEERS, true),
 ];
 
 /// Whether some data mode physically works with this server.
 fn possible(row: &Topology, kind: Kind) -> bool {
-    DIFFERENT
+    let different = DIFFERENT
         .iter()
-        .find(|(name, server, _)| *name == row.name && *server == kind)
-        .map_or(row.ways.any(), |(_, _, possible)| *possible)
+        .find(|(name, servers, _)| *name == row.name && servers.contains(&kind));
+    let ways = if kind == Kind::Wharf {
+        row.ways
+    } else {
+        row.foreign.unwrap_or(row.ways)
+    };
+    different.map_or(ways.any(), |(_, _, possible)| *possible)
+}
+
+/// Whether a control connection comes about at all: not where a balancer speaks first to a server that does
+/// not understand it.
+fn meets(row: &Topology, kind: Kind) -> bool {
+    let header = matches!(
+        row.middlebox,
+        Some(Middlebox::Balancer {
+            header: Some(_),
+            ..
+        })
+    );
+    kind == Kind::Wharf || !header
 }
 
 /// Fills and prints the matrix.
@@ -61,6 +82,8 @@ pub(crate) fn run(settings: &Settings, tally: &Tally) -> Result<()> {
     let rows: Vec<Topology> = TOPOLOGIES
         .iter()
         .filter(|row| settings.wants(row.name))
+        // A transfer that takes its time is the part `nat-idle`.
+        .filter(|row| row.takes.is_zero())
         .copied()
         .collect();
     if rows.is_empty() {
@@ -107,6 +130,12 @@ struct Cell {
 }
 
 fn meet(settings: &Settings, row: Topology, kind: Kind) -> Result<Cell> {
+    if !meets(&row, kind) {
+        return Ok(Cell {
+            text: "-".to_owned(),
+            fault: None,
+        });
+    }
     let name = format!("auto-{}-{}", row.name, kind.name());
     let stage = Stage::in_topology(settings, &name, row, kind)?;
     payload::write(&stage.root.join("payload.bin"), SIZE)?;

@@ -68,8 +68,9 @@ impl Stage {
         self.serve_with(&[])
     }
 
-    /// Starts the server; wharf's with further arguments.
+    /// Starts the server; wharf's with further arguments besides those of the topology.
     pub(crate) fn serve_with(&self, further: &[&str]) -> Result<Server> {
+        let further = [self.row.wharf, further].concat();
         server::start(
             self.kind,
             Place::Namespace(&self.network.server),
@@ -83,7 +84,7 @@ impl Stage {
                 passive: self.row.passive,
                 advertise: self.row.advertise,
                 max_sessions: 0,
-                further,
+                further: &further,
             },
         )
     }
