@@ -320,10 +320,12 @@ fn lose(stage: &Stage, trace: &Path) -> Result<()> {
         .find_map(|line| line.split_once(" + user ")?.1.split(' ').next())
         .and_then(|own| own.rsplit(':').next()?.parse().ok())
         .ok_or("the transcript names no control connection")?;
-    stage.network.client.nft(&format!(
+    stage.network.gateway("cgw")?.nft(&format!(
         "table ip lost {{
-           chain pre {{ type filter hook prerouting priority raw; tcp sport 21 tcp dport {port} drop; }}
-           chain post {{ type filter hook postrouting priority raw; tcp dport 21 tcp sport {port} drop; }}
+           chain forward {{ type filter hook forward priority raw;
+             tcp sport 21 tcp dport {port} drop
+             tcp dport 21 tcp sport {port} drop
+           }}
          }}"
     ))
 }

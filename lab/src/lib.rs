@@ -28,6 +28,7 @@ mod tally;
 mod wire;
 
 mod auto;
+mod changes;
 mod crash;
 mod harness;
 mod hostile;
@@ -72,7 +73,7 @@ impl Settings {
 type Part = fn(&Settings, &Tally) -> Result<()>;
 
 /// The parts by name, in the order in which `all` runs them.
-const PARTS: [(&str, Part, &str); 9] = [
+const PARTS: [(&str, Part, &str); 10] = [
     (
         "interop",
         interop::run,
@@ -87,6 +88,11 @@ const PARTS: [(&str, Part, &str); 9] = [
         "auto",
         auto::run,
         "wharf's client in auto with four servers in every topology, twice",
+    ),
+    (
+        "changes",
+        changes::run,
+        "the network changes between two runs of wharf's client",
     ),
     (
         "nat-idle",
@@ -121,7 +127,7 @@ const PARTS: [(&str, Part, &str); 9] = [
 ];
 
 /// Parts whose answers are not all in yet: not in `all`.
-const NOT_YET: [&str; 4] = ["auto", "nat-idle", "races", "refusal"];
+const NOT_YET: [&str; 5] = ["auto", "changes", "nat-idle", "races", "refusal"];
 
 /// Runs what the arguments name; the exit status is 0 when everything that must work works, 1 when
 /// something does not, 2 for wrong arguments or a laboratory that cannot run here.

@@ -39,12 +39,18 @@ pub(crate) struct Network {
     /// Where the server-PI runs.
     pub(crate) server: Namespace,
     /// The machines between them, kept for their lifetime.
-    _between: Vec<Namespace>,
+    between: Vec<Namespace>,
     /// The address that the client dials.
     pub(crate) dial: IpAddr,
 }
 
 impl Network {
+    /// The gateway of one side, `cgw` or `sgw`: what changes while a topology stands changes there.
+    pub(crate) fn gateway(&self, role: &str) -> Result<&Namespace> {
+        let found = self.between.iter().find(|it| it.name().ends_with(role));
+        found.ok_or_else(|| format!("no gateway {role} here").into())
+    }
+
     /// Port 21 of the address that the client dials.
     pub(crate) fn control(&self) -> SocketAddr {
         SocketAddr::new(self.dial, 21)
@@ -75,7 +81,7 @@ impl Network {
                 _middlebox: None,
                 client,
                 server,
-                _between: vec![server_gateway],
+                between: vec![server_gateway],
                 dial: topology::SERVER_GATEWAY,
             });
         }
@@ -136,7 +142,7 @@ impl Network {
             _middlebox: running,
             client,
             server,
-            _between: between,
+            between,
             dial,
         })
     }
