@@ -353,6 +353,7 @@ pub static FOREIGN: &[Client] = &[
         ways: &[
             way("PASV", V4, &["-F"], ""),
             way("PORT", V4, &["-E"], ""),
+            way("PASV, else PORT", V4, &[], ""),
             no_ipv6("any"),
         ],
     },

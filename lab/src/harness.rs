@@ -5,12 +5,13 @@
 use crate::server::Kind;
 use crate::tally::Tally;
 use crate::{Result, Settings};
-use crate::{client, interop, matrix};
+use crate::{client, interop, mapper, matrix};
 
 /// curl and ftp with vsftpd in every topology; foreign clients with vsftpd in the plain one.
 pub(crate) fn run(settings: &Settings, tally: &Tally) -> Result<()> {
     let title = "the lab itself: curl and ftp with vsftpd";
     matrix::print(settings, tally, Kind::Vsftpd, matrix::FOREIGN, title)?;
+    mapper::run(settings, tally)?;
     let title = "the lab itself: foreign clients with vsftpd";
     interop::meet(settings, tally, Kind::Vsftpd, client::FOREIGN, title)
 }

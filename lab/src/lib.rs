@@ -34,7 +34,9 @@ mod harness;
 mod hostile;
 mod idle;
 mod interop;
+mod mapper;
 mod matrix;
+mod one_port;
 mod races;
 mod refusal;
 
@@ -73,7 +75,7 @@ impl Settings {
 type Part = fn(&Settings, &Tally) -> Result<()>;
 
 /// The parts by name, in the order in which `all` runs them.
-const PARTS: [(&str, Part, &str); 10] = [
+const PARTS: &[(&str, Part, &str)] = &[
     (
         "interop",
         interop::run,
@@ -83,6 +85,11 @@ const PARTS: [(&str, Part, &str); 10] = [
         "topologies",
         matrix::run,
         "the article's topologies x data modes",
+    ),
+    (
+        "one-port",
+        one_port::run,
+        "one open port: unmodified clients in every topology",
     ),
     (
         "auto",
@@ -127,7 +134,9 @@ const PARTS: [(&str, Part, &str); 10] = [
 ];
 
 /// Parts whose answers are not all in yet: not in `all`.
-const NOT_YET: [&str; 5] = ["auto", "changes", "nat-idle", "races", "refusal"];
+const NOT_YET: &[&str] = &[
+    "one-port", "auto", "changes", "nat-idle", "races", "refusal",
+];
 
 /// Runs what the arguments name; the exit status is 0 when everything that must work works, 1 when
 /// something does not, 2 for wrong arguments or a laboratory that cannot run here.
@@ -187,7 +196,7 @@ fn usage(complaint: &str) -> ExitCode {
     }
     eprintln!("wharf-lab [--wharf PATH] [--full] [--server NAME] [--only WORD]... [COMMAND]...\n");
     eprintln!("  setup       install the peers and nothing else");
-    for (name, _, what) in &PARTS {
+    for (name, _, what) in PARTS {
         eprintln!("  {name:<11} {what}");
     }
     eprintln!("  all         setup and everything (the default)");

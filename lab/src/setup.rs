@@ -16,7 +16,7 @@ use crate::Result;
 use crate::process::run;
 
 /// Packages with the programs that the lab looks for.
-const PACKAGES: [(&str, &str); 10] = [
+const PACKAGES: [(&str, &str); 12] = [
     ("curl", "/usr/bin/curl"),
     ("lftp", "/usr/bin/lftp"),
     ("tnftp", "/usr/bin/tnftp"),
@@ -24,6 +24,8 @@ const PACKAGES: [(&str, &str); 10] = [
     ("inetutils-ftp", "/usr/bin/inetutils-ftp"),
     ("wget", "/usr/bin/wget"),
     ("aria2", "/usr/bin/aria2c"),
+    ("miniupnpc", "/usr/bin/upnpc"),
+    ("natpmpc", "/usr/bin/natpmpc"),
     ("nftables", "/usr/sbin/nft"),
     ("iproute2", "/usr/sbin/ip"),
     ("python3-venv", "/usr/bin/python3"),

@@ -1,0 +1,254 @@
+//! One open port: wharf's server tells its passive clients the control port itself, and unmodified
+//! clients download, upload and list in every topology in which the control connection stands.
+//!
+//! Nothing is told to the clients but "passive", and what each needs where the server's announced
+//! address is not the one it dialled.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::client::{self, Client, Family, Job, Recipe, Way};
+use crate::payload;
+use crate::process::{last_lines, run as run_bounded};
+use crate::server::{Kind, PASSWORD, USER};
+use crate::stage::Stage;
+use crate::tally::{Matrix, Tally, concurrently, seconds};
+use crate::topology::{ServerSide, TOPOLOGIES, Topology};
+use crate::{Result, Settings};
+
+/// The clients, as `client::FOREIGN` and `client::WHARF` name them.
+const CLIENTS: [&str; 6] = ["curl", "lftp", "tnftp", "ncftp", "inetutils", "wharf"];
+
+/// No operation lasts longer; the slow topology's time comes on top. NcFTP, which tries a wrong address
+/// four times over before it turns to PORT, needs 22 s.
+const LIMIT: Duration = Duration::from_secs(40);
+
+/// Topologies at once. Most of a cell is work, not waiting.
+const AT_ONCE: usize = 4;
+
+/// What a client does, in the order of a cell's numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Does {
+    Get,
+    Put,
+    List,
+}
+
+const OPERATIONS: [Does; 3] = [Does::Get, Does::Put, Does::List];
+
+/// Fills and prints the matrix.
+#[allow(clippy::unnecessary_wraps)] // a part may fail; this one has nothing to fail by
+pub(crate) fn run(settings: &Settings, tally: &Tally) -> Result<()> {
+    let mut rows: Vec<Topology> = TOPOLOGIES
+        .iter()
+        .filter(|row| settings.wants(row.name))
+        .copied()
+        .collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    // The slow ones first, so that nobody waits for them at the end.
+    rows.sort_by_key(|row| row.takes.is_zero() && row.name != "server-dnat-wrongaddr");
+    let answers = concurrently(&rows, AT_ONCE, |row| Scene::play(settings, *row));
+    let mut heads = vec!["topology"];
+    heads.extend(CLIENTS);
+    let mut matrix = Matrix::new(&heads);
+    for (row, answer) in rows.iter().zip(answers) {
+        let cells = match answer {
+            Ok(cells) => cells,
+            Err(failure) => {
+                tally.fail(row.name, &failure.to_string());
+                matrix.push(row.name, vec!["?".to_owned(); CLIENTS.len()]);
+                continue;
+            }
+        };
+        let shown = CLIENTS.iter().zip(cells.chunks(OPERATIONS.len()));
+        let shown = shown.map(|(name, cells)| {
+            let words = cells.iter().zip(OPERATIONS).map(|(cell, does)| match cell {
+                Cell::Works(elapsed) => {
+                    tally.pass();
+                    seconds(*elapsed)
+                }
+                Cell::Fails(why) => {
+                    tally.fail(&format!("one-port / {} / {name} {does:?}", row.name), why);
+                    "!!".to_owned()
+                }
+                Cell::Cannot => "-".to_owned(),
+            });
+            words.collect::<Vec<_>>().join(" ")
+        });
+        matrix.push(row.name, shown.collect());
+    }
+    matrix.print(
+        "one open port x topologies, unmodified clients, passive (seconds of get, put, ls; - the \
+         client has no IPv6; !! does not work)",
+    );
+    Ok(())
+}
+
+enum Cell {
+    Works(Duration),
+    Fails(String),
+    Cannot,
+}
+
+/// One topology with its server.
+struct Scene {
+    stage: Stage,
+    row: Topology,
+    payload: PathBuf,
+}
+
+impl Scene {
+    /// All operations of all clients. One after another, as one user would; only where time passes by
+    /// waiting, all at once.
+    fn play(settings: &Settings, row: Topology) -> Result<Vec<Cell>> {
+        let stage = Stage::in_topology(
+            settings,
+            &format!("one-port-{}", row.name),
+            row,
+            Kind::Wharf,
+        )?;
+        let payload = stage.root.join("payload.bin");
+        payload::write(&payload, payload::SMALL)?;
+        let server = stage.serve_with(&[])?;
+        let scene = Self {
+            stage,
+            row,
+            payload,
+        };
+        let operations: Vec<(&str, Does)> = CLIENTS
+            .iter()
+            .flat_map(|name| OPERATIONS.map(|does| (*name, does)))
+            .collect();
+        let workers = if row.takes.is_zero() {
+            1
+        } else {
+            operations.len()
+        };
+        let cells = concurrently(&operations, workers, |(name, does)| {
+            scene
+                .operate(name, *does)
+                .unwrap_or_else(|failure| Cell::Fails(failure.to_string()))
+        });
+        drop(server);
+        Ok(cells)
+    }
+
+    fn operate(&self, name: &str, does: Does) -> Result<Cell> {
+        let client = find(name)?;
+        let way = self.way(client)?;
+        if way.cannot.is_some() {
+            return Ok(Cell::Cannot);
+        }
+        let here = self.stage.work.directory(&format!("{name}-{does:?}"))?;
+        let (recipe, remote): (&Recipe, _) = match does {
+            Does::Get => (&client.get, "payload.bin".to_owned()),
+            Does::Put => (&client.put, format!("{name}.bin")),
+            Does::List => (&client.list, String::new()),
+        };
+        let local = here.join(if does == Does::Put {
+            &remote
+        } else {
+            "got.bin"
+        });
+        if does == Does::Put {
+            fs::hard_link(&self.payload, &local)?;
+        }
+        let job = Job {
+            host: self.stage.network.host(),
+            user: USER.to_owned(),
+            password: PASSWORD.to_owned(),
+            secret: shown(&self.stage.secret),
+            remote,
+            local: shown(&local),
+            wharf: shown(&self.stage.wharf),
+        };
+        let Some((arguments, input)) = recipe.fill(way, &job) else {
+            return Err("the recipe has nothing to run".into());
+        };
+        let mut command = self.stage.client(&arguments[0]);
+        let trace = here.join("trace");
+        command
+            .args(&arguments[1..])
+            .current_dir(&here)
+            .env("WHARF_TRACE", &trace);
+        let outcome = run_bounded(command, input.as_bytes(), LIMIT + self.row.takes)?;
+        let arrived = match does {
+            Does::Get => payload::same(&self.payload, &local),
+            Does::Put => payload::same(&self.payload, &self.stage.root.join(&job.remote)),
+            Does::List if String::from_utf8_lossy(&outcome.stdout).contains("payload.bin") => {
+                Ok(())
+            }
+            Does::List => Err("the listing lacks payload.bin".into()),
+        };
+        Ok(match arrived {
+            Ok(()) if outcome.succeeded() => Cell::Works(outcome.elapsed),
+            arrived => {
+                let why = arrived.err().map(|why| format!("{why}; "));
+                let dialogue = fs::read_to_string(&trace).unwrap_or_default();
+                Cell::Fails(format!(
+                    "{}{} {}",
+                    why.unwrap_or_default(),
+                    outcome.last_words(),
+                    last_lines(&dialogue, 8)
+                ))
+            }
+        })
+    }
+
+    /// The client's passive way in this topology.
+    fn way(&self, client: &'static Client) -> Result<&'static Way> {
+        let family = if self.row.ipv6 {
+            Family::V6
+        } else {
+            Family::V4
+        };
+        let wanted = passive(client.name, family, self.misnamed());
+        let mut ways = client.ways.iter();
+        ways.find(|way| way.name == wanted && way.family == family)
+            .ok_or_else(|| format!("{} has no way {wanted}", client.name).into())
+    }
+
+    /// Whether a 227 names another address than the one that the client dialled, and nobody on the way
+    /// corrects it.
+    fn misnamed(&self) -> bool {
+        use crate::topology::Expected::Works;
+        let row = &self.row;
+        let announced = match (row.advertise, row.server) {
+            (Some(told), _) => told,
+            (None, ServerSide::Public) => "203.0.113.130",
+            (None, ServerSide::Forwarded) => "10.20.0.2",
+        };
+        announced != self.stage.network.dial.to_string() && row.ways.reply != Works
+    }
+}
+
+/// The word that `client`'s table has for its normal passive transfer. Where the 227 names an address
+/// that leads nowhere, lftp and inetutils have to be asked for EPSV, which names none; NcFTP knows PASV
+/// alone: it repairs a private address, and after any other that fails it turns to PORT by itself.
+fn passive(client: &str, family: Family, misnamed: bool) -> &'static str {
+    match (client, family, misnamed) {
+        ("ncftp", Family::V6, _) => "any",
+        ("wharf", Family::V4, _) => "passive",
+        ("wharf", Family::V6, _) => "epsv",
+        ("inetutils", Family::V4, false) => "PASV (-p)",
+        ("inetutils", ..) => "EPSV (-p)",
+        ("lftp" | "ncftp", Family::V4, false) => "PASV",
+        ("ncftp", Family::V4, true) => "PASV, else PORT",
+        _ => "EPSV",
+    }
+}
+
+fn find(name: &str) -> Result<&'static Client> {
+    client::FOREIGN
+        .iter()
+        .chain([&client::WHARF])
+        .find(|client| client.name == name)
+        .ok_or_else(|| format!("no client {name}").into())
+}
+
+fn shown(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}
