@@ -33,6 +33,7 @@ enum Carrier {
     Foreign {
         stream: Box<dyn Stream>,
         reset: Option<Box<dyn FnOnce() + Send>>,
+        keepalive: Option<Box<dyn Fn(Option<Duration>) + Send>>,
     },
 }
 
@@ -65,6 +66,7 @@ impl Conn {
             carrier: Carrier::Foreign {
                 stream,
                 reset: None,
+                keepalive: None,
             },
             bound: canonical(local),
             local: canonical(local),
@@ -80,6 +82,25 @@ impl Conn {
             *reset = Some(Box::new(act));
         }
         self
+    }
+
+    /// For a foreign stream whose way forgets silent connections: is told at what interval TCP would probe it (`None`:
+    /// not at all).
+    #[must_use]
+    pub fn on_keepalive(mut self, act: impl Fn(Option<Duration>) + Send + 'static) -> Self {
+        if let Carrier::Foreign { keepalive, .. } = &mut self.carrier {
+            *keepalive = Some(Box::new(act));
+        }
+        self
+    }
+
+    /// Tells a foreign stream at what interval it is probed.
+    pub(crate) fn keep_alive(&self, every: Option<Duration>) {
+        if let Carrier::Foreign { keepalive, .. } = &self.carrier
+            && let Some(told) = keepalive
+        {
+            told(every);
+        }
     }
 
     /// Remembers that the connection does not come from the port that was wanted.

@@ -1,67 +1,16 @@
-//! What stands between a site and the rest of the world: filter, NAT, forwards, helper.
+//! What stands between a site and the rest of the world: filter, NAT, forwards, helper, balancer.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use tokio::time::Instant;
 use wharf_proto::data_connection::passive::PortRange;
 
-/// What happens to a new connection that no rule allows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// It passes.
-    Allow,
-    /// It is lost: the opener hears nothing until its own patience or the kernel's 127 s are over.
-    Drop,
-    /// It is answered with a reset: `ConnectionRefused` at once.
-    Reject,
-}
+use crate::filter::{AccessList, Filter, Verdict};
 
-/// A stateful filter for one direction; what belongs to an established connection always passes.
-#[derive(Clone, Debug)]
-pub struct Filter {
-    /// Destination ports that pass.
-    pub ports: Vec<PortRange>,
-    /// Source ports that pass, whatever the destination (the article's "out from port 20").
-    pub from_ports: Vec<PortRange>,
-    /// Everything else.
-    pub otherwise: Verdict,
-}
-
-impl Filter {
-    /// No filter.
-    pub fn open() -> Self {
-        Self::nothing(Verdict::Allow)
-    }
-
-    /// Nothing new passes.
-    pub fn nothing(otherwise: Verdict) -> Self {
-        Self {
-            ports: Vec::new(),
-            from_ports: Vec::new(),
-            otherwise,
-        }
-    }
-
-    /// Only these destination ports pass, `LO-HI` or a single port each.
-    pub fn only(ranges: &[(u16, u16)], otherwise: Verdict) -> Self {
-        Self {
-            ports: ranges.iter().map(|&(lo, hi)| range(lo, hi)).collect(),
-            ..Self::nothing(otherwise)
-        }
-    }
-
-    /// The judgement on a new connection.
-    pub(crate) fn judge(&self, src: SocketAddr, dst: SocketAddr) -> Verdict {
-        let passes = self.ports.iter().any(|r| within(*r, dst.port()))
-            || self.from_ports.iter().any(|r| within(*r, src.port()));
-        if passes {
-            Verdict::Allow
-        } else {
-            self.otherwise
-        }
-    }
-}
+/// The first 96 bits of IPv6 addresses that stand for IPv4 ones (RFC 6052 §2.1).
+const NAT64: [u16; 6] = [0x64, 0xff9b, 0, 0, 0, 0];
 
 /// How a NAT chooses the outside port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,6 +61,10 @@ pub struct Gateway {
     pub(crate) inbound: Filter,
     pub(crate) outbound: Filter,
     pub(crate) helper: bool,
+    pub(crate) access: Option<AccessList>,
+    pub(crate) nat64: bool,
+    pub(crate) upnp: bool,
+    pub(crate) proxy_protocol: bool,
     pub(crate) snat: Option<IpAddr>,
     pub(crate) hairpin: Option<IpAddr>,
     pub(crate) latency: Duration,
@@ -125,6 +78,15 @@ pub(crate) struct Table {
     taken: Vec<SocketAddr>,
     turn: usize,
     pub(crate) expected: Vec<Expectation>,
+    leases: Vec<Lease>,
+}
+
+/// A forward that an inside host has asked for.
+#[derive(Clone, Debug)]
+struct Lease {
+    outside: SocketAddr,
+    inside: SocketAddr,
+    until: Instant,
 }
 
 /// A connection that a helper has read of in a control connection and lets through once.
@@ -148,6 +110,10 @@ impl Gateway {
             inbound: Filter::open(),
             outbound: Filter::open(),
             helper: false,
+            access: None,
+            nat64: false,
+            upnp: false,
+            proxy_protocol: false,
             snat: None,
             hairpin: None,
             latency: Duration::from_millis(5),
@@ -218,6 +184,38 @@ impl Gateway {
         self
     }
 
+    /// A TCP balancer that begins every connection into the site with a PROXY protocol header (version 1) of the client's
+    /// real addresses.
+    #[must_use]
+    pub fn proxy_protocol(mut self) -> Self {
+        self.proxy_protocol = true;
+        self
+    }
+
+    /// With an access list instead of knowledge of connections.
+    #[must_use]
+    pub fn access_list(mut self, list: AccessList) -> Self {
+        self.access = Some(list);
+        self
+    }
+
+    /// Inside hosts may ask it to forward ports (PCP, NAT-PMP, UPnP).
+    #[must_use]
+    pub fn upnp(mut self) -> Self {
+        self.upnp = true;
+        self
+    }
+
+    /// A NAT64 in front of IPv6-only hosts (RFC 6146): what they send to `64:ff9b::a.b.c.d` goes out to `a.b.c.d` from
+    /// its own IPv4 address.
+    #[must_use]
+    pub fn nat64<const N: usize>(outside: [&str; N]) -> Self {
+        Self {
+            nat64: true,
+            ..Self::nat(outside)
+        }
+    }
+
     /// Inside hosts reach forwards by the outside address, and seem to come from this inside address.
     #[must_use]
     pub fn hairpin(mut self, as_address: &str) -> Self {
@@ -236,19 +234,36 @@ impl Gateway {
         self.nat.as_ref().and_then(|nat| nat.idle)
     }
 
-    /// Judges a connection that leaves the site and translates its source.
+    /// Judges a connection that leaves the site and translates its source, and its destination at a NAT64.
     pub(crate) fn pass_out(
         &mut self,
         src: SocketAddr,
         dst: SocketAddr,
-    ) -> Result<SocketAddr, Verdict> {
+    ) -> Result<(SocketAddr, SocketAddr), Verdict> {
+        if self
+            .access
+            .as_ref()
+            .is_some_and(|list| !list.releases(src, dst))
+        {
+            return Err(Verdict::Drop);
+        }
         if !self.expects(src.ip(), dst) {
             match self.outbound.judge(src, dst) {
                 Verdict::Allow => (),
                 refused => return Err(refused),
             }
         }
-        Ok(self.translate_source(src))
+        let dst = match dst.ip() {
+            IpAddr::V6(ip) if self.nat64 => match ip.segments().split_last_chunk() {
+                Some((prefix, &[high, low])) if prefix == NAT64 => {
+                    let bits = u32::from(high) << 16 | u32::from(low);
+                    SocketAddr::new(Ipv4Addr::from_bits(bits).into(), dst.port())
+                }
+                _ => dst,
+            },
+            _ => dst,
+        };
+        Ok((self.translate_source(src, dst.is_ipv4()), dst))
     }
 
     /// Judges a connection that enters the site and translates both ends.
@@ -257,6 +272,13 @@ impl Gateway {
         src: SocketAddr,
         dst: SocketAddr,
     ) -> Result<(SocketAddr, SocketAddr), Verdict> {
+        if self
+            .access
+            .as_ref()
+            .is_some_and(|list| !list.admits(src, dst))
+        {
+            return Err(Verdict::Drop);
+        }
         let seen = self.snat.map_or(src, |ip| SocketAddr::new(ip, src.port()));
         if let Some(inside) = self.take_expected(src.ip(), dst) {
             return Ok((seen, inside));
@@ -274,8 +296,37 @@ impl Gateway {
 
     /// Where an outside address is forwarded to.
     pub(crate) fn forwarded(&self, dst: SocketAddr) -> Option<SocketAddr> {
+        let leases = &mut self.table.leases.iter();
+        if let Some(lease) = leases.find(|it| it.outside == dst && Instant::now() < it.until) {
+            return Some(lease.inside);
+        }
         let rule = self.forwards.iter().find(|f| within(f.ports, dst.port()))?;
         Some(SocketAddr::new(rule.to, dst.port()))
+    }
+
+    /// Forwards an outside port to `inside` for so long, if it does that for who asks.
+    pub(crate) fn lease(&mut self, inside: SocketAddr, lifetime: Duration) -> Option<SocketAddr> {
+        let outside = self.told_outside(inside.ip())?;
+        let outside = self.free(SocketAddr::new(outside, inside.port()));
+        self.table.leases.push(Lease {
+            outside,
+            inside,
+            until: Instant::now() + lifetime,
+        });
+        Some(outside)
+    }
+
+    /// Ends a forward.
+    pub(crate) fn end_lease(&mut self, outside: SocketAddr) {
+        self.table.leases.retain(|it| it.outside != outside);
+        self.table.taken.retain(|it| *it != outside);
+    }
+
+    /// The outside address as it tells it to inside hosts.
+    pub(crate) fn told_outside(&self, inside: IpAddr) -> Option<IpAddr> {
+        let mut fitting = self.outside.iter().copied();
+        let told = fitting.find(|ip| ip.is_ipv4() == inside.is_ipv4())?;
+        self.upnp.then_some(told)
     }
 
     /// Lets a connection through that has been read of.
@@ -304,7 +355,7 @@ impl Gateway {
         Some(expected.swap_remove(at).inside)
     }
 
-    fn translate_source(&mut self, src: SocketAddr) -> SocketAddr {
+    fn translate_source(&mut self, src: SocketAddr, to_ipv4: bool) -> SocketAddr {
         let Some(nat) = &self.nat else { return src };
         let (mapping, addresses) = (nat.mapping, nat.addresses);
         if mapping == Mapping::EndpointIndependent
@@ -316,7 +367,7 @@ impl Gateway {
         let fitting: Vec<_> = self
             .outside
             .iter()
-            .filter(|ip| ip.is_ipv4() == src.is_ipv4())
+            .filter(|ip| ip.is_ipv4() == to_ipv4)
             .collect();
         let turn = match addresses {
             Addresses::Paired => 0,
@@ -350,6 +401,6 @@ pub(crate) fn range(lo: u16, hi: u16) -> PortRange {
     PortRange::new(lo, hi).unwrap_or_else(|_| panic!("not a range: {lo}-{hi}"))
 }
 
-fn within(range: PortRange, port: u16) -> bool {
+pub(crate) fn within(range: PortRange, port: u16) -> bool {
     range.contains(port)
 }

@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::mpsc;
+use wharf_net::mapping::PortMapper;
 use wharf_net::{Conn, ListenAt, Listener, Net, Ports, RangeExhausted, Source};
 
 use crate::alg::{Speaker, Tap};
+use crate::mapper::SimMapper;
 use crate::route::{Walk, Way};
-use crate::stream::{Quality, lock, pair};
+use crate::stream::{End, Quality, lock, pair};
 use crate::world::{HostId, Map, Outcome};
 
 /// How long Linux tries to connect to a silent address (`tcp_syn_retries` 6).
@@ -38,6 +40,7 @@ impl Net for SimHost {
                     latency: Duration::ZERO,
                     idle: None,
                     helpers: Vec::new(),
+                    preface: Vec::new(),
                 }
             } else {
                 map.walk(self.id, own, to)
@@ -118,6 +121,13 @@ impl Net for SimHost {
             None => Err(io::Error::new(io::ErrorKind::NotFound, "no such name")),
         }
     }
+
+    fn mapper(&self) -> Option<Arc<dyn PortMapper>> {
+        Some(Arc::new(SimMapper {
+            map: Arc::clone(&self.map),
+            host: self.id,
+        }))
+    }
 }
 
 impl SimHost {
@@ -181,11 +191,16 @@ impl SimHost {
             idle: walk.idle,
         };
         let (near, far) = pair(quality, taps(Speaker::User), back);
-        let (reset_near, reset_far) = (near.resetter(), far.resetter());
-        (
-            Conn::foreign(Box::new(near), own, to).on_abort(reset_near),
-            Conn::foreign(Box::new(far), dst, src).on_abort(reset_far),
-        )
+        if !walk.preface.is_empty() {
+            near.preface(walk.preface.clone());
+        }
+        let conn = |end: End, local, peer| {
+            let (resets, probes) = (end.resetter(), end.prober());
+            Conn::foreign(Box::new(end), local, peer)
+                .on_abort(resets)
+                .on_keepalive(probes)
+        };
+        (conn(near, own, to), conn(far, dst, src))
     }
 }
 

@@ -23,12 +23,16 @@
 //! # Ok(()) }
 //! ```
 
+mod filter;
+pub use filter::{AccessList, Filter, Verdict};
 mod gateway;
-pub use gateway::{Addresses, Filter, Forward, Gateway, Mapping, Nat, Verdict};
+pub use gateway::{Addresses, Forward, Gateway, Mapping, Nat};
 mod world;
 pub use world::{Attempt, Outcome, Site, World};
 mod alg;
 mod host;
+mod mapper;
 mod route;
+mod scenes;
 mod stream;
 pub mod topologies;

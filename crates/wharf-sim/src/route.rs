@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::alg::Faces;
-use crate::gateway::Verdict;
+use crate::filter::Verdict;
 use crate::world::{HostId, Map, Site};
 
 /// The control port that helpers listen to.
@@ -42,6 +42,8 @@ pub(crate) struct Walk {
     /// The shortest memory of the NATs passed.
     pub(crate) idle: Option<Duration>,
     pub(crate) helpers: Vec<Overheard>,
+    /// What balancers put in front of the opener's bytes.
+    pub(crate) preface: Vec<u8>,
 }
 
 impl Map {
@@ -52,6 +54,7 @@ impl Map {
             latency: Duration::ZERO,
             idle: None,
             helpers: Vec::new(),
+            preface: Vec::new(),
         };
         let Some(mut site) = self.site_of(from) else {
             return walk;
@@ -70,7 +73,12 @@ impl Map {
             let (src_before, dst_before) = (src, dst);
             if down.is_some() {
                 match gateway.pass_in(src, dst) {
-                    Ok(translated) => (src, dst) = translated,
+                    Ok(translated) => {
+                        if gateway.proxy_protocol {
+                            walk.preface = proxy_header(src, dst);
+                        }
+                        (src, dst) = translated;
+                    }
                     Err(verdict) => return walk.refused(verdict),
                 }
                 site = crossed;
@@ -83,7 +91,7 @@ impl Map {
                 (src, dst) = (SocketAddr::new(as_address, src.port()), inside);
             } else {
                 match gateway.pass_out(src, dst) {
-                    Ok(translated) => src = translated,
+                    Ok(translated) => (src, dst) = translated,
                     Err(verdict) => return walk.refused(verdict),
                 }
                 match self.parent(crossed) {
@@ -127,4 +135,12 @@ impl Walk {
         };
         self
     }
+}
+
+/// A PROXY protocol header, version 1: the connection as the balancer sees it.
+fn proxy_header(src: SocketAddr, dst: SocketAddr) -> Vec<u8> {
+    let family = if src.is_ipv4() { "TCP4" } else { "TCP6" };
+    let (from, to) = (src.ip(), dst.ip());
+    let (from_port, to_port) = (src.port(), dst.port());
+    format!("PROXY {family} {from} {to} {from_port} {to_port}\r\n").into_bytes()
 }

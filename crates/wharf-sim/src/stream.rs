@@ -59,22 +59,50 @@ impl Pipe {
 /// What both directions share.
 struct Way {
     quality: Quality,
-    last: Mutex<(Instant, bool)>,
+    known: Mutex<Known>,
+}
+
+/// What the gateways know of the connection.
+struct Known {
+    last: Instant,
+    alive: bool,
+    /// At what interval either end probes it.
+    probes: [Option<Duration>; 2],
 }
 
 impl Way {
     /// Whether the gateways still know the connection; a byte now keeps it alive.
     fn alive(&self) -> bool {
-        let mut last = lock(&self.last);
-        if self
-            .quality
-            .idle
-            .is_some_and(|idle| last.0.elapsed() > idle)
-        {
-            last.1 = false;
+        self.judge(&mut lock(&self.known))
+    }
+
+    /// One end begins to probe at this interval. What the probes so far have kept alive is alive.
+    fn probe(&self, end: usize, every: Option<Duration>) {
+        let known = &mut *lock(&self.known);
+        let (last, kept) = (known.last, self.is_kept(known));
+        if self.judge(known) && !kept {
+            // Setting an option sends nothing.
+            known.last = last;
         }
-        last.0 = Instant::now();
-        last.1
+        if let Some(probes) = known.probes.get_mut(end) {
+            *probes = every;
+        }
+    }
+
+    /// Whether probes come soon enough for the gateways.
+    fn is_kept(&self, known: &Known) -> bool {
+        let mut probes = known.probes.iter().flatten();
+        self.quality
+            .idle
+            .is_none_or(|idle| probes.any(|every| *every <= idle))
+    }
+
+    fn judge(&self, known: &mut Known) -> bool {
+        if let Some(idle) = self.quality.idle {
+            known.alive &= self.is_kept(known) || known.last.elapsed() <= idle;
+        }
+        known.last = Instant::now();
+        known.alive
     }
 }
 
@@ -83,6 +111,8 @@ pub(crate) struct End {
     incoming: Arc<Mutex<Pipe>>,
     outgoing: Arc<Mutex<Pipe>>,
     way: Arc<Way>,
+    /// Which of the two it is.
+    side: usize,
     timer: Option<Pin<Box<Sleep>>>,
     /// Helpers that read and rewrite what this end sends, in the order in which it passes them.
     taps: Vec<Tap>,
@@ -93,12 +123,17 @@ pub(crate) fn pair(quality: Quality, there: Vec<Tap>, back: Vec<Tap>) -> (End, E
     let (a, b) = (Arc::default(), Arc::default());
     let way = Arc::new(Way {
         quality,
-        last: Mutex::new((Instant::now(), true)),
+        known: Mutex::new(Known {
+            last: Instant::now(),
+            alive: true,
+            probes: [None; 2],
+        }),
     });
     let opener = End {
         incoming: Arc::clone(&a),
         outgoing: Arc::clone(&b),
         way: Arc::clone(&way),
+        side: 0,
         timer: None,
         taps: there,
     };
@@ -106,6 +141,7 @@ pub(crate) fn pair(quality: Quality, there: Vec<Tap>, back: Vec<Tap>) -> (End, E
         incoming: b,
         outgoing: a,
         way,
+        side: 1,
         timer: None,
         taps: back,
     };
@@ -113,6 +149,20 @@ pub(crate) fn pair(quality: Quality, there: Vec<Tap>, back: Vec<Tap>) -> (End, E
 }
 
 impl End {
+    /// Sends something ahead of what the owner sends, which no helper reads: what a balancer puts in front.
+    pub(crate) fn preface(&self, bytes: Vec<u8>) {
+        let mut pipe = lock(&self.outgoing);
+        pipe.held += bytes.len();
+        pipe.chunks
+            .push_back((Instant::now() + self.way.quality.latency, bytes.into()));
+    }
+
+    /// Takes the interval of this end's probes, see `Conn::on_keepalive`.
+    pub(crate) fn prober(&self) -> impl Fn(Option<Duration>) + Send + 'static {
+        let (way, side) = (Arc::clone(&self.way), self.side);
+        move |every| way.probe(side, every)
+    }
+
     /// Resets both directions, see `Conn::on_abort`.
     pub(crate) fn resetter(&self) -> impl FnOnce() + Send + 'static {
         let (incoming, outgoing) = (Arc::clone(&self.incoming), Arc::clone(&self.outgoing));

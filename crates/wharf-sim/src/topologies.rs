@@ -2,12 +2,30 @@
 //!
 //! Documentation addresses throughout: clients are in 198.51.100.0/24, servers in 203.0.113.0/24, and behind a NAT in
 //! 192.168.10.0/24 and 10.20.0.0/24 respectively.
+//!
+//! These are the rows of the measured table (48 topologies on a real kernel) that a model of whole connections can
+//! express. What it cannot:
+//!
+//! * The eight rows with TLS: they need TLS on the control connection, which blinds a helper; the helper here is blind to
+//!   what it does not understand already.
+//! * What differs between *servers* in one row (ProFTPD does not send from port 20, Pure-FTPd's ports run out): the server
+//!   here is always ours.
+//! * A stateless list is judged by ports alone: it lets a connection through where both directions pass. That a list lets
+//!   single packets in without a connection (the hole in the article's fourth passive rule) has no counterpart here.
+//! * How a load balancer answers a connection when the server behind it does not (it accepts first, and closes): refused.
+//! * That a rule on the host itself sees the process rather than the wire: `client-hostfw-helper` and `server-hostfw` are a
+//!   border with that one host behind it.
 
-use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
-use wharf_proto::data_connection::passive::PortRange;
-
-use crate::gateway::{Addresses, Filter, Gateway, Verdict, ip, range};
+use crate::filter::{AccessList, Filter, Verdict};
+use crate::gateway::{Addresses, Gateway, range};
+pub use crate::scenes::Scene;
+use crate::scenes::{
+    ANY, HIGH, RANGE, advertising, balancer, client_inside, client_nat, closed, egress_21, ipv6,
+    nat_client, nothing, only_21, open_client, passive_list, proxied, public_server, range_open,
+    routed, scene, server_inside, server_nat_21, server_nat_range, told_range,
+};
 use crate::world::World;
 
 /// A row of [`TOPOLOGIES`].
@@ -18,20 +36,6 @@ pub struct Topology {
     pub what: &'static str,
     /// Builds a fresh world of this kind.
     pub build: fn() -> Scene,
-}
-
-/// A world with a `client` and a `server`, and what the server's administrator was told about it.
-pub struct Scene {
-    /// Its hosts are `client` and `server`.
-    pub world: World,
-    /// The address that the client knows the server by.
-    pub dial: SocketAddr,
-    /// Where the server listens.
-    pub listen: SocketAddr,
-    /// The server's own passive range; `None`: any port.
-    pub passive: Option<PortRange>,
-    /// The address that the server tells in 227; `None`: the one that the client reached.
-    pub advertise: Option<IpAddr>,
 }
 
 /// Every topology, from open to hopeless.
@@ -97,6 +101,28 @@ pub const TOPOLOGIES: &[Topology] = &[
         build: || routed(Gateway::router(), only_21().outbound(nothing()).helper()),
     },
     Topology {
+        name: "acl-active",
+        what: "server side: the article's four rules for active mode, stateless",
+        build: || {
+            let list = AccessList::new()
+                .inward(ANY, (21, 21))
+                .outward((21, 21), HIGH)
+                .outward((20, 20), HIGH)
+                .inward(HIGH, (20, 20));
+            routed(Gateway::router(), Gateway::router().access_list(list))
+        },
+    },
+    Topology {
+        name: "acl-passive",
+        what: "server side: the article's four rules for passive mode, stateless",
+        build: || routed(Gateway::router(), passive_list(HIGH)),
+    },
+    Topology {
+        name: "acl-passive-range",
+        what: "server side: the same narrowed to the passive range, stateless",
+        build: || told_range(routed(Gateway::router(), passive_list(RANGE))),
+    },
+    Topology {
         name: "server-hostfw",
         what: "server side: 21 and the range inbound, new outbound only from port 20",
         build: || {
@@ -108,6 +134,14 @@ pub const TOPOLOGIES: &[Topology] = &[
                 Gateway::router(),
                 range_open(Verdict::Drop).outbound(from_20),
             ))
+        },
+    },
+    Topology {
+        name: "client-hostfw-helper",
+        what: "firewall on the client itself: nothing new inbound, with an FTP helper",
+        build: || {
+            let own = closed(Verdict::Drop).helper().latency(Duration::ZERO);
+            routed(own, Gateway::router())
         },
     },
     Topology {
@@ -124,6 +158,11 @@ pub const TOPOLOGIES: &[Topology] = &[
         name: "client-nat-helper",
         what: "client behind a NAT with an FTP helper",
         build: || client_inside(client_nat().helper(), Gateway::router()),
+    },
+    Topology {
+        name: "client-nat-upnp",
+        what: "client behind a NAT that forwards ports on request",
+        build: || client_inside(client_nat().upnp(), Gateway::router()),
     },
     Topology {
         name: "cgnat",
@@ -195,10 +234,28 @@ pub const TOPOLOGIES: &[Topology] = &[
     Topology {
         name: "haproxy-21",
         what: "TCP load balancer in front of the server, port 21 only",
+        build: || server_inside(open_client, balancer(server_nat_21())),
+    },
+    Topology {
+        name: "haproxy-21-proxy",
+        what: "the same with the PROXY protocol",
+        build: || proxied(open_client, server_nat_21()),
+    },
+    Topology {
+        name: "haproxy-range",
+        what: "TCP load balancer, 21 and the range, server told the public address",
         build: || {
-            let gateway = server_nat_21().hiding_clients("10.20.0.1");
-            server_inside(open_client, gateway)
+            let gateway = balancer(server_nat_range());
+            advertising(
+                "203.0.113.1",
+                told_range(server_inside(open_client, gateway)),
+            )
         },
+    },
+    Topology {
+        name: "haproxy-range-proxy",
+        what: "the same with the PROXY protocol, server told nothing",
+        build: || told_range(proxied(open_client, server_nat_range())),
     },
     Topology {
         name: "both-nat",
@@ -216,6 +273,17 @@ pub const TOPOLOGIES: &[Topology] = &[
         },
     },
     Topology {
+        name: "both-nat-upnp",
+        what: "client NAT that forwards ports on request, server NAT with only 21 forwarded",
+        build: || {
+            let client = |world: &World| {
+                let site = world.site(World::INTERNET, client_nat().upnp());
+                world.add_host("client", site, ["192.168.10.2"]);
+            };
+            server_inside(client, server_nat_21())
+        },
+    },
+    Topology {
         name: "hairpin",
         what: "client and server in one LAN, client dials the public address",
         build: || {
@@ -227,6 +295,17 @@ pub const TOPOLOGIES: &[Topology] = &[
                 "203.0.113.1",
                 told_range(scene(world, "203.0.113.1", "10.20.0.2")),
             )
+        },
+    },
+    Topology {
+        name: "nat-idle",
+        what: "client NAT that forgets a silent connection after 4 s, transfers of 12 s",
+        build: || {
+            let forgetful = client_nat().with_nat(|nat| nat.idle = Some(Duration::from_secs(4)));
+            Scene {
+                pace: Some(Duration::from_secs(12)),
+                ..client_inside(forgetful, Gateway::router())
+            }
         },
     },
     Topology {
@@ -249,116 +328,15 @@ pub const TOPOLOGIES: &[Topology] = &[
         what: "IPv6 only, server 21 and range, nothing new outbound",
         build: || told_range(ipv6(Gateway::router(), range_open(Verdict::Drop))),
     },
+    Topology {
+        name: "nat64",
+        what: "IPv6-only client behind a NAT64, IPv4-only server",
+        build: || {
+            let world = World::new();
+            let site = world.site(World::INTERNET, Gateway::nat64(["198.51.100.1"]));
+            world.add_host("client", site, ["2001:db8:c::2"]);
+            public_server(&world, Gateway::router());
+            scene(world, "64:ff9b::203.0.113.130", "203.0.113.130")
+        },
+    },
 ];
-
-/// The passive range wherever there is one.
-const RANGE: (u16, u16) = (50_000, 50_049);
-
-fn nothing() -> Filter {
-    Filter::nothing(Verdict::Drop)
-}
-
-fn closed(verdict: Verdict) -> Gateway {
-    Gateway::router().inbound(Filter::nothing(verdict))
-}
-
-fn egress_21() -> Gateway {
-    closed(Verdict::Drop).outbound(Filter::only(&[(21, 21)], Verdict::Drop))
-}
-
-fn only_21() -> Gateway {
-    Gateway::router().inbound(Filter::only(&[(21, 21)], Verdict::Drop))
-}
-
-fn range_open(otherwise: Verdict) -> Gateway {
-    Gateway::router()
-        .inbound(Filter::only(&[(21, 21), RANGE], otherwise))
-        .outbound(Filter::nothing(otherwise))
-}
-
-fn client_nat() -> Gateway {
-    Gateway::nat(["198.51.100.1"])
-}
-
-fn server_nat_21() -> Gateway {
-    Gateway::nat(["203.0.113.1"]).forward(21, 21, "10.20.0.2")
-}
-
-fn server_nat_range() -> Gateway {
-    server_nat_21().forward(RANGE.0, RANGE.1, "10.20.0.2")
-}
-
-/// Public addresses on both sides.
-fn routed(client: Gateway, server: Gateway) -> Scene {
-    let world = World::new();
-    let site = world.site(World::INTERNET, client);
-    world.add_host("client", site, ["198.51.100.130"]);
-    public_server(&world, server);
-    scene(world, "203.0.113.130", "203.0.113.130")
-}
-
-/// A private address for the client.
-fn client_inside(client: Gateway, server: Gateway) -> Scene {
-    let world = World::new();
-    let site = world.site(World::INTERNET, client);
-    world.add_host("client", site, ["192.168.10.2"]);
-    public_server(&world, server);
-    scene(world, "203.0.113.130", "203.0.113.130")
-}
-
-/// A private address for the server.
-fn server_inside(client: fn(&World), gateway: Gateway) -> Scene {
-    let world = World::new();
-    client(&world);
-    let site = world.site(World::INTERNET, gateway);
-    world.add_host("server", site, ["10.20.0.2"]);
-    scene(world, "203.0.113.1", "10.20.0.2")
-}
-
-fn open_client(world: &World) {
-    let site = world.site(World::INTERNET, Gateway::router());
-    world.add_host("client", site, ["198.51.100.130"]);
-}
-
-fn nat_client(world: &World) {
-    let site = world.site(World::INTERNET, client_nat());
-    world.add_host("client", site, ["192.168.10.2"]);
-}
-
-fn public_server(world: &World, gateway: Gateway) {
-    let site = world.site(World::INTERNET, gateway);
-    world.add_host("server", site, ["203.0.113.130"]);
-}
-
-fn ipv6(client: Gateway, server: Gateway) -> Scene {
-    let world = World::new();
-    let site = world.site(World::INTERNET, client);
-    world.add_host("client", site, ["2001:db8:c::2"]);
-    let site = world.site(World::INTERNET, server);
-    world.add_host("server", site, ["2001:db8:5::2"]);
-    scene(world, "2001:db8:5::2", "2001:db8:5::2")
-}
-
-fn scene(world: World, dial: &str, listen: &str) -> Scene {
-    Scene {
-        world,
-        dial: SocketAddr::new(ip(dial), 21),
-        listen: SocketAddr::new(ip(listen), 21),
-        passive: None,
-        advertise: None,
-    }
-}
-
-fn told_range(scene: Scene) -> Scene {
-    Scene {
-        passive: Some(range(RANGE.0, RANGE.1)),
-        ..scene
-    }
-}
-
-fn advertising(address: &str, scene: Scene) -> Scene {
-    Scene {
-        advertise: Some(ip(address)),
-        ..scene
-    }
-}

@@ -12,6 +12,7 @@
 )]
 
 use std::fmt::Write as _;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +22,7 @@ use tokio::time::Instant;
 use wharf_accounts::Anonymous;
 use wharf_client::{Client, DataHost, DataModeChoice, Endpoint, Login, Options, Result};
 use wharf_proto::Pathname;
+use wharf_proto::data_connection::advertise::Network;
 use wharf_proto::data_connection::passive::PortRange;
 use wharf_server::{Address, Advertise, Config, Server};
 use wharf_sim::topologies::{Scene, TOPOLOGIES};
@@ -39,10 +41,15 @@ const WAYS: &[(&str, DataModeChoice, DataHost)] = &[
 /// `auto` has to come through within this time wherever any way does.
 const AUTO_PATIENCE: Duration = Duration::from_secs(8);
 
-/// More than fits into the buffers of the simulated network.
+/// More than fits into the buffers of the simulated network; where a transfer has to last, many times more, so that the
+/// server is not done long before the client.
 const LENGTH: usize = 300_000;
+const LONG: usize = 4_000_000;
 
-/// Whether it worked, and the virtual time that the first transfer took.
+/// Bytes that are read or written at once.
+const PIECE: usize = 64 * 1024;
+
+/// Whether it worked, and the virtual time until the first byte, or until it failed.
 struct Cell {
     works: bool,
     took: Duration,
@@ -90,10 +97,15 @@ fn every_data_mode_in_every_topology() {
         server-fw-range-norange        fail 4.6 s       fail 7.0 s       fail 4.6 s       fail 4.6 s       fail 4.6 s       fail 6.9 s
         server-fw-range-reject         fail 0.1 s       fail 0.2 s       fail 0.1 s       fail 0.1 s       fail 0.1 s       fail 0.2 s
         server-fw-helper                 ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s
+        acl-active                     fail 4.6 s       fail 7.0 s       fail 4.6 s         ok 0.1 s         ok 0.1 s         ok 2.4 s
+        acl-passive                      ok 0.1 s         ok 0.1 s         ok 0.1 s       fail 4.6 s       fail 4.6 s         ok 0.1 s
+        acl-passive-range                ok 0.1 s         ok 0.1 s         ok 0.1 s       fail 4.6 s       fail 4.6 s         ok 0.1 s
         server-hostfw                    ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s
+        client-hostfw-helper             ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s
         both-fw                        fail 4.6 s       fail 7.0 s       fail 4.6 s       fail 4.6 s       fail 4.6 s       fail 6.9 s
         client-nat                       ok 0.1 s         ok 0.1 s         ok 0.1 s       fail 0.1 s       fail 0.1 s         ok 0.1 s
         client-nat-helper                ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s
+        client-nat-upnp                  ok 0.1 s         ok 0.1 s         ok 0.1 s       fail 0.1 s       fail 0.1 s         ok 0.1 s
         cgnat                            ok 0.2 s         ok 0.2 s         ok 0.2 s       fail 0.1 s       fail 0.1 s         ok 0.2 s
         cgnat-pool                     fail 1.6 s       fail 1.6 s       fail 1.6 s       fail 0.1 s       fail 0.1 s       fail 1.6 s
         server-dnat-leak                 ok 0.1 s         ok 1.6 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s
@@ -103,13 +115,19 @@ fn every_data_mode_in_every_topology() {
         server-dnat-helper               ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s
         server-dnat-snat                 ok 0.1 s         ok 0.1 s         ok 0.1 s       fail 0.1 s       fail 0.1 s         ok 0.1 s
         haproxy-21                     fail 0.1 s       fail 4.7 s       fail 0.1 s       fail 0.1 s       fail 0.1 s       fail 0.1 s
+        haproxy-21-proxy               fail 0.1 s       fail 0.2 s       fail 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.2 s
+        haproxy-range                    ok 0.1 s         ok 0.1 s         ok 0.1 s       fail 0.1 s       fail 0.1 s         ok 0.1 s
+        haproxy-range-proxy              ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s
         both-nat                         ok 0.1 s         ok 1.6 s         ok 0.1 s       fail 0.1 s       fail 0.1 s         ok 0.1 s
         both-nat-fixed                   ok 0.1 s         ok 0.1 s         ok 0.1 s       fail 0.1 s       fail 0.1 s         ok 0.1 s
+        both-nat-upnp                  fail 0.1 s       fail 4.7 s       fail 0.1 s       fail 0.1 s       fail 0.1 s       fail 0.1 s
         hairpin                          ok 0.1 s         ok 0.1 s         ok 0.1 s       fail 0.0 s       fail 0.0 s         ok 0.1 s
+        nat-idle                         ok 0.1 s         ok 0.1 s         ok 0.1 s       fail 0.1 s       fail 0.1 s         ok 0.1 s
         ipv6-open                        ok 0.1 s       fail 0.0 s       fail 0.0 s       fail 0.0 s         ok 0.1 s         ok 0.1 s
         ipv6-client-fw                   ok 0.1 s       fail 0.0 s       fail 0.0 s       fail 0.0 s       fail 4.6 s         ok 0.1 s
         ipv6-client-fw-helper            ok 0.1 s       fail 0.0 s       fail 0.0 s       fail 0.0 s         ok 0.1 s         ok 0.1 s
         ipv6-server-range                ok 0.1 s       fail 0.0 s       fail 0.0 s       fail 0.0 s       fail 4.6 s         ok 0.1 s
+        nat64                            ok 0.1 s       fail 0.0 s       fail 0.0 s       fail 0.0 s       fail 0.1 s         ok 0.1 s
     "#]].assert_eq(&table);
     assert!(failures.is_empty(), "{failures:#?}");
 }
@@ -122,7 +140,8 @@ fn session(scene: Scene, mode: DataModeChoice, host: DataHost) -> Cell {
         .build()
         .unwrap();
     runtime.block_on(async {
-        let content: Vec<u8> = (0..LENGTH).map(|n| b"wharf\r\n\xff\0"[n % 9]).collect();
+        let length = if scene.pace.is_some() { LONG } else { LENGTH };
+        let content: Vec<u8> = (0..length).map(|n| b"wharf\r\n\xff\0"[n % 9]).collect();
         serve(&scene, &content).await;
         let options = Options {
             data_mode: mode,
@@ -136,21 +155,21 @@ fn session(scene: Scene, mode: DataModeChoice, host: DataHost) -> Cell {
             .unwrap();
         let mut client = greeting.login(Login::anonymous()).await.unwrap();
         let began = Instant::now();
-        let first = download(&mut client).await;
-        let took = began.elapsed();
-        let works = match first {
-            Ok(received) => {
+        let first = download(&mut client, scene.pace, content.len()).await;
+        let (works, took) = match first {
+            Ok((received, first_byte)) => {
                 assert!(received == content, "the file arrived damaged");
                 // Where one transfer works, all have to.
-                upload(&mut client, &content).await.unwrap();
+                upload(&mut client, scene.pace, &content).await.unwrap();
                 let names = client.nlst(None).await.unwrap();
                 assert_eq!(names, [b"down".to_vec(), b"up".to_vec()]);
-                true
+                (true, first_byte - began)
             }
             Err(_) => {
+                let took = began.elapsed();
                 // The session has outlived its failed transfer.
                 client.noop().await.unwrap();
-                false
+                (false, took)
             }
         };
         Cell { works, took }
@@ -171,6 +190,7 @@ async fn serve(scene: &Scene, content: &[u8]) {
             .passive
             .unwrap_or_else(|| PortRange::new(40_000, 49_999).unwrap()),
         advertise: Advertise::everybody(scene.advertise.map_or(Address::Reached, Address::Fixed)),
+        proxy_protocol: scene.balancer.into_iter().map(just).collect(),
         ..Config::default()
     };
     let net = scene.world.host("server");
@@ -178,23 +198,52 @@ async fn serve(scene: &Scene, content: &[u8]) {
     tokio::spawn(server.run());
 }
 
-async fn download(client: &mut Client) -> Result<Vec<u8>> {
+/// The file, and when its first byte came.
+async fn download(
+    client: &mut Client,
+    pace: Option<Duration>,
+    length: usize,
+) -> Result<(Vec<u8>, Instant)> {
     let path = "/down".parse::<Pathname>().unwrap();
     let mut download = client.retrieve(&path, 0).await?;
-    let mut content = Vec::new();
-    if let Err(error) = download.read_to_end(&mut content).await {
-        return Err(download.explain(error).await);
+    let mut content = Vec::with_capacity(length);
+    let mut first_byte = None;
+    loop {
+        content.reserve(PIECE);
+        match download.read_buf(&mut content).await {
+            Ok(0) => break,
+            Ok(n) => {
+                first_byte.get_or_insert_with(Instant::now);
+                linger(pace, n, length).await;
+            }
+            Err(error) => return Err(download.explain(error).await),
+        }
     }
     download.finish().await?;
-    Ok(content)
+    Ok((content, first_byte.unwrap()))
 }
 
-async fn upload(client: &mut Client, content: &[u8]) -> Result<()> {
+async fn upload(client: &mut Client, pace: Option<Duration>, content: &[u8]) -> Result<()> {
     let path = "/up".parse::<Pathname>().unwrap();
     let mut upload = client.store(&path, 0).await?;
-    if let Err(error) = upload.write_all(content).await {
-        return Err(upload.explain(error).await);
+    for piece in content.chunks(PIECE) {
+        if let Err(error) = upload.write_all(piece).await {
+            return Err(upload.explain(error).await);
+        }
+        linger(pace, piece.len(), content.len()).await;
     }
     upload.finish().await?;
     Ok(())
+}
+
+/// The part of the whole transfer's time that `n` of its bytes take.
+async fn linger(pace: Option<Duration>, n: usize, length: usize) {
+    if let Some(pace) = pace {
+        let (n, length) = (u32::try_from(n).unwrap(), u32::try_from(length).unwrap());
+        tokio::time::sleep(pace * n / length).await;
+    }
+}
+
+fn just(host: IpAddr) -> Network {
+    Network::new(host, if host.is_ipv4() { 32 } else { 128 }).unwrap()
 }

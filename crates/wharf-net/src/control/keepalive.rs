@@ -63,9 +63,11 @@ impl Keepalive {
         }
     }
 
-    /// Foreign streams need nothing.
+    /// A foreign stream is told and does what it can.
     pub(super) fn apply(&self, conn: &Conn) {
-        let Some(stream) = conn.as_tcp() else { return };
+        let Some(stream) = conn.as_tcp() else {
+            return conn.keep_alive(self.probes().map(|p| Duration::from_secs(p.every)));
+        };
         let socket = SockRef::from(stream);
         let outcome = match self.probes() {
             None => socket.set_keepalive(false),
