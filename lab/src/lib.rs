@@ -94,7 +94,7 @@ const PARTS: &[(&str, Part, &str)] = &[
     (
         "auto",
         auto::run,
-        "wharf's client in auto with four servers in every topology, twice",
+        "wharf's client in auto with four servers in every topology, and again",
     ),
     (
         "changes",
