@@ -220,6 +220,7 @@ impl Client {
         }
         if !self.dialogue.is_lost() && self.dialogue.resynchronise(self.in_transfer).await {
             self.in_transfer = false;
+            self.dialogue.keep_warm(false);
             return Ok(());
         }
         let why = if self.in_transfer {

@@ -54,6 +54,11 @@ impl Dialogue {
         &self.control
     }
 
+    /// Probes the connection more often, as long as a transfer leaves it silent.
+    pub(crate) fn keep_warm(&mut self, warm: bool) {
+        self.control.keep_warm(warm);
+    }
+
     /// Whether the next reply will be the answer to the next command.
     pub(crate) fn in_step(&self) -> bool {
         self.pi.in_step() && !self.lost

@@ -40,8 +40,8 @@ struct Decoding {
 /// A download that the server has confirmed and whose length agrees.
 #[derive(Clone, Debug)]
 pub struct Received {
-    /// The final reply.
-    pub reply: Reply,
+    /// The final reply. `None`: it never came, and the length was compared over a new control connection instead.
+    pub reply: Option<Reply>,
     /// Bytes on the data connection.
     pub bytes: u64,
     /// Whether the length could be compared; not in TYPE A, and not when the server tells no size.
@@ -100,6 +100,9 @@ impl Client {
         download.decoding = ascii.then(|| Box::new(Decoding::new()));
         download.modified = known.modified;
         download.path = Some(path.clone());
+        if !ascii {
+            download.running.may_compare(path, offset);
+        }
         Ok(download)
     }
 }
@@ -125,7 +128,9 @@ impl<'c> Download<'c> {
     }
 
     pub(crate) fn of_listing(client: &'c mut Client, command: &Command, opened: Opened) -> Self {
-        Self::new(client, command, None, opened)
+        let mut download = Self::new(client, command, None, opened);
+        download.running.listing = true;
+        download
     }
 
     /// Something a person may want to know.
@@ -188,13 +193,13 @@ impl<'c> Download<'c> {
         }
         let bytes = self.running.moved();
         let reply = match self.running.settle(DataEvent::Ended { bytes }).await {
-            Ok(reply) => reply,
-            Err(error) => self.judge_again(error).await?,
+            Ok(settled) => settled.reply(),
+            Err(error) => Some(self.judge_again(error).await?),
         };
         Ok(Received {
+            verified: self.verified || reply.is_none(),
             reply,
             bytes,
-            verified: self.verified,
         })
     }
 

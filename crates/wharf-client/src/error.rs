@@ -25,6 +25,7 @@ struct Inner {
     tried: Vec<Tried>,
     explanation: Vec<String>,
     source: Option<Box<dyn StdError + Send + Sync>>,
+    unconfirmed: bool,
 }
 
 /// What kind of failure it is.
@@ -84,6 +85,7 @@ impl Error {
             tried: Vec::new(),
             explanation: Vec::new(),
             source: None,
+            unconfirmed: false,
         };
         Self {
             inner: Box::new(inner),
@@ -115,6 +117,16 @@ impl Error {
         self.inner.tried = tried.to_vec();
         self.inner.explanation = explanation;
         self
+    }
+
+    /// All data came, and only the final reply did not.
+    pub(crate) fn unconfirmed(mut self) -> Self {
+        self.inner.unconfirmed = true;
+        self
+    }
+
+    pub(crate) fn is_unconfirmed(&self) -> bool {
+        self.inner.unconfirmed
     }
 
     pub(crate) fn with_source(

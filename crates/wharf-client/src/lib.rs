@@ -45,6 +45,7 @@ mod client;
 pub use client::Client;
 mod verbs;
 
+mod confirmation;
 mod data;
 mod transfer;
 pub use transfer::Known;

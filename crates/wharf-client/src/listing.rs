@@ -97,6 +97,23 @@ impl Client {
     }
 
     async fn collect(&mut self, path: Option<&Pathname>) -> Result<Vec<Entry>> {
+        match self.collect_once(path).await {
+            Err(error) if error.is_unconfirmed() => {
+                self.repeat_listing(&error).await?;
+                self.collect_once(path).await
+            }
+            collected => collected,
+        }
+    }
+
+    /// All of a listing came, as it seems, and no final reply: nothing tells whether it is whole, but it can be had again.
+    async fn repeat_listing(&mut self, error: &Error) -> Result<()> {
+        tracing::debug!(%error, "listed again");
+        self.log_in_anew("listed again: control connection lost (idle NAT?)")
+            .await
+    }
+
+    async fn collect_once(&mut self, path: Option<&Pathname>) -> Result<Vec<Entry>> {
         let mut listing = match self.listing(path).await {
             Ok(listing) => listing,
             Err(error) if says_nothing_there(&error) => return Ok(Vec::new()),
@@ -129,6 +146,16 @@ impl Client {
     }
 
     async fn lines_of(&mut self, command: &Command) -> Result<Vec<Vec<u8>>> {
+        match self.lines_once(command).await {
+            Err(error) if error.is_unconfirmed() => {
+                self.repeat_listing(&error).await?;
+                self.lines_once(command).await
+            }
+            lines => lines,
+        }
+    }
+
+    async fn lines_once(&mut self, command: &Command) -> Result<Vec<Vec<u8>>> {
         let mut lines = match self.open_listing(command).await {
             Ok(opened) => Lines::new(Download::of_listing(self, command, opened)),
             Err(error) if says_nothing_there(&error) => return Ok(Vec::new()),
@@ -196,13 +223,8 @@ impl Client {
         if reply.class() != ReplyClass::Completion {
             return Err(Error::refused(Access::Reads, mlst.redacted(), reply));
         }
-        let facts = match reply.lines() {
-            // The middle line; a server that lists more than one answers something else.
-            [_, facts, .., _] => Facts::read_line(facts.as_bytes()).ok(),
-            _ => None,
-        };
-        match facts {
-            Some((facts, _)) => {
+        match facts_of(&reply) {
+            Some(facts) => {
                 let name = path.file_name().unwrap_or(path.as_bytes()).to_vec();
                 Ok(Entry::from_facts(facts, name))
             }
@@ -363,6 +385,15 @@ impl<'c> Lines<'c> {
                 ));
             }
         }
+    }
+}
+
+/// The facts in the reply to MLST.
+pub(crate) fn facts_of(reply: &Reply) -> Option<Facts> {
+    match reply.lines() {
+        // The middle line; a server that lists more than one answers something else.
+        [_, facts, .., _] => Facts::read_line(facts.as_bytes()).ok().map(|it| it.0),
+        _ => None,
     }
 }
 

@@ -32,9 +32,12 @@ pub struct Options {
     pub reply_timeout: Duration,
     /// A transfer in which no byte moves for so long has failed. Default 30 s.
     pub stall_timeout: Duration,
-    /// Waiting for the final reply after the last byte of a transfer; a server may be writing its file to a slow disk.
-    /// Default 60 s.
+    /// Waiting for the final reply after the last byte of a transfer, before the length of the remote file is asked for on
+    /// a new control connection. Default 10 s.
     pub completion_timeout: Duration,
+    /// Waiting for the final reply or for a remote file of the right length, both together: a server may be writing its
+    /// file to a slow disk. Default 60 s.
+    pub confirmation_timeout: Duration,
     /// IPv4, IPv6, or what the resolver prefers.
     pub family: FamilyChoice,
     /// Limits of one reply. Default: 4 KiB a line, 1,000 lines, 64 KiB; replies that are neither banners nor answers to
@@ -65,7 +68,8 @@ impl Default for Options {
             connect_timeout: Duration::from_secs(15),
             reply_timeout: Duration::from_mins(1),
             stall_timeout: Duration::from_secs(30),
-            completion_timeout: Duration::from_mins(1),
+            completion_timeout: Duration::from_secs(10),
+            confirmation_timeout: Duration::from_mins(1),
             family: FamilyChoice::Any,
             reply_limits: ReplyLimits {
                 line: 4096,

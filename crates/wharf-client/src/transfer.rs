@@ -1,8 +1,9 @@
 //! What both directions of a transfer share: the data connection that runs, and the judgement at its end.
 //!
 //! In stream mode the end of the data connection is the end of the file (RFC 959 §3.4.1), so an end alone proves nothing:
-//! success is only what the server confirms with 2yz *and* whose length agrees with what SIZE or MLST told. The judgement
-//! is [`UserTransfer`]'s; here it gets its events. A transfer that is dropped half-way resets its data connection (a FIN
+//! success is only what the server confirms with 2yz *and* whose length agrees with what SIZE or MLST told; or, when no
+//! final reply comes, what has exactly the right length on the server (`confirmation.rs`). The judgement is
+//! [`UserTransfer`]'s; here it gets its events. A transfer that is dropped half-way resets its data connection (a FIN
 //! would tell the server that an upload is complete) and leaves a mark; the client's next operation comes in step.
 
 use std::future::Future;
@@ -15,9 +16,10 @@ use tokio::time::{Instant, Sleep};
 use wharf_net::DataConnection;
 use wharf_net::pump::{Progress, PumpError};
 use wharf_proto::user_transfer::{DataEvent, Direction, Step, Timeout, UserTransfer, Verdict};
-use wharf_proto::{Command, Reply, Timestamp};
+use wharf_proto::{Command, Pathname, Reply, Timestamp};
 
 use crate::client::Client;
+use crate::confirmation::{Comparison, Heard};
 use crate::data::Opened;
 use crate::dialogue::seconds;
 use crate::error::{Access, Error, ErrorKind, Result};
@@ -31,6 +33,26 @@ pub struct Known {
     pub modified: Option<Timestamp>,
 }
 
+/// Told once for a transfer whose final reply never came.
+const VERIFIED: &str = "complete, verified by size; control connection lost (idle NAT?)";
+
+/// How a transfer was found to be complete.
+pub(crate) enum Settled {
+    /// The server says so.
+    Confirmed(Reply),
+    /// The length of the remote file does.
+    Verified,
+}
+
+impl Settled {
+    pub(crate) fn reply(self) -> Option<Reply> {
+        match self {
+            Self::Confirmed(reply) => Some(reply),
+            Self::Verified => None,
+        }
+    }
+}
+
 /// A transfer between its first reply and its last.
 pub(crate) struct Running<'c> {
     pub(crate) client: &'c mut Client,
@@ -38,7 +60,10 @@ pub(crate) struct Running<'c> {
     access: Access,
     pub(crate) data: Option<DataConnection>,
     completion: Option<Reply>,
-    judge: UserTransfer,
+    pub(crate) judge: UserTransfer,
+    comparison: Option<Comparison>,
+    /// Text that can be had again, not a file.
+    pub(crate) listing: bool,
     /// Where in the remote file the data begins.
     pub(crate) offset: u64,
     pub(crate) progress: Progress,
@@ -65,6 +90,7 @@ impl<'c> Running<'c> {
             Direction::Upload => Access::Writes,
         };
         let stall = Stall::new(client.options().stall_timeout);
+        client.dialogue.keep_warm(true);
         Self {
             client,
             command: command.redacted(),
@@ -72,10 +98,22 @@ impl<'c> Running<'c> {
             data: opened.data,
             completion: opened.completion,
             judge,
+            comparison: None,
+            listing: false,
             offset: 0,
             progress: Progress::new(),
             before: 0,
             stall,
+        }
+    }
+
+    /// The file can be looked at when no final reply comes: `base` bytes long without this transfer.
+    pub(crate) fn may_compare(&mut self, path: &Pathname, base: u64) {
+        let size = self.client.offers("SIZE");
+        if size || self.client.offers("MLST") {
+            self.judge = self.judge.clone().comparable(base);
+            let path = path.clone();
+            self.comparison = Some(Comparison { path, size });
         }
     }
 
@@ -89,24 +127,29 @@ impl<'c> Running<'c> {
         self.progress = progress;
     }
 
-    /// After the end of the data connection: the final reply, and what both together mean.
-    pub(crate) async fn settle(&mut self, end: DataEvent) -> Result<Reply> {
+    /// After the end of the data connection: the final reply, or what stands for it, and what both together mean.
+    pub(crate) async fn settle(&mut self, end: DataEvent) -> Result<Settled> {
+        let began = Instant::now();
         let within = match end {
             DataEvent::Broken { .. } => self.client.dialogue.patience(),
-            _ => self.client.options().completion_timeout,
+            // There is another way to find out.
+            _ if self.listing || self.comparison.is_some() => {
+                self.client.options().completion_timeout
+            }
+            _ => self.client.options().confirmation_timeout,
         };
-        let (mut reply, mut lost) = (None, None);
+        let mut heard = Heard::default();
         let mut step = self.judge.on_data(end);
         while step == Step::Wait {
-            let heard = match self.completion.take() {
+            let next = match self.completion.take() {
                 Some(reply) => Ok(reply),
                 None => self.client.dialogue.final_reply(within).await,
             };
-            step = match heard {
-                Ok(heard) => {
+            step = match next {
+                Ok(reply) => {
                     self.client.in_transfer = false;
-                    let step = self.judge.on_reply(&heard);
-                    reply = Some(heard);
+                    let step = self.judge.on_reply(&reply);
+                    heard.reply = Some(reply);
                     if step == Step::Wait {
                         self.judge.on_control_lost()
                     } else {
@@ -117,30 +160,60 @@ impl<'c> Running<'c> {
                     self.judge.on_timeout(Timeout::Reply)
                 }
                 Err(error) => {
-                    lost = Some(error);
+                    heard.lost = Some(error);
                     self.judge.on_control_lost()
                 }
             };
         }
+        let mut seen = None;
+        if let (Step::Check, Some(comparison)) = (step, self.comparison.clone()) {
+            let comparing = self.compare(comparison, began, &mut heard);
+            let (found, second) = Box::pin(comparing).await;
+            step = found;
+            seen = Some(second.seen.clone());
+            if heard.reply.is_none()
+                && let Some(dialogue) = second.into_dialogue()
+            {
+                self.client.go_on_with(dialogue);
+            }
+        }
+        self.client.dialogue.keep_warm(false);
         let (Step::Done(verdict) | Step::Abort(verdict)) = step else {
             return Err(self.error(ErrorKind::Protocol, "no verdict"));
         };
-        match (verdict, reply) {
-            (Verdict::Complete { .. }, Some(reply)) => Ok(reply),
-            (verdict, reply) => Err(self.failure(verdict, reply, lost, within)),
+        match (verdict, heard.reply.take()) {
+            (Verdict::Complete { .. }, Some(reply)) => Ok(Settled::Confirmed(reply)),
+            (Verdict::Verified { .. }, _) => {
+                let name = match &self.comparison {
+                    Some(comparison) => comparison.path.display().to_string(),
+                    None => self.command.clone(),
+                };
+                self.client.note(format!("{name}: {VERIFIED}"));
+                Ok(Settled::Verified)
+            }
+            (verdict, reply) => {
+                heard.reply = reply;
+                Err(self.failure(verdict, heard, began.elapsed(), seen))
+            }
         }
     }
 
     fn failure(
         &self,
         verdict: Verdict,
-        reply: Option<Reply>,
-        lost: Option<Error>,
-        within: Duration,
+        heard: Heard,
+        waited: Duration,
+        seen: Option<String>,
     ) -> Error {
+        let Heard { reply, lost } = heard;
         let lost_kind = match &lost {
             Some(lost) if lost.kind() == ErrorKind::Protocol => ErrorKind::Protocol,
             _ => ErrorKind::Closed,
+        };
+        let whose_word = if reply.is_some() {
+            "although the server reports success"
+        } else {
+            "and the control connection was lost"
         };
         let error = match verdict {
             Verdict::Refused { .. } | Verdict::Failed { .. } | Verdict::NoDataConnection { .. } => {
@@ -151,11 +224,15 @@ impl<'c> Running<'c> {
             }
             Verdict::WrongSize { bytes, expected } if bytes < expected => self.error(
                 ErrorKind::Truncated,
-                &format!("{bytes} of {expected} bytes came, although the server reports success"),
+                &format!("{bytes} of {expected} bytes came, {whose_word}"),
+            ),
+            Verdict::WrongSize { bytes, expected } if reply.is_some() => self.error(
+                ErrorKind::Changed,
+                &format!("{bytes} bytes came, {expected} were announced: the file grew meanwhile"),
             ),
             Verdict::WrongSize { bytes, expected } => self.error(
                 ErrorKind::Changed,
-                &format!("{bytes} bytes came, {expected} were announced: the file grew meanwhile"),
+                &format!("{bytes} bytes came, but the server has {expected} now, {whose_word}"),
             ),
             Verdict::CutShort => self.error(
                 ErrorKind::Truncated,
@@ -165,21 +242,29 @@ impl<'c> Running<'c> {
                 ErrorKind::Truncated,
                 &format!("data connection broke after {bytes} bytes"),
             ),
-            Verdict::Unconfirmed { bytes } if lost.is_none() => {
-                let what = format!(
-                    "{bytes} bytes moved, but no final reply came within {} s",
-                    seconds(within)
-                );
-                self.error(ErrorKind::Timeout, &what)
+            Verdict::Unconfirmed { bytes } => {
+                let (kind, mut what) = if lost.is_none() {
+                    let waited = seconds(waited);
+                    let what =
+                        format!("{bytes} bytes moved, but no final reply came within {waited} s");
+                    (ErrorKind::Timeout, what)
+                } else if lost_kind == ErrorKind::Protocol {
+                    let what =
+                        format!("no final reply that could be understood, after {bytes} bytes");
+                    (lost_kind, what)
+                } else {
+                    let what = format!(
+                        "control connection lost before the final reply (idle NAT?), after {bytes} bytes"
+                    );
+                    (lost_kind, what)
+                };
+                if let Some(seen) = seen {
+                    what = format!("{what}; {seen}");
+                } else if !self.listing {
+                    what = format!("{what}; nothing tells whether the file is complete");
+                }
+                self.error(kind, &what).unconfirmed()
             }
-            Verdict::Unconfirmed { bytes } if lost_kind == ErrorKind::Protocol => self.error(
-                lost_kind,
-                &format!("no final reply that could be understood, after {bytes} bytes"),
-            ),
-            Verdict::Unconfirmed { bytes } => self.error(
-                lost_kind,
-                &format!("control connection lost before the final reply, after {bytes} bytes"),
-            ),
             Verdict::ControlLost => self.error(lost_kind, "control connection lost"),
             Verdict::Stalled => self.stalled(self.stall.after),
             _ => self.error(ErrorKind::Aborted, "given up"),

@@ -36,8 +36,8 @@ struct Encoding {
 /// An upload that the server has confirmed.
 #[derive(Clone, Debug)]
 pub struct Stored {
-    /// The final reply.
-    pub reply: Reply,
+    /// The final reply. `None`: it never came, and SIZE was compared over a new control connection instead.
+    pub reply: Option<Reply>,
     /// Bytes on the data connection.
     pub bytes: u64,
     /// Whether SIZE afterwards told the same length; not in TYPE A, and not when the server tells no size.
@@ -94,7 +94,10 @@ impl Client {
             .open_data(command, offset, Content::File, Access::Writes)
             .await?;
         let name = opened.preliminary.as_ref().and_then(unique_name);
-        let running = Running::new(self, command, Direction::Upload, None, opened);
+        let mut running = Running::new(self, command, Direction::Upload, None, opened);
+        if let (Some(path), Some(base)) = (path, base) {
+            running.may_compare(path, base);
+        }
         let encoding = (conversion == Some(Conversion::NvtAscii)).then(|| {
             Box::new(Encoding {
                 encoder: AsciiEncoder::new(),
@@ -139,7 +142,15 @@ impl Upload<'_> {
             return Err(self.running.explain(error).await);
         }
         let bytes = self.running.moved();
-        let reply = self.running.settle(DataEvent::Ended { bytes }).await?;
+        let settled = self.running.settle(DataEvent::Ended { bytes }).await?;
+        let Some(reply) = settled.reply() else {
+            return Ok(Stored {
+                reply: None,
+                bytes,
+                verified: true,
+                name: self.name,
+            });
+        };
         let name = self.name.or_else(|| unique_name(&reply));
         let mut verified = false;
         if let (Some(path), Some(base)) = (&self.path, self.base) {
@@ -166,7 +177,7 @@ impl Upload<'_> {
             }
         }
         Ok(Stored {
-            reply,
+            reply: Some(reply),
             bytes,
             verified,
             name,

@@ -299,7 +299,7 @@ pub(crate) fn is_about_the_file(error: &Error) -> bool {
 }
 
 /// `213 1234`: the number may be followed by text.
-fn number(text: &Text) -> Option<u64> {
+pub(crate) fn number(text: &Text) -> Option<u64> {
     let digits = text.as_bytes().trim_ascii();
     let end = digits
         .iter()

@@ -17,6 +17,7 @@
 //! | `! close`, `! reset` | ends the data connection |
 //! | `@ 2s` | waits |
 //! | `hang up`, `again` | closes the control connection, takes a new one |
+//! | `back` | goes on with the control connection before this one, which was kept |
 //!
 //! Time is virtual. The network: `server` (192.0.2.1) behind a filter that drops what goes to ports from 6000 on, `client`
 //! (198.51.100.7; `inbound: drop` puts it behind a filter, too), 5 ms for each of the two gateways.

@@ -341,7 +341,8 @@ fn options(wishes: &Wishes, screen: Option<Screen>) -> Result<Options, Failure> 
     if let Some(time) = wishes.timeout {
         options.reply_timeout = time;
         options.stall_timeout = time;
-        options.completion_timeout = time;
+        options.completion_timeout = options.completion_timeout.min(time);
+        options.confirmation_timeout = time;
     }
     let mut recorders: Vec<Arc<dyn Recorder>> = Vec::new();
     if let Some(path) = &wishes.trace {

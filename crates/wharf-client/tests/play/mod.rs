@@ -50,7 +50,7 @@ impl Play {
             } else if let Some(result) = line.strip_prefix("= ") {
                 play.results.push(result.to_owned());
             } else if line.starts_with(['>', '<', '!', '@'])
-                || matches!(line, "login" | "login anew" | "again" | "hang up")
+                || matches!(line, "login" | "login anew" | "again" | "back" | "hang up")
             {
                 play.script.push((number, line.to_owned()));
             } else {
@@ -76,6 +76,7 @@ impl Play {
             "port-range" => options.port_range = Some(value.parse().unwrap()),
             "stall-timeout" => options.stall_timeout = time(value),
             "completion-timeout" => options.completion_timeout = time(value),
+            "confirmation-timeout" => options.confirmation_timeout = time(value),
             "reply-timeout" => options.reply_timeout = time(value),
             "listing-limit" => options.listing_limit = value.parse().unwrap(),
             "list-hidden" => options.list_hidden = value == "yes",

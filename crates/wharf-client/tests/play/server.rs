@@ -18,12 +18,18 @@ pub(crate) struct Server {
     world: World,
     net: std::sync::Arc<dyn Net>,
     door: Box<dyn Listener>,
-    control: Option<Conn>,
-    unread: Vec<u8>,
+    /// The last one first.
+    control: Option<Control>,
+    before: Option<Control>,
     named: Option<SocketAddr>,
     listener: Option<Box<dyn Listener>>,
     data: Option<Conn>,
     features: Vec<String>,
+}
+
+struct Control {
+    conn: Conn,
+    unread: Vec<u8>,
 }
 
 pub(crate) async fn play(
@@ -41,7 +47,7 @@ pub(crate) async fn play(
         net,
         door,
         control: None,
-        unread: Vec::new(),
+        before: None,
         named: None,
         listener: None,
         data: None,
@@ -58,13 +64,15 @@ pub(crate) async fn play(
 
 impl Server {
     async fn act(&mut self, line: &str) -> Result<(), String> {
-        if self.control.is_none() && !matches!(line, "again" | "hang up") {
-            self.control = Some(self.door.accept().await.map_err(|it| it.to_string())?);
+        if line == "again" || self.control.is_none() && !matches!(line, "hang up" | "back") {
+            let conn = self.door.accept().await.map_err(|it| it.to_string())?;
+            let unread = Vec::new();
+            self.before = self.control.replace(Control { conn, unread });
         }
         match line {
-            "again" => {
-                self.control = Some(self.door.accept().await.map_err(|it| it.to_string())?);
-                self.unread.clear();
+            "again" => return Ok(()),
+            "back" => {
+                std::mem::swap(&mut self.control, &mut self.before);
                 return Ok(());
             }
             "hang up" => {
@@ -125,13 +133,18 @@ impl Server {
         let mut bytes = unescape(text);
         bytes.extend_from_slice(b"\r\n");
         let control = self.control.as_mut().ok_or("no control connection")?;
-        control.write_all(&bytes).await.map_err(|it| it.to_string())
+        control
+            .conn
+            .write_all(&bytes)
+            .await
+            .map_err(|it| it.to_string())
     }
 
     async fn command(&mut self) -> Result<String, String> {
+        let control = self.control.as_mut().ok_or("no control connection")?;
         loop {
-            if let Some(at) = self.unread.windows(2).position(|it| it == b"\r\n") {
-                let line: Vec<u8> = self.unread.drain(..at + 2).take(at).collect();
+            if let Some(at) = control.unread.windows(2).position(|it| it == b"\r\n") {
+                let line: Vec<u8> = control.unread.drain(..at + 2).take(at).collect();
                 match Command::parse(&line) {
                     Ok(Command::Port(at)) => self.named = Some(at.into()),
                     Ok(Command::Eprt(EprtArgument::Address(at))) => self.named = Some(at),
@@ -139,8 +152,7 @@ impl Server {
                 }
                 return Ok(super::escape(&line));
             }
-            let control = self.control.as_mut().ok_or("no control connection")?;
-            match control.read_buf(&mut self.unread).await {
+            match control.conn.read_buf(&mut control.unread).await {
                 Ok(0) => return Err("the client closed the control connection".to_owned()),
                 Ok(_) => {}
                 Err(error) => return Err(error.to_string()),

@@ -1,0 +1,192 @@
+//! What a lost final reply costs: a look at the remote file over another control connection.
+//!
+//! A NAT or balancer may forget a control connection that is silent while a long transfer runs; a server may end it; or
+//! the reply merely takes its time. All bytes have moved, and nobody says so. The rules are [`UserTransfer`]'s; here they
+//! get their events: the new login and SIZE on one side, the old connection, which is listened to all the while, on the
+//! other.
+//!
+//! [`UserTransfer`]: wharf_proto::user_transfer::UserTransfer
+
+use std::future::Future;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, sleep_until};
+use wharf_proto::user_transfer::{Checked, Step, Timeout};
+use wharf_proto::{Command, Pathname, Reply, ReplyClass, RepresentationType};
+
+use crate::connect::Session;
+use crate::dialogue::Dialogue;
+use crate::error::{Access, Error, Result};
+use crate::listing::facts_of;
+use crate::transfer::Running;
+use crate::verbs::number;
+
+/// A server that lets nobody in a second time is not knocked at for ever.
+const LOGINS: u32 = 4;
+
+/// Listening on the old connection ends with the deadline, not with this.
+const LONG: Duration = Duration::from_hours(24);
+
+/// What a transfer can be compared with.
+#[derive(Clone, Debug)]
+pub(crate) struct Comparison {
+    pub(crate) path: Pathname,
+    /// SIZE is offered; MLST otherwise.
+    pub(crate) size: bool,
+}
+
+/// What came after the data.
+#[derive(Default)]
+pub(crate) struct Heard {
+    pub(crate) reply: Option<Reply>,
+    /// Why nothing will be heard any more.
+    pub(crate) lost: Option<Error>,
+}
+
+/// Another control connection to the same server, made with the first look.
+pub(crate) struct Second {
+    session: Session,
+    comparison: Comparison,
+    dialogue: Option<Dialogue>,
+    logins: u32,
+    /// What the last look brought, for people.
+    pub(crate) seen: String,
+}
+
+impl Running<'_> {
+    /// Asks elsewhere until there is a verdict. `began`: when the data ended.
+    pub(crate) async fn compare(
+        &mut self,
+        comparison: Comparison,
+        began: Instant,
+        heard: &mut Heard,
+    ) -> (Step, Second) {
+        let mut second = Second {
+            session: self.client.session(),
+            comparison,
+            dialogue: None,
+            logins: 0,
+            seen: String::new(),
+        };
+        let completion = self.client.options().completion_timeout;
+        let mut deadline = began + self.client.options().confirmation_timeout;
+        if heard.lost.is_some() {
+            deadline = deadline.min(Instant::now() + completion);
+        }
+        loop {
+            let look = second.look();
+            let step = match self.meanwhile(heard, &mut deadline, look).await {
+                Ok(checked) => self.judge.on_checked(checked),
+                Err(step) => step,
+            };
+            if !matches!(step, Step::Wait | Step::Check) {
+                return (step, second);
+            }
+            let pause = match &second.dialogue {
+                Some(_) => completion / 5,
+                None => completion / 2,
+            };
+            if let Err(step) = self.meanwhile(heard, &mut deadline, sleep(pause)).await {
+                return (step, second);
+            }
+        }
+    }
+
+    /// Does something while the old control connection is listened to. `Err`: what there is to do instead, because the
+    /// reply came or the time is over.
+    async fn meanwhile<T>(
+        &mut self,
+        heard: &mut Heard,
+        deadline: &mut Instant,
+        work: impl Future<Output = T>,
+    ) -> std::result::Result<T, Step> {
+        tokio::pin!(work);
+        loop {
+            let reply = tokio::select! {
+                biased;
+                reply = self.client.dialogue.final_reply(LONG), if heard.lost.is_none() => reply,
+                done = &mut work => return Ok(done),
+                () = sleep_until(*deadline) => {
+                    return Err(self.judge.on_timeout(Timeout::Confirmation));
+                }
+            };
+            match reply {
+                Ok(reply) => {
+                    self.client.in_transfer = false;
+                    let step = self.judge.on_reply(&reply);
+                    heard.reply = Some(reply);
+                    return Err(step);
+                }
+                Err(error) => {
+                    heard.lost = Some(error);
+                    self.judge.on_control_lost();
+                    // Nothing to wait for but a server that still writes.
+                    let soon = Instant::now() + self.client.options().completion_timeout;
+                    *deadline = soon.min(*deadline);
+                }
+            }
+        }
+    }
+}
+
+impl Second {
+    async fn look(&mut self) -> Checked {
+        match self.length().await {
+            Ok(Some(length)) => {
+                self.seen = format!("the server holds {length} bytes");
+                Checked::Length(length)
+            }
+            Ok(None) => {
+                "the server does not tell its size".clone_into(&mut self.seen);
+                Checked::Nothing
+            }
+            Err(error) => {
+                tracing::debug!(%error, "the transfer cannot be verified now");
+                self.seen = format!("its size could not be asked for: {error}");
+                Checked::Nothing
+            }
+        }
+    }
+
+    async fn length(&mut self) -> Result<Option<u64>> {
+        let within = self.session.place.options.reply_timeout;
+        if self.dialogue.as_ref().is_some_and(|it| !it.in_step()) {
+            self.dialogue = None;
+        }
+        let dialogue = match &mut self.dialogue {
+            Some(dialogue) => dialogue,
+            None => {
+                self.logins += 1;
+                if self.logins > LOGINS {
+                    return std::future::pending().await; // the deadline ends it
+                }
+                let dialogue = self.session.log_in().await?;
+                self.dialogue.insert(dialogue)
+            }
+        };
+        let image = RepresentationType::Image;
+        if dialogue.needs_type(image) {
+            dialogue.exchange(&Command::Type(image), within).await?;
+        }
+        let path = self.comparison.path.clone();
+        let question = if self.comparison.size {
+            Command::Size(path)
+        } else {
+            Command::Mlst(Some(path))
+        };
+        let reply = dialogue.exchange(&question, within).await?;
+        if reply.class() != ReplyClass::Completion {
+            return Err(Error::refused(Access::Reads, question.redacted(), reply));
+        }
+        Ok(if self.comparison.size {
+            number(reply.text())
+        } else {
+            facts_of(&reply).and_then(|it| it.size)
+        })
+    }
+
+    /// The control connection, if it can be used further.
+    pub(crate) fn into_dialogue(self) -> Option<Dialogue> {
+        self.dialogue.filter(Dialogue::in_step)
+    }
+}
