@@ -14,7 +14,7 @@ use crate::process::{last_lines, run as run_bounded};
 use crate::server::{Kind, PASSWORD, USER};
 use crate::stage::Stage;
 use crate::tally::{Matrix, Tally, concurrently, seconds};
-use crate::topology::{ServerSide, TOPOLOGIES, Topology};
+use crate::topology::{Expected, Middlebox, ServerSide, TOPOLOGIES, Topology};
 use crate::{Result, Settings};
 
 /// The clients, as `client::FOREIGN` and `client::WHARF` name them.
@@ -214,14 +214,23 @@ impl Scene {
     /// Whether a 227 names another address than the one that the client dialled, and nobody on the way
     /// corrects it.
     fn misnamed(&self) -> bool {
-        use crate::topology::Expected::Works;
         let row = &self.row;
+        // Told by the balancer, the server names what the client dialled.
+        let told = matches!(
+            row.middlebox,
+            Some(Middlebox::Balancer {
+                header: Some(_),
+                ..
+            })
+        );
         let announced = match (row.advertise, row.server) {
             (Some(told), _) => told,
             (None, ServerSide::Public) => "203.0.113.130",
             (None, ServerSide::Forwarded) => "10.20.0.2",
         };
-        announced != self.stage.network.dial.to_string() && row.ways.reply != Works
+        announced != self.stage.network.dial.to_string()
+            && !told
+            && row.ways.reply != Expected::Works
     }
 }
 

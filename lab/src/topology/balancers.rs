@@ -1,8 +1,8 @@
 //! A TCP load balancer in front of the server, which then sees the balancer instead of the client,
 //! unless a PROXY header tells.
 
-use super::Expected::Refused;
-use super::{Middlebox, OPEN, PASSIVE_ACTIVE_REFUSED, ServerSide, Topology, ways};
+use super::Expected::{Fails, Refused, Works};
+use super::{ALL, Middlebox, OPEN, PASSIVE_ACTIVE_REFUSED, ServerSide, Topology, Ways, ways};
 
 /// The server may go out; nothing comes in but through the balancer.
 const GATEWAY: &str = r#"
@@ -19,6 +19,17 @@ const BALANCED: Topology = Topology {
     server_gateway: GATEWAY,
     advertise: Some("203.0.113.1"),
     ..OPEN
+};
+
+/// A server that has never heard of the header takes it for a command.
+const NO_CONTROL: Option<Ways> = Some(ways(Fails, Fails, Fails, Fails, Fails));
+
+/// Told who calls and what was dialled, the server needs no address to announce, and may connect back.
+const TOLD: Topology = Topology {
+    advertise: None,
+    wharf: &["--proxy-protocol", "10.20.0.1/32"],
+    foreign: NO_CONTROL,
+    ..BALANCED
 };
 
 /// The rows.
@@ -42,5 +53,25 @@ pub(super) static ROWS: &[Topology] = &[
         }),
         ways: PASSIVE_ACTIVE_REFUSED,
         ..BALANCED
+    },
+    Topology {
+        name: "haproxy-21-proxy",
+        what: "a TCP load balancer, port 21 only, with the PROXY protocol's version 2",
+        middlebox: Some(Middlebox::Balancer {
+            range: false,
+            header: Some("send-proxy-v2"),
+        }),
+        ways: ways(Refused, Refused, Refused, Works, Works),
+        ..TOLD
+    },
+    Topology {
+        name: "haproxy-range-proxy",
+        what: "a TCP load balancer, 21 and the range, with the PROXY protocol's version 1",
+        middlebox: Some(Middlebox::Balancer {
+            range: true,
+            header: Some("send-proxy"),
+        }),
+        ways: ALL,
+        ..TOLD
     },
 ];
