@@ -106,6 +106,10 @@ impl Router {
         if inside.is_unspecified() || inside.is_multicast() {
             return Err(io::ErrorKind::InvalidInput.into());
         }
+        if inside.is_loopback() && !self.is_on_loopback(inside) {
+            // Nobody stands in front of this machine's own network.
+            return Err(NoGrant::Silence.into());
+        }
         let known = self.known(inside);
         if matches!(&known, Some(Known::Nobody(until)) if Instant::now() < *until) {
             return Err(NoGrant::Silence.into());
@@ -198,6 +202,11 @@ impl Router {
         }
     }
 
+    /// As in tests.
+    fn is_on_loopback(&self, inside: IpAddr) -> bool {
+        (self.gateway)(inside).is_some_and(|at| at.ip().is_loopback())
+    }
+
     fn known(&self, inside: IpAddr) -> Option<Known> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.get(&inside).cloned()
@@ -260,12 +269,11 @@ struct Address {
 impl Question for Address {
     type Got = IpAddr;
 
-    async fn ask_gate(self, gateway: SocketAddr, _only: Option<MappedBy>) -> End<IpAddr> {
+    async fn ask_gate(self, gateway: SocketAddr, only: Option<MappedBy>) -> End<IpAddr> {
         let (what, by) = gate::outside_address(self.inside, gateway).await?;
-        Ok(Achieved {
-            what,
-            how: Known::Gate(by),
-        })
+        // What it speaks for ports is known already; many speak both.
+        let how = Known::Gate(only.unwrap_or(by));
+        Ok(Achieved { what, how })
     }
 
     async fn ask_device(self, device: Device) -> End<IpAddr> {

@@ -370,3 +370,15 @@ async fn who_gives_up_leaves_nothing_mapped() {
     }
     until_asked(&asked, "pcp 0").await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn no_router_stands_before_loopback() {
+    let began = Instant::now();
+    let router = Router::default();
+    for inside in ["127.0.0.1", "::1"] {
+        let error = router.outside_address(inside.parse().unwrap()).await;
+        let error = error.unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::Unsupported, "{inside}");
+    }
+    assert_eq!(began.elapsed(), Duration::ZERO);
+}
