@@ -168,7 +168,7 @@ pub(crate) fn print(
     let payload = work.path().join("payload.bin");
     payload::write(&payload, payload::SMALL)?;
     fs::write(work.path().join("secret"), PASSWORD)?;
-    let answers = concurrently(&rows, 4, |row| {
+    let answers = concurrently(&rows, 8, |row| {
         fill(settings, kind, columns, row, &work, &payload)
     });
     let mut heads = vec!["topology"];
