@@ -6,6 +6,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::Duration;
 
 use crate::client::{self, Client, Family, Job, Recipe, Way};
@@ -23,6 +24,9 @@ const CLIENTS: [&str; 6] = ["curl", "lftp", "tnftp", "ncftp", "inetutils", "whar
 /// No operation lasts longer; the slow topology's time comes on top. NcFTP, which tries a wrong address
 /// four times over before it turns to PORT, needs 22 s.
 const LIMIT: Duration = Duration::from_secs(40);
+
+/// Between the beginnings of operations that overlap.
+const APART: Duration = Duration::from_millis(400);
 
 /// Topologies at once. Most of a cell is work, not waiting.
 const AT_ONCE: usize = 4;
@@ -101,8 +105,9 @@ struct Scene {
 }
 
 impl Scene {
-    /// All operations of all clients. One after another, as one user would; only where time passes by
-    /// waiting, all at once.
+    /// All operations of all clients, one after another as one user would. Only where a transfer is slow
+    /// do they overlap; each begins when the one before has its data connection, because what many
+    /// sessions of one address do to each other is the part `races`.
     fn play(settings: &Settings, row: Topology) -> Result<Vec<Cell>> {
         let stage = Stage::in_topology(
             settings,
@@ -118,16 +123,20 @@ impl Scene {
             row,
             payload,
         };
-        let operations: Vec<(&str, Does)> = CLIENTS
-            .iter()
-            .flat_map(|name| OPERATIONS.map(|does| (*name, does)))
+        let operations: Vec<(u32, (&str, Does))> = (0..)
+            .zip(
+                CLIENTS
+                    .iter()
+                    .flat_map(|name| OPERATIONS.map(|does| (*name, does))),
+            )
             .collect();
-        let workers = if row.takes.is_zero() {
-            1
+        let (workers, apart) = if row.takes.is_zero() {
+            (1, Duration::ZERO)
         } else {
-            operations.len()
+            (operations.len(), APART)
         };
-        let cells = concurrently(&operations, workers, |(name, does)| {
+        let cells = concurrently(&operations, workers, |(number, (name, does))| {
+            thread::sleep(apart * *number);
             scene
                 .operate(name, *does)
                 .unwrap_or_else(|failure| Cell::Fails(failure.to_string()))
