@@ -44,6 +44,12 @@ pub trait Net: Send + Sync + 'static {
         usize::MAX
     }
 
+    /// The IPv4 address from which this place reaches the internet, as its routes say; nothing is sent for it. `None`
+    /// where nobody can tell.
+    fn own_address(&self) -> Option<IpAddr> {
+        None
+    }
+
     /// Who asks the router in front of this place to forward ports; `None` where there is nobody to ask.
     fn mapper(&self) -> Option<Arc<dyn PortMapper>> {
         None

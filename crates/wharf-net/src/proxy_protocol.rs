@@ -101,6 +101,10 @@ impl Net for ProxyProtocol {
         self.below.descriptors()
     }
 
+    fn own_address(&self) -> Option<IpAddr> {
+        self.below.own_address()
+    }
+
     fn mapper(&self) -> Option<Arc<dyn PortMapper>> {
         self.below.mapper()
     }

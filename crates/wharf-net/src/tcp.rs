@@ -3,7 +3,7 @@
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -100,6 +100,14 @@ impl Net for TcpNet {
             ));
         }
         Ok(found)
+    }
+
+    fn own_address(&self) -> Option<IpAddr> {
+        let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
+        // A documentation address (RFC 5737): routed like any outside one. To connect a UDP socket sends nothing.
+        socket.connect((Ipv4Addr::new(192, 0, 2, 1), 9)).ok()?;
+        let address = socket.local_addr().ok()?.ip();
+        (!address.is_unspecified()).then_some(address)
     }
 
     fn mapper(&self) -> Option<Arc<dyn PortMapper>> {

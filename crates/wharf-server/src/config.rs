@@ -154,6 +154,12 @@ impl Advertise {
         }
     }
 
+    /// Whether somebody is told what must be found out
+    pub(crate) fn is_found_out(&self) -> bool {
+        let rules = self.rules.iter().map(|rule| &rule.address);
+        rules.chain([&self.default]).any(|it| *it == Address::Auto)
+    }
+
     /// What a client at `client` is told
     pub(crate) fn address_for(&self, client: IpAddr) -> &Address {
         self.rules

@@ -29,6 +29,7 @@
 //! ```
 
 mod config;
+mod outside;
 mod server;
 mod setup;
 

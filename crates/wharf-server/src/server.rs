@@ -17,6 +17,7 @@ use wharf_net::{Conn, ListenAt, Listener, Net};
 use crate::config::Config;
 use crate::limits::Full;
 use crate::log;
+use crate::outside::Outside;
 use crate::session::{self, Session};
 use crate::setup::{Setup, Shared, Stop, cut, stopping};
 
@@ -144,6 +145,8 @@ impl Server {
             doors.open(wanted, listener);
         }
         let mut stopped = self.handle.stop.subscribe();
+        let mut chores = JoinSet::new();
+        chores.spawn(Outside::keep_asking(self.handle.clone()));
         loop {
             tokio::select! {
                 biased;
@@ -162,7 +165,7 @@ impl Server {
                 }
             }
         }
-        drop(doors);
+        drop((doors, chores));
         // A reload that comes now is told that it is over.
         drop(self.orders);
         sessions.close();
@@ -222,6 +225,7 @@ impl Handle {
             shared: Arc::clone(&old.shared),
         });
         *self.setup.write().unwrap_or_else(PoisonError::into_inner) = new;
+        old.shared.outside.reconsider();
         tracing::info!("configuration reloaded");
         Ok(())
     }
@@ -231,7 +235,7 @@ impl Handle {
         self.setup().shared.limits.sessions()
     }
 
-    fn setup(&self) -> Arc<Setup> {
+    pub(crate) fn setup(&self) -> Arc<Setup> {
         Arc::clone(&self.setup.read().unwrap_or_else(PoisonError::into_inner))
     }
 }

@@ -95,6 +95,8 @@ impl Session {
     pub(crate) fn new(setup: Arc<Setup>, conn: Conn, stop: watch::Receiver<Stop>) -> Self {
         let number = setup.shared.next_session();
         let trace = Trace::new(setup.config.recorder.clone(), number).on_side(Side::Server);
+        let outside = &setup.shared.outside;
+        outside.reached(conn.local_addr().ip(), conn.bound_addr().ip());
         let mut control = ServerControl::new(conn, setup.config.line_limit, trace);
         control.set_write_patience(setup.config.stall);
         control.set_keepalive(setup.config.keepalive);

@@ -15,6 +15,7 @@ use wharf_net::proxy_protocol::Balancers;
 use crate::config::Config;
 use crate::limits::Limits;
 use crate::log::XferLog;
+use crate::outside::Outside;
 
 /// What a session needs at once for a download: control connection, data connection, file. An upload
 /// takes up to five, for which sessions that rest leave room; where they do not it is refused
@@ -44,6 +45,8 @@ pub(crate) struct Shared {
     pub(crate) xferlog: XferLog,
     /// Whose connections begin with a PROXY protocol header
     pub(crate) balancers: Balancers,
+    /// For `advertise = auto`
+    pub(crate) outside: Outside,
     sessions: AtomicU64,
     /// What advertised names resolved to, and when
     names: Mutex<HashMap<String, (Instant, IpAddr)>>,
@@ -62,6 +65,7 @@ impl Shared {
             courtesy: Semaphore::new(COURTESY),
             xferlog: XferLog::default(),
             balancers,
+            outside: Outside::default(),
             sessions: AtomicU64::default(),
             names: Mutex::default(),
         }

@@ -159,7 +159,15 @@ impl Session {
         let reached = self.control.local_addr().ip();
         let setup = Arc::clone(&self.setup);
         let named = match setup.config.advertise.address_for(client) {
-            Address::Reached | Address::Auto => Named::Reached,
+            Address::Reached => Named::Reached,
+            Address::Auto => {
+                let outside = &setup.shared.outside;
+                let found = advertise::find_out(client, reached, outside.witnesses());
+                if found.from_outside {
+                    outside.tell(&found);
+                }
+                Named::Fixed(found.address)
+            }
             Address::Fixed(address) => Named::Fixed(*address),
             // EPSV and IPv6 name no address but the one reached.
             Address::Name(_) if reached.is_ipv6() => Named::Reached,

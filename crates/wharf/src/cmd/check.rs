@@ -4,9 +4,12 @@ use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
+use tokio::time::timeout;
 use wharf_net::{Net, TcpNet};
 use wharf_proto::Pathname;
+use wharf_proto::data_connection::advertise::is_public;
 use wharf_storage::{ListOrder, Storage};
 
 use super::foundation;
@@ -17,6 +20,9 @@ use crate::config::Settings;
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
 use crate::{logging, password};
+
+/// Routers that answer do so within two seconds or so.
+const ROUTER_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Findings so far.
 struct Report<'a> {
@@ -73,6 +79,7 @@ pub(crate) async fn run(args: &CheckArgs, output: &Output) -> Result<(), Failure
     passive_ports(&settings, &mut report);
     active_port(&settings, &report);
     advertised(&settings, &mut report).await;
+    balancers(&settings, &report);
     for (name, path) in [
         ("transfer log", &settings.log.xferlog),
         ("trace", &settings.log.trace),
@@ -210,8 +217,12 @@ fn active_port(settings: &Settings, report: &Report<'_>) {
 }
 
 async fn advertised(settings: &Settings, report: &mut Report<'_>) {
-    for rule in &settings.data.advertise {
-        let AdvertiseHost::Name(name) = &rule.host else {
+    let hosts = || settings.data.advertise.iter().map(|rule| &rule.host);
+    if hosts().any(|host| *host == AdvertiseHost::Auto) {
+        found_out(report).await;
+    }
+    for host in hosts() {
+        let AdvertiseHost::Name(name) = host else {
             continue;
         };
         let resolved = TcpNet.resolve(name, 0).await;
@@ -224,6 +235,50 @@ async fn advertised(settings: &Settings, report: &mut Report<'_>) {
                 )
             }),
         );
+    }
+}
+
+/// What `--advertise auto` has to go by before the first client comes
+async fn found_out(report: &Report<'_>) {
+    let Some(own) = TcpNet.own_address() else {
+        report.warn("advertise auto: this machine has no route to the internet over IPv4");
+        return;
+    };
+    if is_public(own) {
+        report.good(&format!(
+            "advertise auto: this machine has the public address {own}"
+        ));
+        return;
+    }
+    let asked = match TcpNet.mapper() {
+        Some(router) => timeout(ROUTER_PATIENCE, router.outside_address(own)).await,
+        None => return,
+    };
+    match asked {
+        Ok(Ok(outside)) if is_public(outside) => {
+            report.good(&format!("advertise auto: the router's outside address is {outside}"));
+        }
+        Ok(Ok(outside)) => report.warn(&format!(
+            "advertise auto: the router's outside address {outside} is private itself; say the one clients reach, --advertise ADDRESS"
+        )),
+        Ok(Err(_)) | Err(_) => report.warn(&format!(
+            "advertise auto: no router tells its outside address (PCP, NAT-PMP, UPnP) to {own}; clients from outside are told {own} until one has reached a public address"
+        )),
+    }
+}
+
+/// Whose word on addresses is taken
+fn balancers(settings: &Settings, report: &Report<'_>) {
+    for network in &settings.proxy_protocol {
+        if network.prefix() == 0 {
+            report.warn(&format!(
+                "proxy protocol {network}: everybody may claim any address"
+            ));
+        } else {
+            report.good(&format!(
+                "connections from {network} begin with a PROXY protocol header, others do not"
+            ));
+        }
     }
 }
 

@@ -337,7 +337,7 @@ fn firewall(control: u16, settings: &Settings) -> Vec<Line> {
         )));
     }
     lines.push(Line::Hint(if data.advertise.is_empty() {
-        "NAT        forward the same ports, and tell the outer address: --advertise ADDRESS"
+        "NAT        forward the same ports, and tell the outer address: --advertise ADDRESS (or auto)"
             .to_owned()
     } else {
         "NAT        forward the same ports to this machine".to_owned()
