@@ -15,14 +15,18 @@ use super::{MappedBy, nat_pmp};
 /// RFC 6887 §8.1.1 begin with 250 ms and 3 s; a router that takes longer on a LAN is not there).
 const PATIENCE: [Duration; 2] = [Duration::from_millis(250), Duration::from_millis(500)];
 
+/// Once more where the router is known to answer: it may be busy.
+const LAST_PATIENCE: Duration = Duration::from_secs(1);
+
 /// How much longer PCP may take than NAT-PMP. Old routers drop what they do not know instead of refusing it.
 const BEHIND: Duration = Duration::from_millis(50);
 
 /// More than either protocol's longest datagram (1100 bytes, RFC 6887 §7).
 const DATAGRAM: usize = 1200;
 
-/// A TCP port nobody listens on (discard), for a mapping whose address alone matters.
-const ANY_PORT: u16 = 9;
+/// For a mapping whose address alone matters: a port that hosts are usually allowed to ask for. Asked for one that is not,
+/// miniupnpd 2.3.1 walks through all outside ports before it refuses.
+const ANY_PORT: u16 = 61_021;
 
 /// Asks for an outside port; `only` in the protocol that is known to work.
 pub(super) async fn map(
@@ -43,7 +47,7 @@ pub(super) async fn map(
     let mut refusal = None;
     let mut address = None;
     let mut pcp_is_open = in_pcp;
-    for patience in PATIENCE {
+    for patience in PATIENCE.into_iter().chain(only.map(|_| LAST_PATIENCE)) {
         if pcp_is_open {
             gate.send(&asking.bytes()).await?;
         }
@@ -203,7 +207,7 @@ impl Gate {
             lifetime: 0,
             ..request
         };
-        for patience in PATIENCE {
+        for patience in PATIENCE.into_iter().chain([LAST_PATIENCE]) {
             self.send(&request.bytes()).await?;
             let until = Instant::now() + patience;
             while let Some(datagram) = self.hear(until).await? {

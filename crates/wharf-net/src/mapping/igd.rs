@@ -8,7 +8,10 @@ use std::time::Duration;
 
 use igd_next::aio::Gateway;
 use igd_next::aio::tokio::{Tokio, search_gateway};
-use igd_next::{AddAnyPortError, PortMappingProtocol, SearchError, SearchOptions};
+use igd_next::{
+    AddAnyPortError, GetExternalIpError, PortMappingProtocol, RequestError, SearchError,
+    SearchOptions,
+};
 use wharf_proto::data_connection::advertise::is_private;
 
 use super::MappedBy;
@@ -20,6 +23,9 @@ pub(super) const SSDP: SocketAddr =
 
 /// For the answer to a search and the description of the device.
 pub(super) const SEARCH: Duration = Duration::from_millis(1200);
+
+/// Characters of a device's own words that are repeated.
+const TEXT: usize = 80;
 
 /// What the router's list of ports shows.
 const DESCRIPTION: &str = "wharf";
@@ -68,8 +74,13 @@ impl Device {
         );
         let port = port.map_err(|error| match error {
             AddAnyPortError::OnlyPermanentLeasesSupported => {
-                self.refused("forwards ports for ever only, which is not asked for")
+                self.refused("ports for ever only, which is not asked for")
             }
+            AddAnyPortError::ActionNotAuthorized => self.refused("not authorized"),
+            AddAnyPortError::NoPortsAvailable | AddAnyPortError::ExternalPortInUse => {
+                self.refused("no port is free")
+            }
+            AddAnyPortError::RequestError(error) => self.said(&error),
             error => self.refused(&error.to_string()),
         })?;
         // From here on an error gives the port back.
@@ -90,7 +101,10 @@ impl Device {
     /// The outside address as the device tells it.
     pub(super) async fn outside_address(&self) -> Result<IpAddr, NoGrant> {
         let told = self.0.get_external_ip().await;
-        let told = told.map_err(|error| self.refused(&error.to_string()))?;
+        let told = told.map_err(|error| match error {
+            GetExternalIpError::ActionNotAuthorized => self.refused("not authorized"),
+            GetExternalIpError::RequestError(error) => self.said(&error),
+        })?;
         credible(told).map_err(|why| NoGrant::Refused(format!("the router {} {why}", self.0.addr)))
     }
 
@@ -98,6 +112,22 @@ impl Device {
     pub(super) async fn remove(&self, port: u16) {
         if let Err(error) = self.0.remove_port(PortMappingProtocol::TCP, port).await {
             tracing::debug!(%error, device = %self.0.addr, port, "port not given back");
+        }
+    }
+
+    /// What went wrong with a request. The texts of `igd-next` quote what was received, which is not for a terminal.
+    fn said(&self, error: &RequestError) -> NoGrant {
+        tracing::debug!(?error, device = %self.0.addr, "UPnP request failed");
+        match error {
+            RequestError::ErrorCode(code, text) => {
+                let text: String = text.chars().take(TEXT).collect();
+                self.refused(&format!("error {code} {}", text.escape_debug()))
+            }
+            RequestError::UnsupportedAction(_) => self.refused("it forwards no ports"),
+            RequestError::IoError(_)
+            | RequestError::HyperError(_)
+            | RequestError::HyperClientError(_) => self.refused("nothing: the connection failed"),
+            _ => self.refused("what cannot be understood"),
         }
     }
 

@@ -7,7 +7,7 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::granted::{Granted, NoGrant};
@@ -22,6 +22,9 @@ const PATIENCE: Duration = Duration::from_millis(2300);
 
 /// So long nobody is asked again where nobody answered.
 const SILENCE_LASTS: Duration = Duration::from_mins(5);
+
+/// Questions at the same time. Home routers answer one after the other, and repeated ones queue up behind each other.
+const AT_ONCE: usize = 2;
 
 /// Own addresses of which something is remembered: a bound, not a figure that matters.
 const REMEMBERED: usize = 64;
@@ -40,6 +43,7 @@ pub(super) struct Router {
     gateway: Box<dyn Fn(IpAddr) -> Option<SocketAddr> + Send + Sync>,
     ssdp: SocketAddr,
     known: Mutex<HashMap<IpAddr, Known>>,
+    busy: Semaphore,
 }
 
 /// What is known about the router in front of one address of ours.
@@ -59,6 +63,7 @@ impl Default for Router {
             gateway: Box::new(gateway::of),
             ssdp: igd::SSDP,
             known: Mutex::default(),
+            busy: Semaphore::new(AT_ONCE),
         }
     }
 }
@@ -71,6 +76,7 @@ impl Router {
             gateway: Box::new(move |_| Some(gateway)),
             ssdp,
             known: Mutex::default(),
+            busy: Semaphore::new(AT_ONCE),
         }
     }
 }
@@ -110,6 +116,7 @@ impl Router {
             // Nobody stands in front of this machine's own network.
             return Err(NoGrant::Silence.into());
         }
+        let _turn = self.busy.acquire().await.map_err(io::Error::other)?;
         let known = self.known(inside);
         if matches!(&known, Some(Known::Nobody(until)) if Instant::now() < *until) {
             return Err(NoGrant::Silence.into());
