@@ -118,8 +118,10 @@ impl Running<'_> {
                     return Err(step);
                 }
                 Err(error) => {
-                    heard.lost = Some(error);
-                    self.judge.on_control_lost();
+                    let step = self.nothing_more(error, heard);
+                    if step != Step::Check {
+                        return Err(step);
+                    }
                     // Nothing to wait for but a server that still writes.
                     let soon = Instant::now() + self.client.options().completion_timeout;
                     *deadline = soon.min(*deadline);

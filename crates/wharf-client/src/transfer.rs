@@ -159,10 +159,7 @@ impl<'c> Running<'c> {
                 Err(error) if error.kind() == ErrorKind::Timeout => {
                     self.judge.on_timeout(Timeout::Reply)
                 }
-                Err(error) => {
-                    heard.lost = Some(error);
-                    self.judge.on_control_lost()
-                }
+                Err(error) => self.nothing_more(error, &mut heard),
             };
         }
         let mut seen = None;
@@ -195,6 +192,17 @@ impl<'c> Running<'c> {
                 heard.reply = reply;
                 Err(self.failure(verdict, heard, began.elapsed(), seen))
             }
+        }
+    }
+
+    /// The control connection is of no use any more.
+    pub(crate) fn nothing_more(&mut self, error: Error, heard: &mut Heard) -> Step {
+        let nonsense = error.kind() == ErrorKind::Protocol;
+        heard.lost = Some(error);
+        if nonsense {
+            self.judge.on_nonsense()
+        } else {
+            self.judge.on_control_lost()
         }
     }
 

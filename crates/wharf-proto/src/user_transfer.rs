@@ -271,6 +271,12 @@ impl UserTransfer {
         self.judge()
     }
 
+    /// What came instead of a reply is none. Whoever talks nonsense is not asked for lengths.
+    pub fn on_nonsense(&mut self) -> Step {
+        self.base = None;
+        self.on_control_lost()
+    }
+
     /// The answer to [`Step::Check`]; may be given again and again while the transfer is open.
     pub fn on_checked(&mut self, checked: Checked) -> Step {
         if let (None, Data::Ended(bytes), Some(base)) = (self.verdict, self.data, self.base) {
@@ -548,6 +554,15 @@ mod tests {
                 assert_eq!(over, expected, "{case}");
             }
         }
+    }
+
+    #[test]
+    fn nonsense_is_not_verified() {
+        let mut transfer = UserTransfer::new(Direction::Download, Some(10)).comparable(0);
+        transfer.on_data(DataEvent::Ended { bytes: 10 });
+        let unconfirmed = Step::Done(Verdict::Unconfirmed { bytes: 10 });
+        assert_eq!(transfer.on_nonsense(), unconfirmed);
+        assert_eq!(transfer.on_checked(Checked::Length(10)), unconfirmed);
     }
 
     #[test]
