@@ -168,7 +168,7 @@ pub(crate) fn forget_and_slow(gateway: &Namespace, bytes: u64, takes: Duration) 
                 lanes,
                 "class add dev {device} parent 1: classid 1:{lane:x} htb rate {rate}bps burst 4k \
                  cburst 4k quantum 3000\n\
-                 qdisc add dev {device} parent 1:{lane:x} bfifo limit 40000"
+                 qdisc add dev {device} parent 1:{lane:x} bfifo limit 200000"
             );
         }
     }

@@ -119,9 +119,10 @@ impl Network {
         server_side(row, &server, &server_gateway)?;
         if !row.takes.is_zero() {
             middlebox::forget_and_slow(&client_gateway, payload::SMALL, row.takes)?;
-            // What a socket holds back in its buffer has not taken its time yet.
+            // A window that fits the lane's queue: nothing is dropped, no connection falls silent because it
+            // waits to repeat, and what a sender's buffer holds back is little.
             for end in [&client, &server] {
-                end.set("4096 16384 32768", &["ipv4/tcp_wmem"])?;
+                end.set("4096 16384 32768", &["ipv4/tcp_wmem", "ipv4/tcp_rmem"])?;
             }
         }
         let running = match row.middlebox {
