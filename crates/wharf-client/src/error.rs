@@ -119,13 +119,15 @@ impl Error {
         self
     }
 
-    /// All data came, and only the final reply did not.
+    /// Marks [`is_unconfirmed`](Self::is_unconfirmed).
     pub(crate) fn unconfirmed(mut self) -> Self {
         self.inner.unconfirmed = true;
         self
     }
 
-    pub(crate) fn is_unconfirmed(&self) -> bool {
+    /// Whether all data of a transfer moved, as far as can be seen, and only its confirmation is missing: no final reply,
+    /// and no size that agrees. What was written is probably complete, and nothing proves it.
+    pub fn is_unconfirmed(&self) -> bool {
         self.inner.unconfirmed
     }
 

@@ -22,6 +22,9 @@ pub(crate) fn failure(error: &Error) -> Failure {
         ErrorKind::Truncated | ErrorKind::Stalled => {
             failure.with_hint("-c goes on where a transfer stopped")
         }
+        _ if error.is_unconfirmed() => failure.with_hint(
+            "-c compares what is there and goes on; only binary transfers can be compared",
+        ),
         ErrorKind::Busy => failure.with_hint("trying again later may help"),
         _ => failure,
     }

@@ -19,6 +19,8 @@ pub(crate) struct Fake {
     pub(crate) after_stor: &'static str,
     /// What LIST sends.
     pub(crate) list: &'static str,
+    /// After the data of a transfer the control connection ends instead of a final reply.
+    pub(crate) lost: bool,
 }
 
 impl Default for Fake {
@@ -32,6 +34,7 @@ impl Default for Fake {
             stor: "150 go on",
             after_stor: "226 done",
             list: "",
+            lost: false,
         }
     }
 }
@@ -82,6 +85,9 @@ impl Fake {
                         held.push(data);
                     } else {
                         drop(data);
+                        if self.lost {
+                            return None;
+                        }
                         say(self.after_retr)?;
                     }
                 }
@@ -96,6 +102,9 @@ impl Fake {
                     let (mut data, _) = passive.take()?.accept().ok()?;
                     say(self.stor)?;
                     std::io::copy(&mut data, &mut std::io::sink()).ok()?;
+                    if self.lost {
+                        return None;
+                    }
                     say(self.after_stor)?;
                 }
                 "STOR" => say(self.stor)?,

@@ -11,6 +11,7 @@ mod crashes;
 mod devices;
 mod exit_codes;
 mod interactive;
+mod lost_reply;
 mod memory;
 mod names;
 mod server_start;
