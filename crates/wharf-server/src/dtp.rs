@@ -248,6 +248,7 @@ impl Session {
     ) -> Result<F::Output, Failure> {
         let outcome = self.listen_beside(work, watch, abort).await;
         self.control.keep_warm(false);
+        self.moved = watch.progress.moved();
         outcome
     }
 

@@ -4,6 +4,8 @@
 //! The text comes from a fixed set and names the path *as the client named it*; the cause (an
 //! errno, a path on this machine) goes to the log with the session's number.
 
+mod data_connection;
+
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -13,6 +15,8 @@ use wharf_proto::data_connection::Offer;
 use wharf_proto::data_connection::guard::TargetRefusal;
 use wharf_proto::{Pathname, Reply, Verb};
 use wharf_storage::ErrorKind;
+
+pub(crate) use data_connection::{Circumstances, Told};
 
 /// What a handler returns: its one final reply, or why there is none
 pub(crate) type Outcome = Result<Reply, Failure>;
@@ -68,7 +72,7 @@ impl Failure {
     }
 
     /// The reply for it to this verb; `None` when nobody is left to read one
-    pub(crate) fn reply(&self, verb: &Verb) -> Option<Reply> {
+    pub(crate) fn reply(&self, verb: &Verb, now: &Circumstances) -> Option<Reply> {
         let reply = match self {
             Self::Refused(reply) => reply.clone(),
             Self::Storage { error, path } => {
@@ -77,24 +81,15 @@ impl Failure {
                 let code = [wanted, 550].into_iter().find(|code| verb.allows(*code));
                 Reply::new(code.unwrap_or(451), named(path, text))
             }
-            Self::NoDataPort => Reply::new(425, "Use PASV, EPSV, PORT or EPRT first"),
+            Self::NoDataPort => Reply::new(425, now.unarranged()),
             Self::NoPassivePort { error, range } => match error.kind() {
-                io::ErrorKind::AddrInUse => Reply::new(
-                    425,
-                    format!("Every passive port of {range} is in use; try again later"),
-                ),
+                io::ErrorKind::AddrInUse => Reply::new(425, now.exhausted(range)),
                 _ => Reply::new(425, "Cannot listen for a data connection"),
             },
             Self::Target { refusal, offer, .. } => refusal.reply(*offer),
-            Self::Open(error) => Reply::new(425, format!("No data connection: {error}")),
-            Self::Broken(_) => Reply::new(426, "The data connection broke; transfer incomplete"),
-            Self::Stalled(waited) => Reply::new(
-                426,
-                format!(
-                    "Nothing moved for {} s; transfer incomplete",
-                    waited.as_secs()
-                ),
-            ),
+            Self::Open(error) => Reply::new(425, now.unopened(error)),
+            Self::Broken(error) => Reply::new(426, now.broken(error, verb)),
+            Self::Stalled(waited) => Reply::new(426, now.stalled(*waited, verb)),
             Self::Shrunk => Reply::new(451, "The file became shorter; transfer incomplete"),
             Self::Aborted => Reply::new(426, "Transfer aborted; data connection closed"),
             Self::Gone(_) => return None,
@@ -103,7 +98,7 @@ impl Failure {
     }
 
     /// Tells the log what the reply keeps to itself
-    pub(crate) fn log(&self) {
+    pub(crate) fn log(&self, now: &Circumstances) {
         match self {
             Self::Storage { error, .. } => match error.kind() {
                 ErrorKind::Io => {
@@ -119,9 +114,13 @@ impl Failure {
             } => {
                 tracing::warn!(%target, %refusal, "data connection target refused");
             }
-            Self::Open(error) => tracing::info!(%error, "data connection did not come about"),
-            Self::Broken(error) => tracing::info!(%error, "data connection broke"),
-            Self::Stalled(waited) => tracing::info!(?waited, "data connection stalled"),
+            Self::Open(error) => now.log(error),
+            Self::Broken(error) => {
+                tracing::info!(%error, bytes = now.moved, "data connection broke");
+            }
+            Self::Stalled(waited) => {
+                tracing::info!(?waited, bytes = now.moved, "data connection stalled");
+            }
             Self::Gone(error) => tracing::debug!(%error, "control connection is gone"),
             Self::Shrunk => tracing::warn!("a file became shorter while it was sent"),
             Self::Refused(_) | Self::NoDataPort | Self::Aborted => {}
@@ -178,6 +177,15 @@ mod tests {
 
     #[test]
     fn whatever_a_storage_says_the_reply_is_of_the_row() {
+        let now = Circumstances {
+            peer: "198.51.100.7".parse().expect("an address"),
+            control_port: 21,
+            told: None,
+            range: "50000-50099".parse().expect("a range"),
+            active: true,
+            control_port_next: false,
+            moved: 0,
+        };
         for kind in [
             ErrorKind::NotFound,
             ErrorKind::Denied,
@@ -199,7 +207,7 @@ mod tests {
                 path: b"path".to_vec(),
             };
             for verb in VERBS {
-                let reply = failure.reply(verb).expect("a reply");
+                let reply = failure.reply(verb, &now).expect("a reply");
                 assert!(verb.allows(reply.code()), "{} {reply:?}", verb.word);
             }
         }

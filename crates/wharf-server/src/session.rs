@@ -22,7 +22,7 @@ use wharf_proto::{Command, CommandErrorKind, Line, Reply, Verb};
 use wharf_storage::Storage;
 
 use crate::commands::lines::OFFERED;
-use crate::failure::{Failure, Outcome};
+use crate::failure::{Circumstances, Failure, Outcome, Told};
 use crate::limits::UserSeat;
 use crate::setup::{Setup, Stop, stopping};
 
@@ -48,6 +48,10 @@ pub(crate) struct Session {
     /// the command, and a port closed under them is a reset that some take for the end of the
     /// session (basic-ftp).
     pub(crate) claimed_port: Option<DataPort>,
+    /// What the last 227, 228 or 229 said
+    pub(crate) told: Option<Told>,
+    /// Octets that the data connection of the last transfer command has moved
+    pub(crate) moved: u64,
     pub(crate) login: Option<Login>,
     pub(crate) failed_logins: u32,
     /// May be changed with SITE IDLE
@@ -107,6 +111,8 @@ impl Session {
             stop,
             data_port: None,
             claimed_port: None,
+            told: None,
+            moved: 0,
             login: None,
             failed_logins: 0,
             idle: setup.config.idle,
@@ -240,6 +246,7 @@ impl Session {
         let verb = command.verb();
         self.verb = Some(verb);
         self.claimed_port = None;
+        self.moved = 0;
         let outcome = match self.pi.admit(&command) {
             // Boxed: the largest handler would else be part of every idle session.
             Ok(()) => Box::pin(self.execute(command)).await,
@@ -247,13 +254,27 @@ impl Session {
         };
         self.pi.finish(verb);
         self.verb = None;
-        match reply_to(verb, outcome) {
+        match reply_to(verb, outcome, &self.circumstances()) {
             Ok(reply) => {
                 check_reply(verb, &reply);
                 self.control.queue(&reply);
                 Ok(())
             }
             Err(gone) => Err(gone),
+        }
+    }
+
+    /// What its failures do not know of themselves
+    fn circumstances(&self) -> Circumstances {
+        let config = &self.setup.config;
+        Circumstances {
+            peer: self.peer().ip(),
+            control_port: self.control.local_addr().port(),
+            told: self.told,
+            range: config.passive_ports,
+            active: config.active && !self.pi.epsv_all(),
+            control_port_next: false,
+            moved: self.moved,
         }
     }
 
@@ -302,13 +323,13 @@ pub(crate) async fn refuse(setup: &Setup, conn: Conn, text: &str, patience: Dura
 }
 
 /// The reply of an outcome; an error when nobody is left to read one
-fn reply_to(verb: &Verb, outcome: Outcome) -> io::Result<Reply> {
+fn reply_to(verb: &Verb, outcome: Outcome, now: &Circumstances) -> io::Result<Reply> {
     let failure = match outcome {
         Ok(reply) => return Ok(reply),
         Err(failure) => failure,
     };
-    failure.log();
-    match (failure.reply(verb), failure) {
+    failure.log(now);
+    match (failure.reply(verb, now), failure) {
         (Some(reply), _) => Ok(reply),
         (None, Failure::Gone(error)) => Err(error),
         (None, _) => Err(io::ErrorKind::BrokenPipe.into()),

@@ -20,7 +20,7 @@ use wharf_proto::trace::What;
 use wharf_proto::{Reply, RepresentationType, Structure, TransferMode};
 
 use crate::config::Address;
-use crate::failure::{Failure, Outcome};
+use crate::failure::{Failure, Outcome, Told};
 use crate::session::Session;
 
 /// A name to advertise that does not resolve in this time is passed over
@@ -95,10 +95,11 @@ impl Session {
         let named = self.advertised().await;
         let at = self.listen().await?;
         match named {
-            IpAddr::V4(ip) => Ok(Reply::new(
-                227,
-                write_227_text(SocketAddrV4::new(ip, at.port())),
-            )),
+            IpAddr::V4(ip) => {
+                let at = SocketAddrV4::new(ip, at.port());
+                self.told(at.into(), true);
+                Ok(Reply::new(227, write_227_text(at)))
+            }
             IpAddr::V6(_) => Err(Failure::Refused(Reply::new(
                 501,
                 "PASV is for IPv4; use EPSV",
@@ -118,17 +119,23 @@ impl Session {
             EpsvArgument::Ipv6 if !ipv4 => {}
             _ => return Err(self.other_protocol()),
         }
-        let at = self.listen().await?;
-        Ok(Reply::new(229, write_229_text(at.port())))
+        let port = self.listen().await?.port();
+        let reached = self.control.local_addr().ip();
+        self.told(SocketAddr::new(reached, port), false);
+        Ok(Reply::new(229, write_229_text(port)))
     }
 
     pub(super) async fn lpsv(&mut self) -> Outcome {
         let named = self.advertised().await;
         let at = self.listen().await?;
-        Ok(Reply::new(
-            228,
-            write_228_text(SocketAddr::new(named, at.port())),
-        ))
+        let at = SocketAddr::new(named, at.port());
+        self.told(at, true);
+        Ok(Reply::new(228, write_228_text(at)))
+    }
+
+    /// Remembers what was said, for when nobody comes
+    fn told(&mut self, at: SocketAddr, with_address: bool) {
+        self.told = Some(Told { at, with_address });
     }
 
     /// Waits for a data connection from now on, at the address that the control connection reached

@@ -1,0 +1,534 @@
+//! What is said when a data connection does not come about (425) or does not last (426): what was
+//! waited for, where, for how long, what is likely in the way, and what else is offered.
+//!
+//! People read these lines in curl and lftp, so each stands for itself, and is short. Nothing in
+//! them is new to the client: its own address, the one it was told, the ports a firewall is told.
+
+use std::fmt::Write as _;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use wharf_net::OpenError;
+use wharf_proto::Verb;
+use wharf_proto::data_connection::advertise::{is_private, is_public};
+use wharf_proto::data_connection::passive::PortRange;
+
+/// What a session knows that its failures do not
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Circumstances {
+    /// The peer of the control connection
+    pub(crate) peer: IpAddr,
+    /// The control port as the client has reached it
+    pub(crate) control_port: u16,
+    /// Where the client was told to connect to
+    pub(crate) told: Option<Told>,
+    /// Ports of passive data connections
+    pub(crate) range: PortRange,
+    /// Whether PORT or EPRT would be accepted now
+    pub(crate) active: bool,
+    /// Whether the next PASV or EPSV will name the control port, since the range does not work
+    pub(crate) control_port_next: bool,
+    /// Octets that have gone through the data connection
+    pub(crate) moved: u64,
+}
+
+/// What a 227, 228 or 229 said
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Told {
+    pub(crate) at: SocketAddr,
+    /// A 229 names a port only
+    pub(crate) with_address: bool,
+}
+
+impl Circumstances {
+    /// Text of a 425
+    pub(super) fn unopened(&self, error: &OpenError) -> String {
+        match error {
+            OpenError::NobodyCame {
+                at,
+                waited,
+                strangers,
+            } => self.nobody_came(*at, *waited, strangers),
+            OpenError::Refused { to } => self.unreached(format!(
+                "{to} refused the connection: nothing listens there, or a firewall in front of it rejects"
+            )),
+            OpenError::Silent { to, waited } => self.unreached(format!(
+                "{to} did not answer in {}: a firewall or NAT in front of the client drops it?",
+                seconds(*waited)
+            )),
+            OpenError::Unreachable { to, .. } => {
+                self.unreached(format!("No way leads from this server to {to}"))
+            }
+            OpenError::Connect { to, .. } => {
+                self.unreached(format!("{to} cannot be connected to from this server"))
+            }
+            _ => self.or_active("The server cannot accept a data connection now".to_owned()),
+        }
+    }
+
+    fn nobody_came(&self, at: SocketAddr, waited: Duration, strangers: &[SocketAddr]) -> String {
+        let at = self.told.map_or(at, |told| told.at);
+        let place = match self.told {
+            Some(told) if !told.with_address => format!("port {}", at.port()),
+            _ => at.to_string(),
+        };
+        let waited = seconds(waited);
+        let mut text = match strangers.split_first() {
+            None => format!("No connection came to {place} in {waited}"),
+            Some((first, rest)) => {
+                let mut text = format!(
+                    "No connection came from {} to {place} in {waited}, but a stranger's from {}",
+                    self.peer,
+                    first.ip()
+                );
+                if !rest.is_empty() {
+                    let _ = write!(text, " and {} more", rest.len());
+                }
+                text
+            }
+        };
+        match self.cause(at, strangers) {
+            Cause::SeveralAddresses => {}
+            Cause::PrivateAddress => {
+                text.push_str("; that address is private: this server does not know its outer one");
+            }
+            Cause::RangeClosed => {
+                let _ = write!(text, "; is {}/tcp open?", self.range);
+            }
+            Cause::PortClosed => {
+                let _ = write!(text, "; is {}/tcp open?", at.port());
+            }
+            Cause::NotTried => text.push_str(", the port of this control connection"),
+        }
+        if self.control_port_next {
+            next_sentence(&mut text);
+            text.push_str("Ask again: the next passive attempt uses this control port");
+        }
+        self.or_active(text)
+    }
+
+    /// What most likely kept a passive client away
+    fn cause(&self, at: SocketAddr, strangers: &[SocketAddr]) -> Cause {
+        let named = self.told.is_some_and(|told| told.with_address);
+        if !strangers.is_empty() {
+            Cause::SeveralAddresses
+        } else if named && is_private(at.ip()) && is_public(self.peer) {
+            Cause::PrivateAddress
+        } else if at.port() == self.control_port {
+            Cause::NotTried
+        } else if self.range.contains(at.port()) {
+            Cause::RangeClosed
+        } else {
+            Cause::PortClosed
+        }
+    }
+
+    fn or_active(&self, mut text: String) -> String {
+        if self.active {
+            next_sentence(&mut text);
+            let verb = if self.peer.is_ipv4() { "PORT" } else { "EPRT" };
+            let _ = write!(text, "Active mode ({verb}) is also offered");
+        }
+        text
+    }
+
+    /// Active mode did not reach the client
+    fn unreached(&self, mut text: String) -> String {
+        next_sentence(&mut text);
+        let verbs = if self.peer.is_ipv4() {
+            "EPSV, PASV"
+        } else {
+            "EPSV"
+        };
+        let _ = write!(text, "Passive mode ({verbs}) is also offered");
+        text
+    }
+
+    /// Text of a 425 when every port is taken
+    pub(super) fn exhausted(&self, range: &str) -> String {
+        self.or_active(format!(
+            "Every passive port of {range} is in use; try again later"
+        ))
+    }
+
+    /// Text of a 425 when nothing was arranged
+    pub(super) fn unarranged(&self) -> &'static str {
+        if self.active {
+            "Use PASV, EPSV, PORT or EPRT first"
+        } else {
+            "Use PASV or EPSV first"
+        }
+    }
+
+    /// Text of a 426 when the data connection broke
+    pub(super) fn broken(&self, error: &io::Error, verb: &Verb) -> String {
+        let how = match error.kind() {
+            io::ErrorKind::ConnectionReset => "was reset, by the client or something between,",
+            io::ErrorKind::BrokenPipe
+            | io::ErrorKind::WriteZero
+            | io::ErrorKind::ConnectionAborted => "was closed by the client",
+            io::ErrorKind::TimedOut => "is dead: nothing answers any more",
+            _ => "broke",
+        };
+        format!(
+            "The data connection {how} after {}; transfer incomplete",
+            self.so_far(verb)
+        )
+    }
+
+    /// Text of a 426 when nothing moved for so long
+    pub(super) fn stalled(&self, waited: Duration, verb: &Verb) -> String {
+        let who = if is_upload(verb) { "send" } else { "read" };
+        format!(
+            "Nothing moved for {} after {}: the client does not {who}, or the path is gone; transfer incomplete",
+            seconds(waited),
+            self.so_far(verb)
+        )
+    }
+
+    fn so_far(&self, verb: &Verb) -> String {
+        let way = if is_upload(verb) { "received" } else { "sent" };
+        format!("{} bytes {way}", self.moved)
+    }
+
+    /// One event with all of it
+    pub(super) fn log(&self, error: &OpenError) {
+        match error {
+            OpenError::NobodyCame {
+                at,
+                waited,
+                strangers,
+            } => {
+                let named = self.told.map_or(*at, |told| told.at);
+                tracing::info!(
+                    waited = waited.as_secs_f64(),
+                    %at,
+                    told = %named,
+                    range = %self.range,
+                    strangers = strangers.len(),
+                    stranger = strangers.first().map(tracing::field::display),
+                    cause = self.cause(named, strangers).word(),
+                    "no data connection: nobody came"
+                );
+            }
+            OpenError::Silent { to, waited } => tracing::info!(
+                waited = waited.as_secs_f64(),
+                at = %to,
+                cause = "dropped on the way or at the client",
+                "no data connection: no answer"
+            ),
+            OpenError::Refused { to } => tracing::info!(
+                at = %to,
+                cause = "nothing listens at the client, or a firewall rejects",
+                "no data connection: refused"
+            ),
+            OpenError::Unreachable { to, source } | OpenError::Connect { to, source } => {
+                tracing::info!(at = %to, cause = %source, "no data connection: cannot connect");
+            }
+            other => tracing::warn!(error = %other, "no data connection: cannot accept"),
+        }
+    }
+}
+
+/// Why a passive client did not come, as far as can be told from here
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cause {
+    /// Somebody else came: a stranger, or the client by another address of its NAT
+    SeveralAddresses,
+    /// It was told an address that nobody outside can reach
+    PrivateAddress,
+    /// The control connection came to this port, and so would have the other
+    NotTried,
+    /// The range is not let through
+    RangeClosed,
+    /// A port outside of the range is not let through
+    PortClosed,
+}
+
+impl Cause {
+    fn word(self) -> &'static str {
+        match self {
+            Self::SeveralAddresses => "a stranger, or a client with several addresses",
+            Self::PrivateAddress => "a private address was told; see the advertise setting",
+            Self::NotTried => "the client did not connect",
+            Self::RangeClosed => "the passive range is not let through a firewall or NAT",
+            Self::PortClosed => "the port is not let through a firewall or NAT",
+        }
+    }
+}
+
+fn is_upload(verb: &Verb) -> bool {
+    matches!(verb.word, "STOR" | "STOU" | "APPE")
+}
+
+/// Ends the sentence before another one
+fn next_sentence(text: &mut String) {
+    text.push_str(if text.ends_with('?') { " " } else { ". " });
+}
+
+/// `10 s`, `1.5 s`
+fn seconds(time: Duration) -> String {
+    let tenths = (time.as_millis() + 50) / 100;
+    match tenths % 10 {
+        0 => format!("{} s", tenths / 10),
+        tenth => format!("{}.{tenth} s", tenths / 10),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LONGEST: usize = 200;
+
+    fn at(text: &str) -> SocketAddr {
+        text.parse().unwrap()
+    }
+
+    #[expect(clippy::unnecessary_wraps, reason = "as the field has it")]
+    fn told(text: &str, with_address: bool) -> Option<Told> {
+        Some(Told {
+            at: at(text),
+            with_address,
+        })
+    }
+
+    fn usual() -> Circumstances {
+        Circumstances {
+            peer: "198.51.100.7".parse().unwrap(),
+            control_port: 21,
+            told: told("203.0.113.5:50017", true),
+            range: "50000-50099".parse().unwrap(),
+            active: true,
+            control_port_next: false,
+            moved: 12_345,
+        }
+    }
+
+    fn nobody(strangers: &[&str]) -> OpenError {
+        OpenError::NobodyCame {
+            at: at("10.20.0.2:50017"),
+            waited: Duration::from_millis(10_004),
+            strangers: strangers.iter().map(|it| at(it)).collect(),
+        }
+    }
+
+    #[test]
+    fn a_passive_client_that_did_not_come_is_told_where_and_why() {
+        let passive_only = Circumstances {
+            active: false,
+            ..usual()
+        };
+        let table = [
+            (
+                usual(),
+                nobody(&[]),
+                "No connection came to 203.0.113.5:50017 in 10 s; is 50000-50099/tcp open? Active mode (PORT) is also offered",
+            ),
+            (
+                passive_only,
+                nobody(&[]),
+                "No connection came to 203.0.113.5:50017 in 10 s; is 50000-50099/tcp open?",
+            ),
+            (
+                Circumstances {
+                    control_port_next: true,
+                    ..usual()
+                },
+                nobody(&[]),
+                "No connection came to 203.0.113.5:50017 in 10 s; is 50000-50099/tcp open? Ask again: the next passive attempt uses this control port. Active mode (PORT) is also offered",
+            ),
+            (
+                Circumstances {
+                    told: told("203.0.113.5:50017", false),
+                    ..usual()
+                },
+                nobody(&[]),
+                "No connection came to port 50017 in 10 s; is 50000-50099/tcp open? Active mode (PORT) is also offered",
+            ),
+            (
+                Circumstances {
+                    told: told("10.20.0.2:50017", true),
+                    ..usual()
+                },
+                nobody(&[]),
+                "No connection came to 10.20.0.2:50017 in 10 s; that address is private: this server does not know its outer one. Active mode (PORT) is also offered",
+            ),
+            (
+                // On one side of the NAT a private address is right.
+                Circumstances {
+                    told: told("10.20.0.2:50017", true),
+                    peer: "10.20.0.7".parse().unwrap(),
+                    ..passive_only
+                },
+                nobody(&[]),
+                "No connection came to 10.20.0.2:50017 in 10 s; is 50000-50099/tcp open?",
+            ),
+            (
+                Circumstances {
+                    told: told("203.0.113.5:21", true),
+                    ..passive_only
+                },
+                nobody(&[]),
+                "No connection came to 203.0.113.5:21 in 10 s, the port of this control connection",
+            ),
+            (
+                Circumstances {
+                    told: told("203.0.113.5:2020", true),
+                    ..passive_only
+                },
+                nobody(&[]),
+                "No connection came to 203.0.113.5:2020 in 10 s; is 2020/tcp open?",
+            ),
+            (
+                passive_only,
+                nobody(&["198.51.100.66:1"]),
+                "No connection came from 198.51.100.7 to 203.0.113.5:50017 in 10 s, but a stranger's from 198.51.100.66",
+            ),
+            (
+                passive_only,
+                nobody(&["198.51.100.66:1", "198.51.100.67:1", "198.51.100.66:2"]),
+                "No connection came from 198.51.100.7 to 203.0.113.5:50017 in 10 s, but a stranger's from 198.51.100.66 and 2 more",
+            ),
+            (
+                Circumstances {
+                    peer: "2001:db8::7".parse().unwrap(),
+                    told: told("[2001:db8::5]:50017", false),
+                    ..usual()
+                },
+                nobody(&[]),
+                "No connection came to port 50017 in 10 s; is 50000-50099/tcp open? Active mode (EPRT) is also offered",
+            ),
+        ];
+        for (circumstances, error, want) in table {
+            let got = circumstances.unopened(&error);
+            assert_eq!(got, want);
+            assert!(got.len() < LONGEST, "{} {got}", got.len());
+        }
+    }
+
+    #[test]
+    fn a_client_that_active_mode_does_not_reach_is_told_so() {
+        let to = at("198.51.100.7:45000");
+        let io = || io::Error::other("secret details");
+        let table = [
+            (
+                OpenError::Silent {
+                    to,
+                    waited: Duration::from_millis(1_540),
+                },
+                "198.51.100.7:45000 did not answer in 1.5 s: a firewall or NAT in front of the client drops it? Passive mode (EPSV, PASV) is also offered",
+            ),
+            (
+                OpenError::Refused { to },
+                "198.51.100.7:45000 refused the connection: nothing listens there, or a firewall in front of it rejects. Passive mode (EPSV, PASV) is also offered",
+            ),
+            (
+                OpenError::Unreachable { to, source: io() },
+                "No way leads from this server to 198.51.100.7:45000. Passive mode (EPSV, PASV) is also offered",
+            ),
+            (
+                OpenError::Connect { to, source: io() },
+                "198.51.100.7:45000 cannot be connected to from this server. Passive mode (EPSV, PASV) is also offered",
+            ),
+        ];
+        for (error, want) in table {
+            assert_eq!(usual().unopened(&error), want);
+        }
+        let listener = OpenError::Listener {
+            at: to,
+            source: io(),
+        };
+        assert_eq!(
+            usual().unopened(&listener),
+            "The server cannot accept a data connection now. Active mode (PORT) is also offered"
+        );
+    }
+
+    #[test]
+    fn no_line_is_long() {
+        let v6 = "2001:db8:1111:2222:3333:4444:5555:6666";
+        let far = at(&format!("[{v6}]:65535"));
+        let waited = Duration::from_millis(3_599_900);
+        let strangers = vec![far; 16];
+        let longest = Circumstances {
+            peer: v6.parse().unwrap(),
+            told: told(&format!("[{v6}]:65535"), false),
+            control_port_next: true,
+            moved: u64::MAX,
+            ..usual()
+        };
+        for error in [
+            OpenError::NobodyCame {
+                at: far,
+                waited,
+                strangers: Vec::new(),
+            },
+            OpenError::Silent { to: far, waited },
+            OpenError::Refused { to: far },
+        ] {
+            let text = longest.unopened(&error);
+            assert!(text.len() < LONGEST, "{} {text}", text.len());
+        }
+        let strange = OpenError::NobodyCame {
+            at: far,
+            waited,
+            strangers,
+        };
+        let passive_only = Circumstances {
+            active: false,
+            control_port_next: false,
+            ..longest
+        };
+        let text = passive_only.unopened(&strange);
+        assert!(text.len() < LONGEST, "{} {text}", text.len());
+        let retr = Verb::find(b"RETR").unwrap();
+        let text = longest.stalled(waited, retr);
+        assert!(text.len() < LONGEST, "{} {text}", text.len());
+    }
+
+    #[test]
+    fn a_transfer_that_broke_is_told_how_far_it_came() {
+        let verb = |word: &str| Verb::find(word.as_bytes()).unwrap();
+        let table = [
+            (
+                io::ErrorKind::ConnectionReset,
+                "RETR",
+                "The data connection was reset, by the client or something between, after 12345 bytes sent; transfer incomplete",
+            ),
+            (
+                io::ErrorKind::BrokenPipe,
+                "LIST",
+                "The data connection was closed by the client after 12345 bytes sent; transfer incomplete",
+            ),
+            (
+                io::ErrorKind::ConnectionReset,
+                "STOR",
+                "The data connection was reset, by the client or something between, after 12345 bytes received; transfer incomplete",
+            ),
+            (
+                io::ErrorKind::TimedOut,
+                "APPE",
+                "The data connection is dead: nothing answers any more after 12345 bytes received; transfer incomplete",
+            ),
+            (
+                io::ErrorKind::Other,
+                "STOU",
+                "The data connection broke after 12345 bytes received; transfer incomplete",
+            ),
+        ];
+        for (kind, word, want) in table {
+            assert_eq!(usual().broken(&kind.into(), verb(word)), want);
+        }
+        let stall = Duration::from_mins(2);
+        assert_eq!(
+            usual().stalled(stall, verb("RETR")),
+            "Nothing moved for 120 s after 12345 bytes sent: the client does not read, or the path is gone; transfer incomplete"
+        );
+        assert_eq!(
+            usual().stalled(stall, verb("STOR")),
+            "Nothing moved for 120 s after 12345 bytes received: the client does not send, or the path is gone; transfer incomplete"
+        );
+    }
+}
