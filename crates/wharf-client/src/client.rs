@@ -8,7 +8,8 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use wharf_proto::data_connection::path::{PathPolicy, Paths};
+use wharf_proto::data_connection::plan::Plan;
+use wharf_proto::data_connection::policy::PathPolicy;
 use wharf_proto::{Command, Features, Pathname, Reply, ReplyClass, RepresentationType};
 
 use crate::connect::{Login, Place, Session};
@@ -20,11 +21,13 @@ use crate::target::Endpoint;
 /// A user-PI that is logged in. See the methods: one a verb, and the helpers for local files.
 pub struct Client {
     pub(crate) place: Place,
-    login: Login,
+    pub(crate) login: Login,
     pub(crate) dialogue: Dialogue,
     /// A transfer command was sent and its final reply has not been read.
     pub(crate) in_transfer: bool,
-    pub(crate) paths: Paths,
+    pub(crate) plan: Plan,
+    /// What earlier runs have found out about data connections has been looked at.
+    pub(crate) recalled: bool,
     features: Option<Features>,
     /// Verbs that the server does not know, whatever FEAT says.
     refused: BTreeSet<&'static str>,
@@ -47,13 +50,15 @@ impl Client {
         let peer = dialogue.control().peer_addr();
         // A new login must come to the same machine: another address of the name may hold other files.
         place.addresses = vec![peer];
-        let paths = planned(&place.options, peer.ip());
+        let own = dialogue.control().local_addr();
+        let plan = planned(&place, peer.ip(), own.ip());
         Self {
             place,
             login,
             dialogue,
             in_transfer: false,
-            paths,
+            plan,
+            recalled: false,
             features,
             refused: BTreeSet::new(),
             welcome,
@@ -86,7 +91,8 @@ impl Client {
     /// Chooses the data mode of the next transfers. What was found out about ways to a data connection is forgotten.
     pub fn set_data_mode(&mut self, choice: DataModeChoice) {
         Arc::make_mut(&mut self.place.options).data_mode = choice;
-        self.paths = planned(&self.place.options, self.peer_addr().ip());
+        self.plan = planned(&self.place, self.peer_addr().ip(), self.local_addr().ip());
+        self.recalled = false;
     }
 
     /// Whether LIST and NLST ask for names with a leading dot, see [`Options::list_hidden`].
@@ -284,13 +290,15 @@ impl Client {
 }
 
 /// The ways to a data connection that the settings leave.
-fn planned(options: &Options, peer: IpAddr) -> Paths {
-    Paths::new(PathPolicy {
+fn planned(place: &Place, peer: IpAddr, own: IpAddr) -> Plan {
+    let options = &place.options;
+    Plan::new(PathPolicy {
         choice: options.data_mode.planned(),
         data_host: options.data_host.planned(),
         external_address: options.active_addr.is_some(),
+        mapper: place.net.mapper().is_some(),
         patience: options.data_timeout,
-        ..PathPolicy::auto(peer)
+        ..PathPolicy::auto(peer, own)
     })
 }
 

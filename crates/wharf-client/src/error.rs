@@ -7,7 +7,7 @@
 use std::error::Error as StdError;
 use std::fmt;
 
-use wharf_proto::data_connection::path::Tried;
+use wharf_proto::data_connection::evidence::Tried;
 use wharf_proto::{Reply, ReplyClass, visible};
 
 /// Result of everything here.
@@ -159,7 +159,8 @@ impl Error {
         &self.inner.tried
     }
 
-    /// For [`ErrorKind::DataConnection`]: one line a way, those that were not tried with the reason. Part of the text, too.
+    /// For [`ErrorKind::DataConnection`]: one line a way, those that were not tried with the reason; then the likely
+    /// causes, who must act, and what to try. Part of the text, too.
     pub fn explanation(&self) -> &[String] {
         &self.inner.explanation
     }

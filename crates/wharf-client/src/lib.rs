@@ -45,8 +45,10 @@ mod client;
 pub use client::Client;
 mod verbs;
 
+mod active;
 mod confirmation;
 mod data;
+mod scout;
 mod transfer;
 pub use transfer::Known;
 mod download;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use wharf_net::Recorder;
 use wharf_proto::ReplyLimits;
 use wharf_proto::data_connection::passive::PortRange;
-use wharf_proto::data_connection::{Offer, path};
+use wharf_proto::data_connection::{Offer, policy};
 
 use crate::memory::Memory;
 
@@ -24,7 +24,8 @@ pub struct Options {
     pub port_range: Option<PortRange>,
     /// Whose address a passive data connection goes to.
     pub data_host: DataHost,
-    /// How long a silent way to a data connection is waited for; default: max(1.5 s, 8 round trips).
+    /// How long a silent way to a data connection is waited for; default: 1 s and three round trips, at least 1.3 s and at
+    /// most 3 s, and a second more where the server opens it.
     pub data_timeout: Option<Duration>,
     /// Resolving the name and opening the control connection, all addresses together. Default 15 s.
     pub connect_timeout: Duration,
@@ -100,12 +101,13 @@ impl std::fmt::Debug for Options {
 /// The user's choice of data modes; the words of `--mode`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum DataModeChoice {
-    /// EPSV, PASV at the control peer's address, then active; what works is kept.
+    /// EPSV, PASV at the control peer's address, then active, tried on a second control connection; what works is kept.
     #[default]
     Auto,
     /// EPSV, then PASV.
     Passive,
-    /// PORT, then EPRT (helpers in NATs know PORT better); over IPv6 only EPRT.
+    /// PORT, then EPRT (helpers in NATs know PORT better), then LPRT; over IPv6 not PORT. Behind a NAT whose address the
+    /// server refuses: a port that the router forwards on request, else passive.
     Active,
     /// EPSV only.
     Epsv,
@@ -129,15 +131,15 @@ impl DataModeChoice {
         ("port", Self::Port),
     ];
 
-    pub(crate) fn planned(self) -> path::DataModeChoice {
+    pub(crate) fn planned(self) -> policy::DataModeChoice {
         match self {
-            Self::Auto => path::DataModeChoice::Auto,
-            Self::Passive => path::DataModeChoice::Passive,
-            Self::Active => path::DataModeChoice::Active,
-            Self::Epsv => path::DataModeChoice::Only(Offer::Epsv),
-            Self::Pasv => path::DataModeChoice::Only(Offer::Pasv),
-            Self::Eprt => path::DataModeChoice::Only(Offer::Eprt),
-            Self::Port => path::DataModeChoice::Only(Offer::Port),
+            Self::Auto => policy::DataModeChoice::Auto,
+            Self::Passive => policy::DataModeChoice::Passive,
+            Self::Active => policy::DataModeChoice::Active,
+            Self::Epsv => policy::DataModeChoice::Only(Offer::Epsv),
+            Self::Pasv => policy::DataModeChoice::Only(Offer::Pasv),
+            Self::Eprt => policy::DataModeChoice::Only(Offer::Eprt),
+            Self::Port => policy::DataModeChoice::Only(Offer::Port),
         }
     }
 }
@@ -166,10 +168,10 @@ impl DataHost {
     pub const WORDS: &'static [(&'static str, Self)] =
         &[("peer", Self::Peer), ("reply", Self::Reply)];
 
-    pub(crate) fn planned(self) -> path::DataHost {
+    pub(crate) fn planned(self) -> policy::DataHost {
         match self {
-            Self::Peer => path::DataHost::Peer,
-            Self::Reply => path::DataHost::Reply,
+            Self::Peer => policy::DataHost::Peer,
+            Self::Reply => policy::DataHost::Reply,
         }
     }
 }

@@ -12,8 +12,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::time::{Instant, Sleep};
+use tokio::time::{Instant, Sleep, timeout};
 use wharf_net::DataConnection;
+use wharf_net::mapping::Mapping;
 use wharf_net::pump::{Progress, PumpError};
 use wharf_proto::user_transfer::{DataEvent, Direction, Step, Timeout, UserTransfer, Verdict};
 use wharf_proto::{Command, Pathname, Reply, Timestamp};
@@ -21,7 +22,7 @@ use wharf_proto::{Command, Pathname, Reply, Timestamp};
 use crate::client::Client;
 use crate::confirmation::{Comparison, Heard};
 use crate::data::Opened;
-use crate::dialogue::seconds;
+use crate::dialogue::{LEAST_PATIENCE, seconds};
 use crate::error::{Access, Error, ErrorKind, Result};
 
 /// What is known about a remote file before it is transferred.
@@ -70,6 +71,8 @@ pub(crate) struct Running<'c> {
     /// What `progress` had counted before this transfer.
     before: u64,
     pub(crate) stall: Stall,
+    /// The port of the router that the data connection came through.
+    mapping: Option<Box<dyn Mapping>>,
 }
 
 impl<'c> Running<'c> {
@@ -104,6 +107,7 @@ impl<'c> Running<'c> {
             progress: Progress::new(),
             before: 0,
             stall,
+            mapping: opened.mapping,
         }
     }
 
@@ -138,6 +142,10 @@ impl<'c> Running<'c> {
             }
             _ => self.client.options().confirmation_timeout,
         };
+        if let Some(mapping) = self.mapping.take() {
+            // Nothing comes through it any more. A router that does not answer is left to its lifetime.
+            let _ = timeout(LEAST_PATIENCE, mapping.remove()).await;
+        }
         let mut heard = Heard::default();
         let mut step = self.judge.on_data(end);
         while step == Step::Wait {

@@ -10,6 +10,7 @@
 //! | `login` | greets and lets `u` in with `p`; FEAT gets the `features:` of the file |
 //! | `login anew` | the same on a second control connection |
 //! | `! listen 5000`, `! unlisten` | opens a port for data connections, closes it |
+//! | `! listen-elsewhere 5000` | another host (203.0.113.80) does |
 //! | `! accept`, `! connect` | takes the data connection, or opens it to the address in the last PORT or EPRT |
 //! | `! stranger` | lets a third host connect to that address first, and sees it dropped |
 //! | `! send TEXT`, `! zeros N`, `! expect TEXT` | moves data |
@@ -18,6 +19,7 @@
 //! | `@ 2s` | waits |
 //! | `hang up`, `again` | closes the control connection, takes a new one |
 //! | `back` | goes on with the control connection before this one, which was kept |
+//! | `scout ...` | does any of this on the second control connection |
 //!
 //! Time is virtual. The network: `server` (192.0.2.1) behind a filter that drops what goes to ports from 6000 on, `client`
 //! (198.51.100.7; `inbound: drop` puts it behind a filter, too), 5 ms for each of the two gateways.

@@ -50,6 +50,7 @@ impl Play {
             } else if let Some(result) = line.strip_prefix("= ") {
                 play.results.push(result.to_owned());
             } else if line.starts_with(['>', '<', '!', '@'])
+                || line.starts_with("scout ")
                 || matches!(line, "login" | "login anew" | "again" | "back" | "hang up")
             {
                 play.script.push((number, line.to_owned()));
@@ -99,6 +100,7 @@ impl Play {
         let far = world.site(World::INTERNET, gateway);
         world.add_host("client", far, ["198.51.100.7"]);
         world.add_host("stranger", World::INTERNET, ["203.0.113.66"]);
+        world.add_host("elsewhere", World::INTERNET, ["203.0.113.80"]);
 
         let expected = self.results.clone();
         let serving = server::play(world.clone(), self.script.clone(), self.features.clone());

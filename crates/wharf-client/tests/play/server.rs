@@ -18,13 +18,21 @@ pub(crate) struct Server {
     world: World,
     net: std::sync::Arc<dyn Net>,
     door: Box<dyn Listener>,
+    talk: Talk,
+    /// With the client's scout.
+    scout: Talk,
+    listener: Option<Box<dyn Listener>>,
+    features: Vec<String>,
+}
+
+/// Control connections and what belongs to them.
+#[derive(Default)]
+struct Talk {
     /// The last one first.
     control: Option<Control>,
     before: Option<Control>,
     named: Option<SocketAddr>,
-    listener: Option<Box<dyn Listener>>,
     data: Option<Conn>,
-    features: Vec<String>,
 }
 
 struct Control {
@@ -46,11 +54,9 @@ pub(crate) async fn play(
         world,
         net,
         door,
-        control: None,
-        before: None,
-        named: None,
+        talk: Talk::default(),
+        scout: Talk::default(),
         listener: None,
-        data: None,
         features,
     };
     for (number, line) in script {
@@ -64,19 +70,25 @@ pub(crate) async fn play(
 
 impl Server {
     async fn act(&mut self, line: &str) -> Result<(), String> {
-        if line == "again" || self.control.is_none() && !matches!(line, "hang up" | "back") {
+        if let Some(line) = line.strip_prefix("scout ") {
+            std::mem::swap(&mut self.talk, &mut self.scout);
+            let acted = Box::pin(self.act(line)).await;
+            std::mem::swap(&mut self.talk, &mut self.scout);
+            return acted;
+        }
+        if line == "again" || self.talk.control.is_none() && !matches!(line, "hang up" | "back") {
             let conn = self.door.accept().await.map_err(|it| it.to_string())?;
             let unread = Vec::new();
-            self.before = self.control.replace(Control { conn, unread });
+            self.talk.before = self.talk.control.replace(Control { conn, unread });
         }
         match line {
             "again" => return Ok(()),
             "back" => {
-                std::mem::swap(&mut self.control, &mut self.before);
+                std::mem::swap(&mut self.talk.control, &mut self.talk.before);
                 return Ok(());
             }
             "hang up" => {
-                self.control = None;
+                self.talk.control = None;
                 return Ok(());
             }
             "login" => return self.login(true).await,
@@ -132,7 +144,7 @@ impl Server {
     async fn say(&mut self, text: &str) -> Result<(), String> {
         let mut bytes = unescape(text);
         bytes.extend_from_slice(b"\r\n");
-        let control = self.control.as_mut().ok_or("no control connection")?;
+        let control = self.talk.control.as_mut().ok_or("no control connection")?;
         control
             .conn
             .write_all(&bytes)
@@ -141,13 +153,13 @@ impl Server {
     }
 
     async fn command(&mut self) -> Result<String, String> {
-        let control = self.control.as_mut().ok_or("no control connection")?;
+        let control = self.talk.control.as_mut().ok_or("no control connection")?;
         loop {
             if let Some(at) = control.unread.windows(2).position(|it| it == b"\r\n") {
                 let line: Vec<u8> = control.unread.drain(..at + 2).take(at).collect();
                 match Command::parse(&line) {
-                    Ok(Command::Port(at)) => self.named = Some(at.into()),
-                    Ok(Command::Eprt(EprtArgument::Address(at))) => self.named = Some(at),
+                    Ok(Command::Port(at)) => self.talk.named = Some(at.into()),
+                    Ok(Command::Eprt(EprtArgument::Address(at))) => self.talk.named = Some(at),
                     _ => {}
                 }
                 return Ok(super::escape(&line));
@@ -169,22 +181,28 @@ impl Server {
                 self.listener = Some(self.net.listen(ListenAt::one(at)).await.map_err(text)?);
                 return Ok(());
             }
+            "listen-elsewhere" => {
+                let at = format!("203.0.113.80:{rest}").parse().unwrap();
+                let elsewhere = self.world.host("elsewhere");
+                self.listener = Some(elsewhere.listen(ListenAt::one(at)).await.map_err(text)?);
+                return Ok(());
+            }
             "unlisten" => {
                 self.listener = None;
                 return Ok(());
             }
             "accept" => {
                 let listener = self.listener.as_mut().ok_or("not listening")?;
-                self.data = Some(listener.accept().await.map_err(text)?);
+                self.talk.data = Some(listener.accept().await.map_err(text)?);
                 return Ok(());
             }
             "connect" => {
-                let to = self.named.ok_or("no PORT yet")?;
-                self.data = Some(self.net.connect(Source::Any, to).await.map_err(text)?);
+                let to = self.talk.named.ok_or("no PORT yet")?;
+                self.talk.data = Some(self.net.connect(Source::Any, to).await.map_err(text)?);
                 return Ok(());
             }
             "stranger" => {
-                let to = self.named.ok_or("no PORT yet")?;
+                let to = self.talk.named.ok_or("no PORT yet")?;
                 let stranger = self.world.host("stranger");
                 let mut conn = stranger.connect(Source::Any, to).await.map_err(text)?;
                 let mut byte = [0];
@@ -195,7 +213,7 @@ impl Server {
             }
             _ => {}
         }
-        let data = self.data.as_mut().ok_or("no data connection")?;
+        let data = self.talk.data.as_mut().ok_or("no data connection")?;
         match what {
             "send" => data.write_all(&unescape(rest)).await.map_err(text),
             "zeros" => data
@@ -221,12 +239,12 @@ impl Server {
                     (_, Err(error)) => Err(error.to_string()),
                 }
             }
-            "close" => match self.data.take() {
+            "close" => match self.talk.data.take() {
                 Some(mut data) => data.shutdown().await.map_err(text),
                 None => Ok(()),
             },
             "reset" => {
-                if let Some(data) = self.data.take() {
+                if let Some(data) = self.talk.data.take() {
                     data.abort();
                 }
                 Ok(())

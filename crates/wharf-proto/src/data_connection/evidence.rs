@@ -1,11 +1,13 @@
 //! User side: what was seen when no data connection came about, and which replies say something about the path at all.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use super::path::Path;
+use super::as_seen::from_refusal;
+use super::path::{Address, Path};
 use super::{Offer, Opener};
+use crate::reply::Reply;
 
 /// What was seen when an attempt did not lead to a data connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,12 +21,14 @@ pub enum Evidence {
     AddressRefused {
         /// The code.
         code: u16,
+        /// The address that the server would have taken, where its text tells it.
+        outside: Option<IpAddr>,
     },
-    /// EPRT or EPSV was answered 522.
+    /// EPRT or EPSV was answered 522 (vsftpd: `500 Bad EPRT protocol.`).
     FamilyRefused,
     /// The 227 or 229 could not be read.
     ReplyUnreadable,
-    /// The 227 names an address that must not be used: see [`Paths::target`](super::path::Paths::target).
+    /// The 227 names an address that must not be used: see [`PathPolicy::targets`](super::policy::PathPolicy::targets).
     AddressUnusable {
         /// The address in the 227.
         named: SocketAddr,
@@ -44,35 +48,70 @@ pub enum Evidence {
     },
     /// We could not listen: no port left, no permission.
     CannotListen,
+    /// No router in front of us forwards ports on request.
+    NoMapper,
+    /// The router in front of us did not want to forward a port, or did not say so in time.
+    MappingRefused,
+    /// The router in front of us forwards a port of an address that is not the one the server sees: there is another
+    /// NAT behind it (a carrier's).
+    MappedElsewhere {
+        /// The router's outside address.
+        mapped: IpAddr,
+    },
 }
 
 /// Which command a reply answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Asked {
-    /// The arranging command itself (PASV, EPSV, PORT, EPRT).
+    /// The arranging command itself (PASV, EPSV, PORT, EPRT, LPRT).
     Offer,
     /// The transfer command, while no data connection had come about.
     Transfer,
 }
 
+/// How servers say that it is the address in PORT or EPRT they do not like; lower case. vsftpd and ProFTPD `Illegal PORT
+/// command`, BSD `Illegal PORT rejected (address wrong)`, Pure-FTPd `I won't open a connection to`, wharf.
+const BLAMES_ADDRESS: &[&str] = &[
+    "illegal port",
+    "illegal eprt",
+    "won't open a connection",
+    "data connections go only to",
+];
+
 impl Evidence {
     /// What a reply says about the path. `None`: it is positive, or it is not about the path (login, file, server going
     /// down) and no other path will help.
-    pub fn from_reply(offer: Offer, asked: Asked, code: u16) -> Option<Self> {
+    pub fn from_reply(offer: Offer, asked: Asked, reply: &Reply) -> Option<Self> {
+        let code = reply.code();
         match (asked, code) {
             (Asked::Transfer, 425 | 426) => Some(Self::NoDataConnection { code }),
             (Asked::Transfer, _) | (Asked::Offer, ..=399 | 421 | 530 | 532) => None,
             (Asked::Offer, 522) if offer.speaks_ipv6() => Some(Self::FamilyRefused),
-            (Asked::Offer, 501 | 504) if offer.opener() == Opener::Server => {
-                Some(Self::AddressRefused { code })
+            (Asked::Offer, _) if offer.opener() == Opener::Server => {
+                let text = String::from_utf8_lossy(reply.text().as_bytes()).to_lowercase();
+                Some(
+                    if offer == Offer::Eprt && text.contains("bad eprt protocol") {
+                        Self::FamilyRefused
+                    } else if matches!(code, 501 | 504)
+                        || BLAMES_ADDRESS.iter().any(|words| text.contains(words))
+                    {
+                        let outside = from_refusal(reply);
+                        Self::AddressRefused { code, outside }
+                    } else {
+                        Self::CommandRefused { code }
+                    },
+                )
             }
             (Asked::Offer, _) => Some(Self::CommandRefused { code }),
         }
     }
 
-    /// Did time decide? Then more patience might help.
-    pub(super) fn by_time(self) -> bool {
-        matches!(self, Self::Silent | Self::NobodyCame)
+    /// Does it say that packets do not get through, so that the other direction is worth trying?
+    pub(super) fn is_about_the_network(self) -> bool {
+        matches!(
+            self,
+            Self::Silent | Self::Unreachable | Self::NobodyCame | Self::NoDataConnection { .. }
+        )
     }
 }
 
@@ -80,8 +119,8 @@ impl fmt::Display for Evidence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::CommandRefused { code } => write!(f, "command answered {code}"),
-            Self::AddressRefused { code } => write!(f, "our address refused with {code}"),
-            Self::FamilyRefused => f.write_str("protocol family refused with 522"),
+            Self::AddressRefused { code, .. } => write!(f, "our address refused with {code}"),
+            Self::FamilyRefused => f.write_str("protocol family refused"),
             Self::ReplyUnreadable => f.write_str("reply not understood"),
             Self::AddressUnusable { named } => write!(f, "reply names {named}, not followed"),
             Self::Silent => f.write_str("no answer"),
@@ -90,6 +129,16 @@ impl fmt::Display for Evidence {
             Self::NobodyCame => f.write_str("the server did not connect"),
             Self::NoDataConnection { code } => write!(f, "the server answered {code}"),
             Self::CannotListen => f.write_str("cannot listen here"),
+            Self::NoMapper => {
+                f.write_str("no router here forwards ports on request (PCP, NAT-PMP, UPnP)")
+            }
+            Self::MappingRefused => f.write_str("the router did not forward a port"),
+            Self::MappedElsewhere { mapped } => {
+                write!(
+                    f,
+                    "the router's outside address is {mapped}, not the one the server sees"
+                )
+            }
         }
     }
 }
@@ -109,6 +158,39 @@ pub struct Tried {
     pub took: Duration,
 }
 
+impl Tried {
+    /// How long it was waited, with one digit.
+    pub(super) fn seconds(&self) -> String {
+        let tenths = (self.took.as_millis() + 50) / 100;
+        format!("{}.{} s", tenths / 10, tenths % 10)
+    }
+
+    /// What was seen, without the way: `no answer, 1.3 s`.
+    pub fn reason(&self) -> String {
+        format!("{}, {}", self.evidence, self.seconds())
+    }
+
+    /// `no answer from 203.0.113.5:50123 (EPSV) in 1.3 s`: the cause first, for the middle of a sentence.
+    pub(super) fn as_cause(&self) -> String {
+        let at = self.target.map_or(String::new(), |at| at.to_string());
+        let (by, took) = (self.path.offer, self.seconds());
+        match self.evidence {
+            Evidence::Silent => format!("no answer from {at} ({by}) in {took}"),
+            Evidence::Unreachable => format!("{at} cannot be reached ({by})"),
+            Evidence::Refused => format!("{at} refused the connection ({by})"),
+            Evidence::NobodyCame => format!("the server did not connect to {at} ({by}) in {took}"),
+            Evidence::AddressRefused { .. } if self.path.address == Address::Own => {
+                let named = self
+                    .target
+                    .map_or(String::from("our address"), |at| at.ip().to_string());
+                format!("behind NAT, the server refused {named} ({by})")
+            }
+            Evidence::CommandRefused { code } => format!("the server answers {by} with {code}"),
+            evidence => format!("{}: {evidence}", self.path),
+        }
+    }
+}
+
 impl fmt::Display for Tried {
     /// One line: `EPSV 203.0.113.9:51213: no answer, 1.5 s`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -116,7 +198,7 @@ impl fmt::Display for Tried {
         if let Some(target) = self.target {
             write!(f, " {target}")?;
         }
-        write!(f, ": {}, {:.1} s", self.evidence, self.took.as_secs_f64())?;
+        write!(f, ": {}", self.reason())?;
         if let Some(replied) = self.replied {
             write!(f, " (the reply named {replied})")?;
         }

@@ -7,15 +7,23 @@
 //! * [`passive`]: the port range a passive opener listens in (server side, and the user side of active transfers)
 //! * [`advertise`]: which address a 227 names to which client (server side)
 //! * [`sorting`]: whose is a connection that arrives at a port which several sessions share (server side)
-//! * [`evidence`]: what was seen when an attempt failed (user side)
+//! * [`path`]: one way to a data connection (user side)
 //! * [`policy`]: what the search may try (user side)
-//! * [`path`]: which ways to a data connection are left to try, given what was seen (user side)
+//! * [`evidence`]: what was seen when an attempt failed (user side)
+//! * [`as_seen`]: our address as the server tells it, and the NAT between (user side)
+//! * `candidates`: which ways are left, given what was seen (user side)
+//! * [`plan`]: what is tried when, on which control connection (user side)
+//! * [`diagnosis`]: what a failed search means, and who must act (user side)
 
 pub mod advertise;
+pub mod as_seen;
+mod candidates;
+pub mod diagnosis;
 pub mod evidence;
 pub mod guard;
 pub mod passive;
 pub mod path;
+pub mod plan;
 pub mod policy;
 pub mod sorting;
 
@@ -80,6 +88,8 @@ pub enum Offer {
     Pasv,
     /// EPSV: the server names a port only (RFC 2428 §3).
     Epsv,
+    /// LPRT: the user names an address of any family and length (RFC 1639).
+    Lprt,
 }
 
 impl Offer {
@@ -87,7 +97,7 @@ impl Offer {
     pub fn opener(self) -> Opener {
         match self {
             Self::Pasv | Self::Epsv => Opener::User,
-            Self::Port | Self::Eprt => Opener::Server,
+            Self::Port | Self::Eprt | Self::Lprt => Opener::Server,
         }
     }
 
@@ -98,12 +108,13 @@ impl Offer {
             Self::Eprt => "EPRT",
             Self::Pasv => "PASV",
             Self::Epsv => "EPSV",
+            Self::Lprt => "LPRT",
         }
     }
 
     /// Can this command arrange a data connection over IPv6? PORT and PASV have room for four numbers only.
     pub fn speaks_ipv6(self) -> bool {
-        matches!(self, Self::Eprt | Self::Epsv)
+        matches!(self, Self::Eprt | Self::Epsv | Self::Lprt)
     }
 }
 
@@ -130,6 +141,7 @@ mod tests {
             (Offer::Eprt, Opener::Server, DataMode::Active, true),
             (Offer::Pasv, Opener::User, DataMode::Passive, false),
             (Offer::Epsv, Opener::User, DataMode::Passive, true),
+            (Offer::Lprt, Opener::Server, DataMode::Active, true),
         ];
         for (offer, opener, mode, ipv6) in table {
             assert_eq!(offer.opener(), opener, "{offer}");

@@ -1,0 +1,79 @@
+//! What the search tells people.
+
+use super::{Evidence, Plan, Tried};
+use crate::data_connection::Opener;
+use crate::data_connection::diagnosis::Diagnosis;
+use crate::data_connection::path::{Address, Path};
+
+impl Plan {
+    /// One line, if the way in use is not the one that was tried first: what failed, and what is used instead.
+    pub fn news(&self) -> Option<String> {
+        let refused = |it: &&Tried| {
+            matches!(it.evidence, Evidence::AddressRefused { .. })
+                && it.path.address == Address::Own
+        };
+        let tried = &self.search.tried;
+        let cause = if self.policy.choice.is_active() {
+            tried.iter().find(refused).or(tried.first())?
+        } else {
+            tried.first()?
+        };
+        let path = self.proven?;
+        let instead = match (path.opener, path.address) {
+            (Opener::Server, Address::Mapped) => format!(
+                "the server connects to a port that the router forwards ({})",
+                path.offer
+            ),
+            (Opener::Server, Address::Outside) => format!(
+                "the server connects to our outside address ({})",
+                path.offer
+            ),
+            (Opener::Server, _) => format!("the server connects to us instead ({})", path.offer),
+            (Opener::User, Address::AsReplied) => {
+                format!("the address in the reply works ({})", path.offer)
+            }
+            (Opener::User, _) if cause.path.opener == Opener::Server => {
+                format!("we connect to the server instead ({})", path.offer)
+            }
+            (Opener::User, _) => format!("{} works instead", path.offer),
+        };
+        Some(format!("{}; {instead}", cause.as_cause()))
+    }
+
+    /// One line per failed attempt (method, address and port, what was seen, seconds), what was never tried and why, then
+    /// the likely cause, who must act, and what to try. For error messages.
+    pub fn explain(&self) -> Vec<String> {
+        let mut lines: Vec<String> = self.search.tried.iter().map(Tried::to_string).collect();
+        for opener in [Opener::User, Opener::Server] {
+            if !self.search.tried.iter().any(|it| it.path.opener == opener) {
+                lines.push(self.why_not(opener));
+            }
+        }
+        let diagnosis = Diagnosis::of(&self.policy, self.nat, &self.search.tried);
+        lines.extend(diagnosis.lines());
+        lines
+    }
+
+    fn why_not(&self, opener: Opener) -> String {
+        let (name, extended, classic) = match opener {
+            Opener::User => ("passive", Path::EPSV.offer, Path::PASV.offer),
+            Opener::Server => ("active", Path::EPRT.offer, Path::PORT.offer),
+        };
+        let choice = self.policy.choice;
+        if self.candidates.has(opener) {
+            if self.next_open(opener) {
+                format!("{name}: not tried, no time was left")
+            } else {
+                format!("{name}: not tried, ruled out earlier in this session")
+            }
+        } else if choice.allows(classic) && !choice.allows(extended) {
+            format!("{name}: not tried, {classic} cannot name an IPv6 address")
+        } else {
+            format!("{name}: not tried, another data mode was asked for")
+        }
+    }
+
+    fn next_open(&self, opener: Opener) -> bool {
+        self.candidates.open(opener, false).next().is_some()
+    }
+}
