@@ -470,8 +470,13 @@ impl Client {
                     Err(_) if completion.is_some() => break,
                     Err(error) => return failed(evidence(&error)),
                 },
-                reply = self.dialogue.any_reply(), if completion.is_none() => {
-                    let reply = reply?;
+                reply = self.dialogue.any_reply(), if completion.is_none() && !self.dialogue.is_lost() => {
+                    let reply = match reply {
+                        Ok(reply) => reply,
+                        // All of a short file may be under way already; what the end means is judged behind it.
+                        Err(error) if preliminary.is_some() && error.kind() == ErrorKind::Closed => continue,
+                        Err(error) => return Err(error),
+                    };
                     match reply.class() {
                         ReplyClass::Preliminary => preliminary = Some(reply),
                         ReplyClass::Completion => {
