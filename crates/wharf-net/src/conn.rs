@@ -34,7 +34,19 @@ enum Carrier {
         stream: Box<dyn Stream>,
         reset: Option<Box<dyn FnOnce() + Send>>,
         keepalive: Option<Box<dyn Fn(Option<Duration>) + Send>>,
+        look: Option<Box<dyn Fn() -> Heard + Send + Sync>>,
     },
+}
+
+/// What a connection's peer has done so far, found out without reading; see [`Conn::heard`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Heard {
+    /// It is there and silent.
+    Nothing,
+    /// Bytes can be read; it may have ended after them.
+    Bytes,
+    /// It has ended the connection and left nothing to read.
+    End,
 }
 
 impl Conn {
@@ -67,6 +79,7 @@ impl Conn {
                 stream,
                 reset: None,
                 keepalive: None,
+                look: None,
             },
             bound: canonical(local),
             local: canonical(local),
@@ -90,6 +103,15 @@ impl Conn {
     pub fn on_keepalive(mut self, act: impl Fn(Option<Duration>) + Send + 'static) -> Self {
         if let Carrier::Foreign { keepalive, .. } = &mut self.carrier {
             *keepalive = Some(Box::new(act));
+        }
+        self
+    }
+
+    /// For a foreign stream that can be looked into: what [`heard`](Self::heard) answers.
+    #[must_use]
+    pub fn on_look(mut self, tell: impl Fn() -> Heard + Send + Sync + 'static) -> Self {
+        if let Carrier::Foreign { look, .. } = &mut self.carrier {
+            *look = Some(Box::new(tell));
         }
         self
     }
@@ -148,22 +170,38 @@ impl Conn {
         self.note.as_ref()
     }
 
-    /// Whether the peer has ended it and left nothing to read. Foreign streams cannot be looked into: `false`.
+    /// Whether the peer has ended it and left nothing to read.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.heard() == Heard::End
+    }
+
+    /// What the peer has done so far. Foreign streams that cannot be looked into: [`Heard::Nothing`].
     ///
     /// Nothing is read for it, not even with `MSG_PEEK`: that would take the error of a reset off the socket, and the
     /// next read would find a clean end.
-    pub(crate) fn has_ended(&self) -> bool {
-        let Carrier::Tcp(stream) = &self.carrier else {
-            return false;
+    pub fn heard(&self) -> Heard {
+        let stream = match &self.carrier {
+            Carrier::Tcp(stream) => stream,
+            Carrier::Foreign { look, .. } => {
+                return look.as_ref().map_or(Heard::Nothing, |look| look());
+            }
         };
-        let mut seen = [PollFd::new(stream, PollFlags::RDHUP)];
+        let mut seen = [PollFd::new(stream, PollFlags::IN | PollFlags::RDHUP)];
         if rustix::event::poll(&mut seen, Some(&Timespec::default())).is_err() {
-            return false;
+            return Heard::Nothing;
         }
         let [seen] = seen.map(|fd| fd.revents());
-        let broken = seen.intersects(PollFlags::ERR | PollFlags::HUP);
-        let finished = seen.contains(PollFlags::RDHUP);
-        broken || finished && rustix::io::ioctl_fionread(stream).is_ok_and(|unread| unread == 0)
+        if seen.intersects(PollFlags::ERR | PollFlags::HUP) {
+            return Heard::End;
+        }
+        if !seen.intersects(PollFlags::IN | PollFlags::RDHUP) {
+            return Heard::Nothing;
+        }
+        match rustix::io::ioctl_fionread(stream) {
+            Ok(0) if seen.contains(PollFlags::RDHUP) => Heard::End,
+            Ok(0) | Err(_) => Heard::Nothing,
+            Ok(_) => Heard::Bytes,
+        }
     }
 
     /// Closes with a reset (`SO_LINGER` 0): the peer sees an error, never an end of file.

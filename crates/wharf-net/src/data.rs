@@ -16,10 +16,11 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 use wharf_proto::data_connection::guard::Guard;
+use wharf_proto::data_connection::sorting::Refusal;
 use wharf_proto::trace::{DataEnd, What};
 
 use crate::conn::{Conn, SourceNote};
-use crate::net::{ListenAt, Listener, Net, Source};
+use crate::net::{Flow, ListenAt, Listener, Net, Source};
 use crate::trace::Trace;
 
 /// So many strangers are named in an error; further ones are only counted.
@@ -113,6 +114,29 @@ impl DataPort {
         }
     }
 
+    /// Says that the transfer is about to begin, and which way its bytes will flow. A listener with a port of its own
+    /// need not know; one that shares its port finds out whether the data connection is among those that came.
+    ///
+    /// # Errors
+    /// [`OpenError::SharedPort`]: it cannot come about.
+    pub async fn announce(&mut self, flow: Flow, trace: &Trace) -> Result<(), OpenError> {
+        let Self::Listening(listener) = self else {
+            return Ok(());
+        };
+        listener.announce(flow);
+        let Err(source) = listener.settle().await else {
+            return Ok(());
+        };
+        let at = listener.local_addr();
+        let error = listener_error(at, source);
+        trace.record(|| What::DataFailed {
+            opener: trace.opener(true),
+            at,
+            reason: error.to_string(),
+        });
+        Err(error)
+    }
+
     /// Where we listen, if we do.
     pub fn listening_at(&self) -> Option<SocketAddr> {
         match self {
@@ -166,7 +190,7 @@ async fn wait_for(
             Ok(conn) => conn,
             // One peer was gone before it was served; the next one may be the right one.
             Err(e) if is_about_one_peer(&e) => continue,
-            Err(source) => return Err(OpenError::Listener { at, source }),
+            Err(source) => return Err(listener_error(at, source)),
         };
         let peer = conn.peer_addr();
         if guard.admits(peer.ip()) {
@@ -229,6 +253,14 @@ async fn connect(
     })
 }
 
+fn listener_error(at: SocketAddr, source: io::Error) -> OpenError {
+    let refusal = source.get_ref().and_then(|inner| inner.downcast_ref());
+    match refusal.cloned() {
+        Some(why) => OpenError::SharedPort { at, why },
+        None => OpenError::Listener { at, source },
+    }
+}
+
 fn is_about_one_peer(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -261,6 +293,14 @@ pub enum OpenError {
         at: SocketAddr,
         /// What `accept(2)` said.
         source: io::Error,
+    },
+    /// We shared the port with other sessions, and the data connection was refused to this one.
+    #[error("{why}")]
+    SharedPort {
+        /// The port.
+        at: SocketAddr,
+        /// Why.
+        why: Refusal,
     },
     /// The target answered with a reset: nobody listens there, or a firewall rejects.
     #[error("{to} refused the connection")]

@@ -29,7 +29,7 @@ pub mod mapping;
 mod tcp;
 pub use tcp::TcpNet;
 mod conn;
-pub use conn::{Conn, SourceNote, Stream};
+pub use conn::{Conn, Heard, SourceNote, Stream};
 pub mod proxy_protocol;
 mod trace;
 pub use trace::{Recorder, Trace};

@@ -73,6 +73,16 @@ pub trait Listener: Send {
     fn announce(&mut self, flow: Flow) {
         let _ = flow;
     }
+
+    /// After [`announce`](Self::announce): waits until it is clear whose the connections are that came before it. One
+    /// that is ours is kept for [`accept`](Self::accept). With nobody there yet this returns at once: the peer may be
+    /// waiting to hear of the transfer. An ordinary listener has nothing to find out. Cancel-safe.
+    ///
+    /// # Errors
+    /// The transfer is refused; a [`Refusal`](wharf_proto::data_connection::sorting::Refusal) inside says why.
+    async fn settle(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// From where a connection shall come.

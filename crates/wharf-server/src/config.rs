@@ -9,6 +9,7 @@ use wharf_net::Recorder;
 use wharf_proto::data_connection::advertise::Network;
 pub use wharf_proto::data_connection::guard::PortPolicy;
 use wharf_proto::data_connection::passive::PortRange;
+use wharf_proto::data_connection::sorting::SharedAddress;
 
 use crate::log::Observer;
 
@@ -23,6 +24,16 @@ pub struct Config {
     /// Each running or awaited passive transfer takes one port; one that no command follows is given
     /// back after a minute. Default 50000-50999
     pub passive_ports: PortRange,
+    /// Whether the control port takes data connections as well, so that a firewall needs to let in no
+    /// other port. Default [`OnePort::Auto`]
+    pub one_port: OnePort,
+    /// Data ports that all sessions share, used instead of `passive_ports`: one port serves clients of as
+    /// many addresses as there are, and one transfer of each at a time. Every port is listened on all the time,
+    /// at every address of `listen`. Default none
+    pub data_port: Option<PortRange>,
+    /// Whether clients of one address may use the control port for data while they are logged in as different
+    /// users. Default [`SharedAddress::OneUser`]
+    pub shared_address: SharedAddress,
     /// The address that PASV tells the client. Default: the one that the client reached
     pub advertise: Advertise,
     /// Whether PORT and EPRT are served (active mode). Default yes
@@ -74,6 +85,9 @@ impl Default for Config {
         Self {
             listen: vec![SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 2121)],
             passive_ports: PortRange::new(50_000, 50_999).expect("a range of ports"),
+            one_port: OnePort::default(),
+            data_port: None,
+            shared_address: SharedAddress::default(),
             advertise: Advertise::default(),
             active: true,
             port_policy: PortPolicy::default(),
@@ -102,6 +116,8 @@ impl std::fmt::Debug for Config {
         f.debug_struct("Config")
             .field("listen", &self.listen)
             .field("passive_ports", &self.passive_ports)
+            .field("one_port", &self.one_port)
+            .field("data_port", &self.data_port)
             .field("advertise", &self.advertise)
             .field("active", &self.active)
             .field("active_port", &self.active_port)
@@ -110,6 +126,21 @@ impl std::fmt::Debug for Config {
             .field("max_per_address", &self.max_per_address)
             .finish_non_exhaustive()
     }
+}
+
+/// Whether PASV, EPSV and LPSV name the control port itself (one-port passive)
+///
+/// Which connections are control and which are data is sorted by the rules of
+/// [`wharf_proto::data_connection::sorting`]; what cannot be told apart is refused with a 425.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnePort {
+    /// Never
+    Off,
+    /// For clients that the other passive ports do not work for
+    #[default]
+    Auto,
+    /// Always
+    On,
 }
 
 /// Which address a client is told in a 227: the first rule for its network, else the default

@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::time::{sleep, timeout};
 use wharf_net::pump::{self, Conversion, Moved, PumpError};
-use wharf_net::{DataConnection, DataPort, Net, zero_copy};
+use wharf_net::{DataConnection, DataPort, Flow, Net, zero_copy};
 use wharf_proto::data_connection::guard::Guard;
 use wharf_proto::{Command, DuringTransfer, Line, Pathname, Reply};
 use wharf_storage::{Reader, Upload};
@@ -101,7 +101,7 @@ impl Session {
         opening: Reply,
         dtp: &Dtp,
     ) -> Result<Moved, Failure> {
-        let way = self.begin(&opening, dtp).await?;
+        let way = self.begin(&opening, dtp, Flow::Outgoing).await?;
         let work = async {
             let mut data = dtp.take(way).await?;
             let moved = dtp.send(&mut reader, &mut data, path).await?;
@@ -119,7 +119,7 @@ impl Session {
         opening: Reply,
         dtp: &Dtp,
     ) -> Result<Moved, Failure> {
-        let way = self.begin(&opening, dtp).await?;
+        let way = self.begin(&opening, dtp, Flow::Incoming).await?;
         let work = async {
             let mut data = dtp.take(way).await?;
             let moved = dtp.receive(&mut data, &mut upload, path).await?;
@@ -154,7 +154,7 @@ impl Session {
         opening: Reply,
         dtp: &Dtp,
     ) -> Result<Moved, Failure> {
-        let way = self.begin(&opening, dtp).await?;
+        let way = self.begin(&opening, dtp, Flow::Outgoing).await?;
         let work = async {
             let mut data = dtp.take(way).await?;
             let mut moved = Moved::default();
@@ -216,11 +216,19 @@ impl Session {
     }
 
     /// Says 150, in active mode only when the data connection is there: clients of the BSD family go
-    /// to accept it when they hear 150, and would never read the 425 of one that failed
-    async fn begin(&mut self, opening: &Reply, dtp: &Dtp) -> Result<Way, Failure> {
-        let port = self.claimed_port.take().ok_or(Failure::NoDataPort)?;
+    /// to accept it when they hear 150, and would never read the 425 of one that failed. On a shared
+    /// port it must be clear whose those are that came already: a client that is refused closes its own
+    /// when it hears 425, but reads to the end of it after a 150.
+    async fn begin(&mut self, opening: &Reply, dtp: &Dtp, flow: Flow) -> Result<Way, Failure> {
+        let mut port = self.claimed_port.take().ok_or(Failure::NoDataPort)?;
         let way = match port {
-            DataPort::Listening(_) => Way::Awaited(port),
+            DataPort::Listening(_) => {
+                let announced = port.announce(flow, &dtp.trace);
+                self.attend(announced, &dtp.watch, Abort::Drops)
+                    .await?
+                    .map_err(Failure::Open)?;
+                Way::Awaited(port)
+            }
             DataPort::Target { .. } => Way::Open(Box::new(
                 self.attend(dtp.open(port), &dtp.watch, Abort::Drops)
                     .await??,
@@ -228,6 +236,15 @@ impl Session {
         };
         self.preliminary(opening).await?;
         Ok(way)
+    }
+
+    /// Waits for a turn at a shared port with an ear at the control connection; ABOR ends the wait
+    pub(crate) async fn wait_for_turn<F: Future>(&mut self, turn: F) -> Result<F::Output, Failure> {
+        let watch = Watch::new("A turn at the shared port", None);
+        match self.attend(turn, &watch, Abort::Drops).await {
+            Err(Failure::Aborted) => Err(Failure::Refused(Reply::new(425, "Aborted"))),
+            outcome => outcome,
+        }
     }
 
     /// A reply of the 1yz group, sent at once

@@ -13,6 +13,7 @@ use std::time::Duration;
 use wharf_net::OpenError;
 use wharf_proto::data_connection::Offer;
 use wharf_proto::data_connection::guard::TargetRefusal;
+use wharf_proto::data_connection::sorting::Refusal;
 use wharf_proto::{Pathname, Reply, Verb};
 use wharf_storage::ErrorKind;
 
@@ -35,6 +36,8 @@ pub(crate) enum Failure {
     NoDataPort,
     /// No passive port could be taken
     NoPassivePort { error: io::Error, range: String },
+    /// No turn at a port that it shares with other sessions
+    Shared(Refusal),
     /// PORT, EPRT or LPRT names an address that no data connection will be opened to
     Target {
         target: SocketAddr,
@@ -86,6 +89,7 @@ impl Failure {
                 io::ErrorKind::AddrInUse => Reply::new(425, now.exhausted(range)),
                 _ => Reply::new(425, "Cannot listen for a data connection"),
             },
+            Self::Shared(why) => Reply::new(425, format!("No passive port: {why}")),
             Self::Target { refusal, offer, .. } => refusal.reply(*offer),
             Self::Open(error) => Reply::new(425, now.unopened(error)),
             Self::Broken(error) => Reply::new(426, now.broken(error, verb)),
@@ -109,6 +113,7 @@ impl Failure {
             Self::NoPassivePort { error, range } => {
                 tracing::warn!(%error, range, "no passive port");
             }
+            Self::Shared(why) => tracing::info!(%why, "no turn at the shared port"),
             Self::Target {
                 target, refusal, ..
             } => {

@@ -29,9 +29,11 @@
 //! ```
 
 mod config;
+mod doors;
 mod outside;
 mod server;
 mod setup;
+mod sorting;
 
 mod limits;
 mod log;
@@ -44,6 +46,7 @@ mod watch;
 mod commands;
 mod failure;
 
-pub use config::{Address, Advertise, AdvertiseRule, Config, PortPolicy};
+pub use config::{Address, Advertise, AdvertiseRule, Config, OnePort, PortPolicy};
 pub use log::{Direction, Observer, Outcome, Transferred};
 pub use server::{Error, Handle, Server, serve_connection};
+pub use wharf_proto::data_connection::sorting::SharedAddress;

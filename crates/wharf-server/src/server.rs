@@ -13,22 +13,19 @@ use tokio_util::task::TaskTracker;
 use wharf_accounts::Authenticator;
 use wharf_net::proxy_protocol::{Balancers, ProxyProtocol};
 use wharf_net::{Conn, ListenAt, Listener, Net};
+use wharf_proto::data_connection::sorting::{Door, Takes};
 
 use crate::config::Config;
+use crate::doors::{DataDoor, DataDoors, Doors, Entrance, Event, NewDoor};
 use crate::limits::Full;
 use crate::log;
 use crate::outside::Outside;
 use crate::session::{self, Session};
 use crate::setup::{Setup, Shared, Stop, cut, stopping};
+use crate::sorting::{Admitted, Porter, WayToPorter, Work};
 
 /// Sessions that outlive the deadline of a stop by this much hang in their storage, and are left behind
 const OVERDUE: Duration = Duration::from_secs(5);
-
-/// After `accept` fails for want of descriptors there is no use in trying again at once.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-
-/// How often the log is told that `accept` fails
-const ACCEPT_WARNING: Duration = Duration::from_secs(10);
 
 /// Room for fewer sessions is worth a warning
 const FEW: usize = 1000;
@@ -66,10 +63,12 @@ pub enum Error {
 
 /// A bound server that has not accepted anybody yet
 pub struct Server {
-    listeners: Vec<(SocketAddr, Box<dyn Listener>)>,
+    /// To be opened when it runs
+    doors: Vec<NewDoor>,
     addresses: Vec<SocketAddr>,
     handle: Handle,
     orders: mpsc::Receiver<Order>,
+    porter: Porter,
 }
 
 /// Steers a running server from elsewhere: a signal handler, an administration interface
@@ -81,7 +80,7 @@ pub struct Handle {
 }
 
 enum Order {
-    Listen(Vec<SocketAddr>, oneshot::Sender<Result<(), Error>>),
+    Listen(Box<Config>, oneshot::Sender<Result<DataDoors, Error>>),
 }
 
 impl Server {
@@ -95,11 +94,14 @@ impl Server {
             return Err(Error::NoAddress);
         }
         let (net, balancers) = behind_balancers(net, &config);
-        let mut listeners = Vec::new();
-        for &at in &config.listen {
-            listeners.push((at, listen(&*net, at, &config.listen).await?));
-        }
         let shared = Arc::new(Shared::new(net.descriptors(), balancers));
+        let mut doors = Vec::new();
+        for &at in &config.listen {
+            doors.push(control_door(&*net, at, &config, &shared).await?);
+        }
+        let addresses = doors.iter().map(|new| new.listener.local_addr()).collect();
+        let (data_doors, new) = open_data_doors(&*net, &config, &[], &shared).await?;
+        doors.extend(new);
         if shared.seats < config.max_sessions.min(FEW) {
             tracing::warn!(
                 sessions = shared.seats,
@@ -109,16 +111,17 @@ impl Server {
         shared.xferlog.install(open_xferlog(&config)?);
         let (stop, _) = watch::channel(Stop::No);
         let (orders_in, orders) = mpsc::channel(1);
-        let addresses = listeners.iter().map(|(_, l)| l.local_addr()).collect();
         Ok(Self {
-            listeners,
+            doors,
             addresses,
+            porter: Porter::new(),
             handle: Handle {
                 setup: Arc::new(RwLock::new(Arc::new(Setup {
                     config,
                     accounts,
                     net,
                     shared,
+                    data_doors,
                 }))),
                 stop,
                 orders: orders_in,
@@ -141,9 +144,10 @@ impl Server {
     pub async fn run(mut self) {
         let sessions = TaskTracker::new();
         let mut doors = Doors::default();
-        for (wanted, listener) in std::mem::take(&mut self.listeners) {
-            doors.open(wanted, listener);
+        for new in std::mem::take(&mut self.doors) {
+            doors.open(new);
         }
+        let mut porter = self.porter;
         let mut stopped = self.handle.stop.subscribe();
         let mut chores = JoinSet::new();
         chores.spawn(Outside::keep_asking(self.handle.clone()));
@@ -152,29 +156,48 @@ impl Server {
                 biased;
                 () = stopping(&mut stopped) => break,
                 Some(order) = self.orders.recv() => match order {
-                    Order::Listen(wanted, done) => {
-                        let net = Arc::clone(&self.handle.setup().net);
+                    Order::Listen(config, done) => {
+                        let setup = self.handle.setup();
                         // The asker may have gone; the doors are changed all the same.
-                        let _ = done.send(doors.rearrange(&*net, &wanted).await);
+                        let _ = done.send(rearrange(&mut doors, &setup, &config).await);
                     }
                 },
-                conn = doors.accepted() => {
-                    let setup = self.handle.setup();
-                    let stop = self.handle.stop.subscribe();
-                    sessions.spawn(receive(setup, conn, stop));
-                }
+                event = doors.next() => take_in(&mut porter, event),
+                work = porter.next() => sort(&mut porter, &doors, work),
+            }
+            let way = porter.way();
+            for admitted in porter.admitted() {
+                let setup = self.handle.setup();
+                let stop = self.handle.stop.subscribe();
+                sessions.spawn(receive(setup, admitted, way.clone(), stop));
             }
         }
-        drop((doors, chores));
+        drop(chores);
         // A reload that comes now is told that it is over.
         drop(self.orders);
         sessions.close();
+        let ended = async {
+            // Transfers that are under way may wait for their data connection at the control port.
+            while porter.is_busy() {
+                tokio::select! {
+                    () = sessions.wait() => break,
+                    event = doors.next() => take_in(&mut porter, event),
+                    work = porter.next() => sort(&mut porter, &doors, work),
+                }
+                for Admitted { conn, .. } in porter.admitted() {
+                    conn.abort();
+                }
+            }
+            // Who asks for a port now is refused.
+            drop((doors, porter));
+            sessions.wait().await;
+        };
         let overdue = async {
             cut(&mut stopped).await;
             sleep(OVERDUE).await;
         };
         tokio::select! {
-            () = sessions.wait() => {}
+            () = ended => {}
             () = overdue => tracing::warn!(sessions = sessions.len(), "sessions do not end: left behind"),
         }
     }
@@ -212,10 +235,10 @@ impl Handle {
         let xferlog = open_xferlog(&config)?;
         let (done, result) = oneshot::channel();
         self.orders
-            .send(Order::Listen(config.listen.clone(), done))
+            .send(Order::Listen(Box::new(config.clone()), done))
             .await
             .map_err(|_| Error::Ended)?;
-        result.await.map_err(|_| Error::Ended)??;
+        let data_doors = result.await.map_err(|_| Error::Ended)??;
         old.shared.xferlog.install(xferlog);
         old.shared.balancers.set(config.proxy_protocol.clone());
         let new = Arc::new(Setup {
@@ -223,6 +246,7 @@ impl Handle {
             accounts: accounts.unwrap_or_else(|| Arc::clone(&old.accounts)),
             net: Arc::clone(&old.net),
             shared: Arc::clone(&old.shared),
+            data_doors,
         });
         *self.setup.write().unwrap_or_else(PoisonError::into_inner) = new;
         old.shared.outside.reconsider();
@@ -243,7 +267,8 @@ impl Handle {
 /// Runs one session over a connection that came about elsewhere: embedding, tests, fuzzing
 ///
 /// Serves until the client leaves or is sent away. Counts against no limit but its own, and
-/// nothing stops it but dropping the future.
+/// nothing stops it but dropping the future. No door belongs to it that data connections could come
+/// in by: one-port passive and shared data ports are not available, `passive_ports` is used.
 pub async fn serve_connection(
     conn: Conn,
     config: Config,
@@ -257,6 +282,7 @@ pub async fn serve_connection(
         accounts,
         net,
         shared,
+        data_doors: DataDoors::default(),
     });
     let (_never, stop) = watch::channel(Stop::No);
     Session::new(setup, conn, stop).serve().await
@@ -270,7 +296,13 @@ fn behind_balancers(net: Arc<dyn Net>, config: &Config) -> (Arc<dyn Net>, Balanc
 }
 
 /// A connection at the control port: a session if there is room, a 421 if not
-async fn receive(setup: Arc<Setup>, conn: Conn, stop: watch::Receiver<Stop>) {
+async fn receive(
+    setup: Arc<Setup>,
+    admitted: Admitted,
+    way: WayToPorter,
+    stop: watch::Receiver<Stop>,
+) {
+    let Admitted { conn, entrance } = admitted;
     let peer = conn.peer_addr();
     let config = &setup.config;
     let seat = setup.shared.limits.admit(
@@ -280,7 +312,8 @@ async fn receive(setup: Arc<Setup>, conn: Conn, stop: watch::Receiver<Stop>) {
     );
     let text = match seat {
         Ok(_seat) => {
-            session::run(Session::new(Arc::clone(&setup), conn, stop)).await;
+            let session = Session::new(Arc::clone(&setup), conn, stop).came_in(entrance, way);
+            session::run(session).await;
             return;
         }
         Err(Full::Server) => "Too many sessions, try again later",
@@ -331,87 +364,83 @@ async fn listen(
         .map_err(|source| Error::Listen { at, source })
 }
 
-/// The control listeners, each accepting in a task of its own
-#[derive(Default)]
-struct Doors {
-    open: Vec<Door>,
-    tasks: JoinSet<()>,
-    conns: Accepted,
+async fn control_door(
+    net: &dyn Net,
+    at: SocketAddr,
+    config: &Config,
+    shared: &Shared,
+) -> Result<NewDoor, Error> {
+    Ok(NewDoor {
+        entrance: Entrance {
+            door: Door {
+                number: shared.next_door(),
+                takes: Takes::Control,
+            },
+            wanted: at,
+        },
+        listener: listen(net, at, &config.listen).await?,
+        until: None,
+    })
 }
 
-struct Door {
-    wanted: SocketAddr,
-    task: tokio::task::AbortHandle,
+/// The shared data ports of a configuration, those of `old` that it has in common with it left open
+async fn open_data_doors(
+    net: &dyn Net,
+    config: &Config,
+    old: &[Arc<DataDoor>],
+    shared: &Shared,
+) -> Result<(DataDoors, Vec<NewDoor>), Error> {
+    let mut doors = Vec::new();
+    let mut new = Vec::new();
+    let mut places: Vec<IpAddr> = config.listen.iter().map(SocketAddr::ip).collect();
+    places.sort_unstable();
+    places.dedup();
+    let ports = config.data_port.map(|range| range.lo()..=range.hi());
+    for port in ports.into_iter().flatten() {
+        let wanted: Vec<_> = places.iter().map(|ip| SocketAddr::new(*ip, port)).collect();
+        for &at in &wanted {
+            if let Some(open) = old.iter().find(|it| (it.ip, it.port) == (at.ip(), port)) {
+                doors.push(Arc::clone(open));
+                continue;
+            }
+            let listener = listen(net, at, &wanted).await?;
+            let (door, closed) = DataDoor::new(shared.next_door(), at.ip(), listener);
+            doors.push(door);
+            new.push(closed);
+        }
+    }
+    Ok((doors.into(), new))
 }
 
-struct Accepted {
-    sender: mpsc::Sender<Conn>,
-    receiver: mpsc::Receiver<Conn>,
+/// Opens what is new in `config`, then closes what is no longer in it; all or nothing
+async fn rearrange(doors: &mut Doors, setup: &Setup, config: &Config) -> Result<DataDoors, Error> {
+    let mut new = Vec::new();
+    for &at in &config.listen {
+        if !doors.has_control(at) {
+            new.push(control_door(&*setup.net, at, config, &setup.shared).await?);
+        }
+    }
+    let old = &setup.data_doors;
+    let (data_doors, more) = open_data_doors(&*setup.net, config, old, &setup.shared).await?;
+    doors.keep(&config.listen);
+    for door in new.into_iter().chain(more) {
+        tracing::info!(address = %door.listener.local_addr(), "listening");
+        doors.open(door);
+    }
+    Ok(data_doors)
 }
 
-impl Default for Accepted {
-    fn default() -> Self {
-        let (sender, receiver) = mpsc::channel(1);
-        Self { sender, receiver }
+fn take_in(porter: &mut Porter, event: Event) {
+    match event {
+        Event::Arrived(entrance, conn) => porter.arrived(entrance, *conn),
+        Event::Swept(number) => porter.swept(number),
     }
 }
 
-impl Doors {
-    fn open(&mut self, wanted: SocketAddr, listener: Box<dyn Listener>) {
-        let sender = self.conns.sender.clone();
-        let task = self.tasks.spawn(accept(listener, sender));
-        self.open.push(Door { wanted, task });
-    }
-
-    async fn accepted(&mut self) -> Conn {
-        match self.conns.receiver.recv().await {
-            Some(conn) => conn,
-            // Not reached: a sender lives in `self.conns`.
-            None => std::future::pending().await,
-        }
-    }
-
-    /// Opens what is new in `wanted`, then closes what is no longer in it; all or nothing
-    async fn rearrange(&mut self, net: &dyn Net, wanted: &[SocketAddr]) -> Result<(), Error> {
-        let mut new = Vec::new();
-        for &at in wanted {
-            if !self.open.iter().any(|door| door.wanted == at) {
-                new.push((at, listen(net, at, wanted).await?));
-            }
-        }
-        self.open.retain(|door| {
-            let stays = wanted.contains(&door.wanted);
-            if !stays {
-                door.task.abort();
-            }
-            stays
-        });
-        while self.tasks.try_join_next().is_some() {}
-        for (at, listener) in new {
-            tracing::info!(address = %listener.local_addr(), "listening");
-            self.open(at, listener);
-        }
-        Ok(())
-    }
-}
-
-async fn accept(mut listener: Box<dyn Listener>, conns: mpsc::Sender<Conn>) {
-    let mut warned: Option<Instant> = None;
-    loop {
-        match listener.accept().await {
-            Ok(conn) => {
-                if conns.send(conn).await.is_err() {
-                    return;
-                }
-            }
-            Err(error) => {
-                if warned.is_none_or(|when| when.elapsed() >= ACCEPT_WARNING) {
-                    tracing::warn!(%error, address = %listener.local_addr(), "cannot accept");
-                    warned = Some(Instant::now());
-                }
-                sleep(ACCEPT_PAUSE).await;
-            }
-        }
+fn sort(porter: &mut Porter, doors: &Doors, work: Work) {
+    match work {
+        Work::Order(order) => porter.order(order, |door| doors.is_open(door)),
+        Work::Alarm => porter.alarmed(|number| doors.sweep(number)),
     }
 }
 

@@ -22,9 +22,11 @@ use wharf_proto::{Command, CommandErrorKind, Line, Reply, Verb};
 use wharf_storage::Storage;
 
 use crate::commands::lines::OFFERED;
+use crate::doors::Entrance;
 use crate::failure::{Circumstances, Failure, Outcome, Told};
 use crate::limits::UserSeat;
 use crate::setup::{Setup, Stop, stopping};
+use crate::sorting::{Place, WayToPorter};
 
 /// So many lines that are no FTP command may come before the login; then it is no FTP client
 const NONSENSE_BEFORE_LOGIN: u32 = 10;
@@ -64,6 +66,8 @@ pub(crate) struct Session {
     pub(crate) closing: bool,
     /// The command being executed, for the law that its replies are of its row
     pub(crate) verb: Option<&'static Verb>,
+    /// Its way to shared ports; none without a server around it
+    pub(crate) place: Option<Place>,
     pub(crate) totals: Totals,
     /// What ALLO announced for the next upload
     pub(crate) announced: Option<u64>,
@@ -120,12 +124,20 @@ impl Session {
             hung_up: false,
             closing: false,
             verb: None,
+            place: None,
             totals: Totals::default(),
             announced: None,
             nonsense: 0,
             nobody_since: Instant::now(),
             setup,
         }
+    }
+
+    /// By this door, so that its data connections may come the same way
+    pub(crate) fn came_in(mut self, entrance: Entrance, way: WayToPorter) -> Self {
+        let client = self.peer().ip();
+        self.place = Some(Place::new(self.number, client, entrance, way));
+        self
     }
 
     /// Serves until the client leaves or is sent away

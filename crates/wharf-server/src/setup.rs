@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use wharf_net::Net;
 use wharf_net::proxy_protocol::Balancers;
 
 use crate::config::Config;
+use crate::doors::DataDoors;
 use crate::limits::Limits;
 use crate::log::XferLog;
 use crate::outside::Outside;
@@ -33,6 +34,8 @@ pub(crate) struct Setup {
     pub(crate) accounts: Arc<dyn Authenticator>,
     pub(crate) net: Arc<dyn Net>,
     pub(crate) shared: Arc<Shared>,
+    /// The data ports that its sessions share
+    pub(crate) data_doors: DataDoors,
 }
 
 /// What all sessions of a server have in common
@@ -48,6 +51,7 @@ pub(crate) struct Shared {
     /// For `advertise = auto`
     pub(crate) outside: Outside,
     sessions: AtomicU64,
+    doors: AtomicU32,
     /// What advertised names resolved to, and when
     names: Mutex<HashMap<String, (Instant, IpAddr)>>,
 }
@@ -67,6 +71,7 @@ impl Shared {
             balancers,
             outside: Outside::default(),
             sessions: AtomicU64::default(),
+            doors: AtomicU32::default(),
             names: Mutex::default(),
         }
     }
@@ -81,6 +86,10 @@ impl Shared {
     pub(crate) fn remember(&self, name: &str, address: IpAddr) {
         let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
         names.insert(name.to_owned(), (Instant::now(), address));
+    }
+
+    pub(crate) fn next_door(&self) -> u32 {
+        self.doors.fetch_add(1, Ordering::Relaxed)
     }
 
     pub(crate) fn next_session(&self) -> u64 {

@@ -3,6 +3,7 @@
 //! | line | meaning |
 //! |---|---|
 //! | `# text` | a comment |
+//! | `% one_port on`, `% data_port LO-HI` | in the first lines: how the server is configured |
 //! | `+` | opens a control connection; the first one is opened without asking; `+ v6` over IPv6 |
 //! | `> LINE` | the user sends a line; several in a row go out in one segment |
 //! | `>> BYTES` | the user sends exactly these bytes |
@@ -12,6 +13,8 @@
 //! | `@ 30s` | time passes; `@ <100ms`: no more than this passed since the last `>` |
 //! | `! open`, `! listen`, `! accept` | the user's side of the data connection |
 //! | `! stranger` | another host connects to the passive port, and is dropped |
+//! | `! greeted` | another host connects to the passive port, and gets a 220 |
+//! | `! second`, `! second greeted`, `! second leaves` | one more connection from the user's host to that port, later a 220 on it, its end |
 //! | `! send BYTES`, `! close`, `! reset` | what the user does with it |
 //! | `! read BYTES`, `! line GLOB`, `! end`, `! broken` | what the user sees of it; `end` is a clean end |
 //! | `! got BYTES` | `read` and `end` |
@@ -29,7 +32,9 @@ use std::time::Duration;
 use stage::client::Client;
 use stage::{Stage, path};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use wharf_net::Conn;
 use wharf_proto::host_port::{write_eprt, write_port};
+use wharf_server::{Config, OnePort, SharedAddress};
 use wharf_storage::Storage;
 
 #[test]
@@ -59,7 +64,8 @@ fn every_transcript_holds() {
 }
 
 async fn play(text: &str) -> Result<(), (usize, String)> {
-    let stage = Stage::new().await;
+    let settings = text.lines().filter_map(|line| line.strip_prefix("% "));
+    let stage = Stage::with(|config| settings.for_each(|line| configure(config, line))).await;
     let mut client = Client::connect(&stage).await;
     let mut offered: Option<SocketAddr> = None;
     let lines: Vec<&str> = text.lines().collect();
@@ -72,7 +78,7 @@ async fn play(text: &str) -> Result<(), (usize, String)> {
         let (sign, rest) = line.split_at(line.find(' ').unwrap_or(line.len()));
         let rest = rest.strip_prefix(' ').unwrap_or(rest);
         match sign {
-            "" | "#" => {}
+            "" | "#" | "%" => {}
             "+" if rest == "v6" => client = Client::connect_v6(&stage).await,
             "+" => client = Client::connect(&stage).await,
             ">" => {
@@ -126,6 +132,18 @@ async fn play(text: &str) -> Result<(), (usize, String)> {
     Ok(())
 }
 
+fn configure(config: &mut Config, line: &str) {
+    match line.split_once(' ') {
+        Some(("one_port", "on")) => config.one_port = OnePort::On,
+        Some(("one_port", "auto")) => config.one_port = OnePort::Auto,
+        Some(("one_port", "off")) => config.one_port = OnePort::Off,
+        Some(("data_port", ports)) => config.data_port = Some(ports.parse().unwrap()),
+        Some(("passive_ports", ports)) => config.passive_ports = ports.parse().unwrap(),
+        Some(("shared_address", "any")) => config.shared_address = SharedAddress::AnyUser,
+        _ => panic!("no such setting: {line}"),
+    }
+}
+
 async fn data(
     client: &mut Client,
     line: &str,
@@ -152,6 +170,19 @@ async fn data(
                     "a stranger got {nothing:?}"
                 );
             });
+        }
+        "greeted" => {
+            let mut stranger = client.stranger().await;
+            greeted(&mut stranger).await?;
+        }
+        "second" if rest.is_empty() => {
+            client.open_second().await;
+        }
+        "second" => {
+            let mut second = client.second.take().expect("a second connection");
+            if rest == "greeted" {
+                greeted(&mut second).await?;
+            }
         }
         "send" => {
             let bytes = bytes(rest);
@@ -207,6 +238,15 @@ async fn data(
         _ => return Err(format!("nothing to do with a data connection: {word:?}")),
     }
     Ok(())
+}
+
+async fn greeted(conn: &mut Conn) -> Result<(), String> {
+    let mut greeting = [0; 4];
+    let read = conn.read_exact(&mut greeting).await;
+    match read {
+        Ok(_) if &greeting == b"220 " => Ok(()),
+        _ => Err(format!("greeted with {greeting:?}: {read:?}")),
+    }
 }
 
 async fn end(client: &mut Client) -> Result<(), String> {

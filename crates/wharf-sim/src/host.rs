@@ -195,10 +195,11 @@ impl SimHost {
             near.preface(walk.preface.clone());
         }
         let conn = |end: End, local, peer| {
-            let (resets, probes) = (end.resetter(), end.prober());
+            let (resets, probes, looks) = (end.resetter(), end.prober(), end.looker());
             Conn::foreign(Box::new(end), local, peer)
                 .on_abort(resets)
                 .on_keepalive(probes)
+                .on_look(looks)
         };
         (conn(near, own, to), conn(far, dst, src))
     }

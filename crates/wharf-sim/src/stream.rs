@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
+use wharf_net::Heard;
 
 use crate::alg::Tap;
 
@@ -174,6 +175,24 @@ impl End {
             } else {
                 // The gateway has forgotten the connection; the reset goes nowhere.
                 lock(&outgoing).fin = None;
+            }
+        }
+    }
+}
+
+impl End {
+    /// What has arrived at this end, see `Conn::on_look`.
+    pub(crate) fn looker(&self) -> impl Fn() -> Heard + Send + Sync + 'static {
+        let incoming = Arc::clone(&self.incoming);
+        move || {
+            let now = Instant::now();
+            let pipe = lock(&incoming);
+            if pipe.chunks.front().is_some_and(|(at, _)| *at <= now) {
+                Heard::Bytes
+            } else if pipe.reset || pipe.held == 0 && pipe.fin.is_some_and(|at| at <= now) {
+                Heard::End
+            } else {
+                Heard::Nothing
             }
         }
     }

@@ -349,6 +349,11 @@ impl Sorter {
         self.held.len()
     }
 
+    /// Nothing is remembered of anybody.
+    pub fn is_idle(&self) -> bool {
+        self.guests.is_empty() && self.sessions.is_empty() && self.held.is_empty()
+    }
+
     /// The address of a session that is logged in, waiting or armed.
     pub fn address_of(&self, session: SessionId) -> Option<IpAddr> {
         self.sessions.get(&session).copied()
@@ -540,6 +545,3 @@ impl Sorter {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 use wharf_accounts::{Credentials, Denied};
+use wharf_proto::data_connection::sorting::User;
 use wharf_proto::{Pathname, Reply, Secret, Text};
 
 use crate::failure::{AtPath, Failure, Outcome};
@@ -78,8 +79,16 @@ impl Session {
             .map(Text::lossy)
             .collect();
         lines.push(Text::lossy("Logged in"));
+        let anonymous = is_anonymous(&who.user);
+        if let Some(place) = &mut self.place {
+            place.logged_in(if anonymous {
+                User::Anonymous
+            } else {
+                User::Named(granted.user.clone())
+            });
+        }
         self.login = Some(Login {
-            anonymous: is_anonymous(&who.user),
+            anonymous,
             granted,
             _seat: seat,
         });
@@ -151,6 +160,9 @@ impl Session {
         // Only the end of a login gives time for another one; USER alone does not.
         if self.login.take().is_some() {
             self.nobody_since = Instant::now();
+            if let Some(place) = &self.place {
+                place.logged_out();
+            }
         }
         self.data_port = None;
         self.pi.login_failed();

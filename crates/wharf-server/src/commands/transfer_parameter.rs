@@ -13,13 +13,14 @@ use wharf_net::{DataPort, ListenAt, Source};
 use wharf_proto::data_connection::Offer;
 use wharf_proto::data_connection::advertise::{self, Named};
 use wharf_proto::data_connection::guard::Guard;
+use wharf_proto::data_connection::sorting::{Door, Refusal};
 use wharf_proto::host_port::{
     EprtArgument, EpsvArgument, LprtArgument, write_227_text, write_228_text, write_229_text,
 };
 use wharf_proto::trace::What;
 use wharf_proto::{Reply, RepresentationType, Structure, TransferMode};
 
-use crate::config::Address;
+use crate::config::{Address, OnePort};
 use crate::failure::{Failure, Outcome, Told};
 use crate::session::Session;
 
@@ -142,6 +143,10 @@ impl Session {
     async fn listen(&mut self) -> Result<SocketAddr, Failure> {
         // Gives the port of an earlier PASV back first: a client may hold one at a time.
         self.data_port = None;
+        let doors = self.shared_doors();
+        if !doors.is_empty() {
+            return self.listen_with_others(doors).await;
+        }
         let range = self.setup.config.passive_ports;
         let at = ListenAt::range(self.control.bound_addr().ip(), range);
         match DataPort::listen(&*self.setup.net, at).await {
@@ -158,6 +163,39 @@ impl Session {
                 range: range.to_string(),
             }),
         }
+    }
+
+    /// The ports shared with other sessions that are to be used; none: a port of the range
+    fn shared_doors(&self) -> Vec<Door> {
+        let Some(place) = &self.place else {
+            return Vec::new();
+        };
+        if self.setup.config.one_port == OnePort::On {
+            return vec![place.entrance.door];
+        }
+        let here = place.entrance.wanted.ip();
+        let doors = self.setup.data_doors.iter().filter(|it| it.ip == here);
+        doors.map(|it| it.door).collect()
+    }
+
+    /// Waits for a turn at a shared port
+    async fn listen_with_others(&mut self, doors: Vec<Door>) -> Result<SocketAddr, Failure> {
+        let Some(mut place) = self.place.take() else {
+            return Err(Failure::Shared(Refusal::NoDoor));
+        };
+        let setup = Arc::clone(&self.setup);
+        let reached = self.control.local_addr();
+        let at = |door: Door| match setup.data_doors.iter().find(|it| it.door == door) {
+            Some(data) => SocketAddr::new(reached.ip(), data.port),
+            None => reached,
+        };
+        let turn = place.ask(doors, setup.config.shared_address, at);
+        let waited = self.wait_for_turn(turn).await;
+        self.place = Some(place);
+        let listener = waited?.map_err(Failure::Shared)?;
+        let at = listener.local_addr();
+        self.data_port = Some(DataPort::Listening(listener));
+        Ok(at)
     }
 
     /// The address to tell this client, with a warning where it cannot work

@@ -21,6 +21,8 @@ pub struct Client {
     conn: Conn,
     read: Vec<u8>,
     pub data: Option<Conn>,
+    /// Another connection to the place of the data connection
+    pub second: Option<Conn>,
     pub listener: Option<Box<dyn Listener>>,
     /// What the last 227, 228 or 229 told
     pub told: Option<SocketAddr>,
@@ -50,6 +52,7 @@ impl Client {
             conn,
             read: Vec::new(),
             data: None,
+            second: None,
             listener: None,
             told: None,
             server,
@@ -157,6 +160,12 @@ impl Client {
     pub async fn open(&mut self) {
         let to = self.told.expect("a 227 or 229");
         self.data = Some(self.net.connect(Source::Any, to).await.unwrap());
+    }
+
+    /// A second connection to where the last PASV or EPSV pointed
+    pub async fn open_second(&mut self) {
+        let to = self.told.expect("a 227 or 229");
+        self.second = Some(self.net.connect(Source::Any, to).await.unwrap());
     }
 
     /// Waits for a data connection; the argument for PORT or EPRT is made from the address

@@ -8,7 +8,7 @@ use clap::{Args, Subcommand, ValueHint};
 use wharf_proto::data_connection::advertise::Network;
 use wharf_proto::data_connection::passive::PortRange;
 
-use super::value::{self, Advertise, PortPolicy};
+use super::value::{self, Advertise, OnePort, PortPolicy, SharedAddress};
 use crate::logging::LogFormat;
 
 pub(super) const SERVE_LONG: &str = "\
@@ -19,8 +19,9 @@ password are printed, on port 21 where that is allowed and on port 2121 otherwis
 gets exactly one line `listening on ADDR:PORT` for each address once the server is ready; everything \
 else goes to standard error.
 
-Passive data connections use the ports of --passive-ports and no others: let them through a firewall \
-together with the control port. Behind a NAT also say --advertise with the outer address.
+Passive data connections use the ports of --passive-ports: let them through a firewall together with \
+the control port, or say --one-port on and let in the control port alone. Behind a NAT also say \
+--advertise with the outer address.
 
 Signals: SIGTERM or SIGINT stops after running transfers (at most --stop-timeout), a second one at \
 once; SIGHUP reads --config and --users again.";
@@ -90,6 +91,42 @@ pub(crate) struct ServeArgs {
     /// Ports for passive data connections [default: 50000-50999]
     #[arg(long, value_name = "LO-HI", env = "WHARF_PASSIVE_PORTS", value_parser = value::ports, help_heading = "Data connections")]
     pub(crate) passive_ports: Option<PortRange>,
+
+    /// Data connections to the control port itself: on, off, or auto for clients that need it [default: auto]
+    ///
+    /// With `on` a firewall, NAT or balancer has to let in the control port and nothing else, and every
+    /// passive client works. The server sorts the connections by client address and moment; what it
+    /// cannot tell apart it refuses with 425, and clients of one address take turns. With `auto` the
+    /// passive ports come first, and a client to which they did not work gets the control port.
+    #[arg(
+        long,
+        value_name = "WHEN",
+        env = "WHARF_ONE_PORT",
+        value_enum,
+        help_heading = "Data connections"
+    )]
+    pub(crate) one_port: Option<OnePort>,
+
+    /// A port, or a few, that all passive data connections share, instead of --passive-ports
+    ///
+    /// Each serves any number of client addresses, and one transfer of each address at a time: ten
+    /// ports carry a thousand clients.
+    #[arg(long, value_name = "PORT|LO-HI", env = "WHARF_DATA_PORT", value_parser = value::ports, help_heading = "Data connections")]
+    pub(crate) data_port: Option<PortRange>,
+
+    /// Whether several users at one address may use the control port for data [default: one-user]
+    ///
+    /// In plaintext a data connection shows nothing but its address. With `one-user` the control port is
+    /// refused for data while different users are logged in from one address, so that a file cannot reach
+    /// the wrong one.
+    #[arg(
+        long,
+        value_name = "POLICY",
+        env = "WHARF_SHARED_ADDRESS",
+        value_enum,
+        help_heading = "Data connections"
+    )]
+    pub(crate) shared_address: Option<SharedAddress>,
 
     /// Address or name told to passive clients; may be repeated, NET=ADDR for clients of one network
     ///

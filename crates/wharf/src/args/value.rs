@@ -126,6 +126,38 @@ pub(crate) fn port_policy(text: &str) -> Result<PortPolicy, String> {
         .map_err(|_| format!("`{text}` is not a policy: expected refuse or repair"))
 }
 
+/// Whether the control port takes data connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum OnePort {
+    /// Never
+    Off,
+    /// For clients to which the passive ports did not work
+    Auto,
+    /// Always
+    On,
+}
+
+/// Reads `on`, `off` or `auto`.
+pub(crate) fn one_port(text: &str) -> Result<OnePort, String> {
+    clap::ValueEnum::from_str(text, false)
+        .map_err(|_| format!("`{text}` is not known: expected on, off or auto"))
+}
+
+/// Who may use the control port for data behind one address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum SharedAddress {
+    /// Sessions of one user
+    OneUser,
+    /// Everybody
+    AnyUser,
+}
+
+/// Reads `one-user` or `any-user`.
+pub(crate) fn shared_address(text: &str) -> Result<SharedAddress, String> {
+    clap::ValueEnum::from_str(text, false)
+        .map_err(|_| format!("`{text}` is not a policy: expected one-user or any-user"))
+}
+
 /// Reads `NET/BITS` or one address.
 pub(crate) fn network(text: &str) -> Result<Network, String> {
     text.trim()

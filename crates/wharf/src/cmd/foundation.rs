@@ -10,7 +10,7 @@ use wharf_accounts::{Anonymous, Authenticator, Chain, Single, UsersFile};
 use wharf_net::Recorder;
 use wharf_proto::data_connection::advertise::Network;
 use wharf_proto::{Pathname, Secret};
-use wharf_server::{Address, Advertise, AdvertiseRule, Config, PortPolicy};
+use wharf_server::{Address, Advertise, AdvertiseRule, Config, OnePort, PortPolicy, SharedAddress};
 use wharf_storage::{Kind, Local, LocalOptions, Permissions, Scoped, Storage};
 
 use crate::args::ServeArgs;
@@ -213,6 +213,16 @@ pub(crate) fn server_config(
     Config {
         listen,
         passive_ports: settings.data.passive_ports,
+        one_port: match settings.data.one_port {
+            value::OnePort::Off => OnePort::Off,
+            value::OnePort::Auto => OnePort::Auto,
+            value::OnePort::On => OnePort::On,
+        },
+        data_port: settings.data.port,
+        shared_address: match settings.data.shared_address {
+            value::SharedAddress::OneUser => SharedAddress::OneUser,
+            value::SharedAddress::AnyUser => SharedAddress::AnyUser,
+        },
         advertise: advertise(settings),
         active: settings.data.active,
         active_port: Some(settings.data.active_port).filter(|port| *port != 0),

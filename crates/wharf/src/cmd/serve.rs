@@ -12,6 +12,7 @@ use wharf_server::Server;
 
 use super::foundation::{self, Owner};
 use crate::args::ServeArgs;
+use crate::args::value::OnePort;
 use crate::config::Settings;
 use crate::exit::{Exit, Failure};
 use crate::listing::percent;
@@ -323,9 +324,17 @@ fn quoted(word: &str) -> String {
 /// What a firewall must let through, in words.
 fn firewall(control: u16, settings: &Settings) -> Vec<Line> {
     let data = &settings.data;
+    let passive = match data.port {
+        Some(shared) => format!(" (control) and {shared} (passive data)"),
+        None => format!(" (control) and {} (passive data)", data.passive_ports),
+    };
+    let let_in = match data.one_port {
+        OnePort::On => " and no other port: passive data comes there, too".to_owned(),
+        OnePort::Off => passive,
+        OnePort::Auto => format!("{passive}; {control} alone does as well"),
+    };
     let mut lines = vec![Line::Hint(format!(
-        "firewall   let in TCP {control} (control) and {} (passive data)",
-        data.passive_ports
+        "firewall   let in TCP {control}{let_in}"
     ))];
     if data.active {
         let from = match data.active_port {

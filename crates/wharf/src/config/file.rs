@@ -126,6 +126,24 @@ pub(crate) const SETTINGS: &[Setting] = &[
         set: |s, v, _| text(v, value::ports).map(|ports| s.data.passive_ports = ports),
     },
     Setting {
+        key: "data.one_port",
+        example: "\"auto\"",
+        help: "Data connections to the control port itself, so that it is the only port to be opened: on, off, or auto (for clients to which the passive ports did not work).",
+        set: |s, v, _| text(v, value::one_port).map(|when| s.data.one_port = when),
+    },
+    Setting {
+        key: "data.port",
+        example: "\"2120\"",
+        help: "A port, or a few (LO-HI), that all passive data connections share, instead of `passive_ports`. Each serves any number of client addresses, one transfer of each at a time. Default: none.",
+        set: |s, v, _| text(v, value::ports).map(|ports| s.data.port = Some(ports)),
+    },
+    Setting {
+        key: "data.shared_address",
+        example: "\"one-user\"",
+        help: "Who may use the control port for data behind one client address: one-user (nobody while different users are logged in from it) or any-user.",
+        set: |s, v, _| text(v, value::shared_address).map(|who| s.data.shared_address = who),
+    },
+    Setting {
         key: "data.advertise",
         example: "[\"203.0.113.7\", \"192.168.0.0/16=192.168.1.5\"]",
         help: "Address or name told to passive clients when the server stands behind a NAT; NET=ADDR holds for clients of that network only. \"auto\" finds it out: a public address that clients have reached, else what the router says. Default: the address the client reached.",

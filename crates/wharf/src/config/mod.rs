@@ -16,8 +16,11 @@ use wharf_proto::data_connection::passive::PortRange;
 pub(crate) use file::read;
 
 use crate::args::ServeArgs;
-use crate::args::value::{Advertise, PortPolicy};
+use crate::args::value::{Advertise, OnePort, PortPolicy, SharedAddress};
 use crate::logging::LogFormat;
+
+/// The most shared data ports: each is a listener for every address.
+const SHARED_PORTS: u16 = 256;
 
 /// Everything about a server that a person can decide. Paths are as they will be opened.
 #[derive(Clone, Debug)]
@@ -56,6 +59,10 @@ pub(crate) struct LoginSettings {
 #[derive(Clone, Debug)]
 pub(crate) struct DataSettings {
     pub(crate) passive_ports: PortRange,
+    pub(crate) one_port: OnePort,
+    /// Shared data ports, instead of the passive ones.
+    pub(crate) port: Option<PortRange>,
+    pub(crate) shared_address: SharedAddress,
     pub(crate) advertise: Vec<Advertise>,
     pub(crate) active: bool,
     /// Source port of active data connections; 0: any.
@@ -95,6 +102,9 @@ impl Default for Settings {
             login: LoginSettings::default(),
             data: DataSettings {
                 passive_ports: wharf_server::Config::default().passive_ports,
+                one_port: OnePort::Auto,
+                port: None,
+                shared_address: SharedAddress::OneUser,
                 advertise: Vec::new(),
                 active: true,
                 active_port: 20,
@@ -142,6 +152,9 @@ impl Settings {
 
         let data = &mut self.data;
         over(&mut data.passive_ports, args.passive_ports.as_ref());
+        over(&mut data.one_port, args.one_port.as_ref());
+        over_some(&mut data.port, args.data_port.as_ref());
+        over(&mut data.shared_address, args.shared_address.as_ref());
         if !args.advertise.is_empty() {
             data.advertise.clone_from(&args.advertise);
         }
@@ -190,6 +203,20 @@ impl Settings {
         }
         if login.password_file.is_some() && login.user.is_none() {
             found.push("a password file needs the user it belongs to".to_owned());
+        }
+        if let Some(ports) = self.data.port {
+            if ports.len() > SHARED_PORTS {
+                found.push(format!(
+                    "{} shared data ports are too many: all are listened on all the time, and {SHARED_PORTS} are enough (use passive ports for a range)",
+                    ports.len()
+                ));
+            }
+            if let Some(at) = self.listen.iter().find(|at| ports.contains(at.port())) {
+                found.push(format!(
+                    "the control port {} is among the shared data ports {ports}: use one_port for data on the control port",
+                    at.port()
+                ));
+            }
         }
         if let Some(home) = &login.home
             && home.contains(['\0', '\r', '\n'])

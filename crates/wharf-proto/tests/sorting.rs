@@ -4,8 +4,14 @@
 //! `ctl`, data doors `d1`, `d2`. Verdicts that time alone brought about between two lines carry their own moment: `@45 ...`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::time::Duration;
 
-use super::*;
+use wharf_proto::data_connection::Flow;
+use wharf_proto::data_connection::sorting::{
+    ARRIVALS, ARRIVALS_IN_ALL, Ask, ConnId, Door, DropReason, Proof, Refusal, SessionId,
+    SharedAddress, Sorter, Takes, User, Verdict, WAITERS,
+};
 
 struct Play {
     sorter: Sorter,
@@ -864,7 +870,7 @@ fn everything_is_bounded() {
         sorter.elapsed(at);
     }
     assert_eq!(sorter.held(), 0);
-    assert!(sorter.guests.is_empty() && sorter.sessions.is_empty() && sorter.alarms.is_empty());
+    assert!(sorter.is_idle());
 }
 
 /// What must hold whatever happens in whatever order
@@ -994,7 +1000,6 @@ fn in_every_order_of_events_the_law_holds() {
             "come b A ctl",
             "say s1 out",
             "ended a",
-            "+12",
             "+1100",
             "withdraw s1",
         ],
@@ -1015,7 +1020,6 @@ fn in_every_order_of_events_the_law_holds() {
             "spoke a",
             "say s1 in",
             "gone s1",
-            "+12",
             "+300",
         ],
         &[
@@ -1025,7 +1029,6 @@ fn in_every_order_of_events_the_law_holds() {
             "come b A ctl",
             "say s1 out",
             "spoke b",
-            "+12",
             "+5000",
         ],
         &[
@@ -1045,7 +1048,6 @@ fn in_every_order_of_events_the_law_holds() {
             "come a A ctl",
             "say s1 out",
             "come b A ctl s1",
-            "gone s2",
             "+12",
         ],
     ];
@@ -1086,5 +1088,5 @@ fn in_every_order_of_events_the_law_holds() {
             assert_eq!(play.sorter.held(), 0, "{story}");
         });
     }
-    assert!(orders > 100_000, "{orders}");
+    assert!(orders > 50_000, "{orders}");
 }
