@@ -30,12 +30,15 @@ pub struct Conn {
 
 enum Carrier {
     Tcp(TcpStream),
-    Foreign {
-        stream: Box<dyn Stream>,
-        reset: Option<Box<dyn FnOnce() + Send>>,
-        keepalive: Option<Box<dyn Fn(Option<Duration>) + Send>>,
-        look: Option<Box<dyn Fn() -> Heard + Send + Sync>>,
-    },
+    /// In a box: real connections are what there are many of.
+    Foreign(Box<Foreign>),
+}
+
+struct Foreign {
+    stream: Box<dyn Stream>,
+    reset: Option<Box<dyn FnOnce() + Send>>,
+    keepalive: Option<Box<dyn Fn(Option<Duration>) + Send>>,
+    look: Option<Box<dyn Fn() -> Heard + Send + Sync>>,
 }
 
 /// What a connection's peer has done so far, found out without reading; see [`Conn::heard`].
@@ -75,12 +78,12 @@ impl Conn {
     /// Any other stream, with the addresses that it stands for.
     pub fn foreign(stream: Box<dyn Stream>, local: SocketAddr, peer: SocketAddr) -> Self {
         Self {
-            carrier: Carrier::Foreign {
+            carrier: Carrier::Foreign(Box::new(Foreign {
                 stream,
                 reset: None,
                 keepalive: None,
                 look: None,
-            },
+            })),
             bound: canonical(local),
             local: canonical(local),
             peer: canonical(peer),
@@ -91,8 +94,8 @@ impl Conn {
     /// For a foreign stream that can be reset: what [`abort`](Self::abort) does before the stream is dropped.
     #[must_use]
     pub fn on_abort(mut self, act: impl FnOnce() + Send + 'static) -> Self {
-        if let Carrier::Foreign { reset, .. } = &mut self.carrier {
-            *reset = Some(Box::new(act));
+        if let Carrier::Foreign(foreign) = &mut self.carrier {
+            foreign.reset = Some(Box::new(act));
         }
         self
     }
@@ -101,8 +104,8 @@ impl Conn {
     /// not at all).
     #[must_use]
     pub fn on_keepalive(mut self, act: impl Fn(Option<Duration>) + Send + 'static) -> Self {
-        if let Carrier::Foreign { keepalive, .. } = &mut self.carrier {
-            *keepalive = Some(Box::new(act));
+        if let Carrier::Foreign(foreign) = &mut self.carrier {
+            foreign.keepalive = Some(Box::new(act));
         }
         self
     }
@@ -110,16 +113,16 @@ impl Conn {
     /// For a foreign stream that can be looked into: what [`heard`](Self::heard) answers.
     #[must_use]
     pub fn on_look(mut self, tell: impl Fn() -> Heard + Send + Sync + 'static) -> Self {
-        if let Carrier::Foreign { look, .. } = &mut self.carrier {
-            *look = Some(Box::new(tell));
+        if let Carrier::Foreign(foreign) = &mut self.carrier {
+            foreign.look = Some(Box::new(tell));
         }
         self
     }
 
     /// Tells a foreign stream at what interval it is probed.
     pub(crate) fn keep_alive(&self, every: Option<Duration>) {
-        if let Carrier::Foreign { keepalive, .. } = &self.carrier
-            && let Some(told) = keepalive
+        if let Carrier::Foreign(foreign) = &self.carrier
+            && let Some(told) = &foreign.keepalive
         {
             told(every);
         }
@@ -161,7 +164,7 @@ impl Conn {
     pub fn as_tcp(&self) -> Option<&TcpStream> {
         match &self.carrier {
             Carrier::Tcp(stream) => Some(stream),
-            Carrier::Foreign { .. } => None,
+            Carrier::Foreign(_) => None,
         }
     }
 
@@ -182,8 +185,9 @@ impl Conn {
     pub fn heard(&self) -> Heard {
         let stream = match &self.carrier {
             Carrier::Tcp(stream) => stream,
-            Carrier::Foreign { look, .. } => {
-                return look.as_ref().map_or(Heard::Nothing, |look| look());
+            Carrier::Foreign(foreign) => {
+                let look = foreign.look.as_ref();
+                return look.map_or(Heard::Nothing, |look| look());
             }
         };
         let mut seen = [PollFd::new(stream, PollFlags::IN | PollFlags::RDHUP)];
@@ -221,8 +225,8 @@ impl Conn {
     /// The reset before the drop.
     pub(crate) fn reset(&mut self) {
         self.reset_on_close(true);
-        if let Carrier::Foreign { reset, .. } = &mut self.carrier
-            && let Some(reset) = reset.take()
+        if let Carrier::Foreign(foreign) = &mut self.carrier
+            && let Some(reset) = foreign.reset.take()
         {
             reset();
         }
@@ -248,7 +252,7 @@ impl AsyncRead for Conn {
     ) -> Poll<io::Result<()>> {
         match &mut self.carrier {
             Carrier::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
-            Carrier::Foreign { stream, .. } => Pin::new(stream).poll_read(cx, buf),
+            Carrier::Foreign(foreign) => Pin::new(&mut foreign.stream).poll_read(cx, buf),
         }
     }
 }
@@ -261,21 +265,21 @@ impl AsyncWrite for Conn {
     ) -> Poll<io::Result<usize>> {
         match &mut self.carrier {
             Carrier::Tcp(stream) => Pin::new(stream).poll_write(cx, buf),
-            Carrier::Foreign { stream, .. } => Pin::new(stream).poll_write(cx, buf),
+            Carrier::Foreign(foreign) => Pin::new(&mut foreign.stream).poll_write(cx, buf),
         }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.carrier {
             Carrier::Tcp(stream) => Pin::new(stream).poll_flush(cx),
-            Carrier::Foreign { stream, .. } => Pin::new(stream).poll_flush(cx),
+            Carrier::Foreign(foreign) => Pin::new(&mut foreign.stream).poll_flush(cx),
         }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.carrier {
             Carrier::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
-            Carrier::Foreign { stream, .. } => Pin::new(stream).poll_shutdown(cx),
+            Carrier::Foreign(foreign) => Pin::new(&mut foreign.stream).poll_shutdown(cx),
         }
     }
 }
