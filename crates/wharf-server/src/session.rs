@@ -283,7 +283,7 @@ impl Session {
             peer: self.peer().ip(),
             control_port: self.control.local_addr().port(),
             told: self.told,
-            range: config.passive_ports,
+            range: config.data_port.unwrap_or(config.passive_ports),
             active: config.active && !self.pi.epsv_all(),
             control_port_next: false,
             moved: self.moved,

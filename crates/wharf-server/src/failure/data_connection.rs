@@ -63,6 +63,7 @@ impl Circumstances {
             OpenError::Connect { to, .. } => {
                 self.unreached(format!("{to} cannot be connected to from this server"))
             }
+            OpenError::SharedPort { why, .. } => format!("No data connection: {why}"),
             _ => self.or_active("The server cannot accept a data connection now".to_owned()),
         }
     }
@@ -225,6 +226,9 @@ impl Circumstances {
             ),
             OpenError::Unreachable { to, source } | OpenError::Connect { to, source } => {
                 tracing::info!(at = %to, cause = %source, "no data connection: cannot connect");
+            }
+            OpenError::SharedPort { at, why } => {
+                tracing::info!(%at, cause = %why, "no data connection: refused at a shared port");
             }
             other => tracing::warn!(error = %other, "no data connection: cannot accept"),
         }
