@@ -354,8 +354,13 @@ impl Field {
             self.strangers.fetch_add(1, Ordering::Relaxed);
             // The reply is complete or the connection is closed long before this.
             stream.set_read_timeout(Some(Duration::from_secs(3)))?;
-            let heard = match random.between(0, 3) {
+            let heard = match random.between(0, 4) {
                 0 => continue,
+                // Ends without a word, and listens nevertheless.
+                4 => {
+                    stream.shutdown(Shutdown::Write)?;
+                    listen(&mut stream)
+                }
                 1 => {
                     stream.write_all(b"GET / HTTP/1.0\r\n\r\n")?;
                     listen(&mut stream)
@@ -374,15 +379,27 @@ impl Field {
     }
 }
 
-/// A 425 before the transfer: nothing may have come.
+/// A 425 before the transfer: no byte of it may have come. The client closes its connection at once, as all clients do;
+/// what cannot be told apart may have been greeted already.
 fn unspent(data: &mut TcpStream, reply: Reply) -> Result<End> {
+    data.set_nonblocking(true)?;
     let mut bytes = Vec::new();
     let _ = data.read_to_end(&mut bytes);
-    if bytes.is_empty() {
+    if bytes.is_empty() || is_replies(&bytes) {
         Ok(End::Refused(reply.text))
     } else {
         Err(format!("425, and {} bytes on the connection", bytes.len()).into())
     }
+}
+
+/// Whether these are lines of replies and nothing else.
+fn is_replies(bytes: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(bytes);
+    text.lines().all(|line| {
+        let code = line.get(..3).and_then(|code| code.parse::<u16>().ok());
+        code.is_some_and(|code| (200..600).contains(&code))
+            && matches!(line.as_bytes().get(3), Some(b' ' | b'-'))
+    })
 }
 
 /// Reads one line or the end; whether there was a line. An error for anything that is not a reply.
@@ -400,16 +417,10 @@ fn listen(stream: &mut TcpStream) -> Result<bool> {
             Err(error) => return Err(error.into()),
         }
     }
-    let text = String::from_utf8_lossy(&heard);
-    let reply = |line: &str| {
-        let code = line.get(..3).and_then(|code| code.parse::<u16>().ok());
-        code.is_some_and(|code| (200..600).contains(&code))
-            && matches!(line.as_bytes().get(3), Some(b' ' | b'-'))
-    };
-    if text.lines().all(reply) {
-        Ok(!heard.is_empty())
-    } else {
-        let start: String = text.chars().take(60).collect();
-        Err(format!("{} bytes, {start:?}", heard.len()).into())
+    if is_replies(&heard) {
+        return Ok(!heard.is_empty());
     }
+    let text = String::from_utf8_lossy(&heard);
+    let start: String = text.chars().take(60).collect();
+    Err(format!("{} bytes, {start:?}", heard.len()).into())
 }
