@@ -10,7 +10,7 @@ use crate::payload;
 use crate::process::{Outcome, run as run_bounded};
 use crate::server::{Kind, PASSWORD, USER};
 use crate::stage::Stage;
-use crate::tally::Tally;
+use crate::tally::{Tally, concurrently};
 use crate::topology::{PLAIN, TOPOLOGIES, Topology};
 use crate::wire::listen;
 use crate::{Result, Settings};
@@ -68,6 +68,8 @@ impl Asks {
     }
 }
 
+const ASKS: [Asks; 2] = [Asks::Ftp, Asks::Get];
+
 /// Everything that was said, on one line for messages.
 fn said(outcome: &Outcome) -> String {
     let mut text = String::from_utf8_lossy(&outcome.stderr).into_owned();
@@ -80,25 +82,32 @@ pub(crate) fn run(settings: &Settings, tally: &Tally) -> Result<()> {
     let row = |name: &str| TOPOLOGIES.iter().find(|row| row.name == name).copied();
     let nat = row("client-nat").ok_or("no topology client-nat")?;
     println!("\nactive mode behind a NAT");
-    for kind in [Kind::Vsftpd, Kind::PureFtpd, Kind::ProFtpd, Kind::Wharf] {
-        if !settings.wants(kind.name()) {
-            continue;
-        }
-        let stage = prepare(settings, nat, kind)?;
+    let kinds = [Kind::Vsftpd, Kind::PureFtpd, Kind::ProFtpd, Kind::Wharf];
+    let behind_nat = concurrently(&kinds, kinds.len(), |kind| {
+        let stage = prepare(settings, nat, *kind)?;
         let _server = stage.serve()?;
-        for asks in [Asks::Ftp, Asks::Get] {
-            let what = format!("{} behind NAT with {}", asks.name(), kind.name());
-            tally.check(&what, told(&stage, kind, asks));
+        let mut told: Vec<(String, Result<String>)> = ASKS
+            .map(|asks| {
+                let what = format!("{} behind NAT with {}", asks.name(), kind.name());
+                (what, told(&stage, *kind, asks))
+            })
+            .into();
+        if *kind == Kind::Vsftpd {
+            let what = "the article's client says the puzzle".to_owned();
+            told.push((what, witness(&stage)));
         }
-        if kind == Kind::Vsftpd {
-            tally.check("the article's client says the puzzle", witness(&stage));
-        }
+        Ok::<_, crate::Failure>(told)
+    });
+    let mut results: Vec<_> = Vec::new();
+    for answers in behind_nat {
+        results.extend(answers?);
     }
-    for asks in [Asks::Ftp, Asks::Get] {
+    for asks in ASKS {
         let what = format!("{} without a free local port", asks.name());
-        if settings.wants(&what) {
-            tally.check(&what, without_port(settings, asks));
-        }
+        results.push((what, without_port(settings, asks)));
+    }
+    for (what, result) in results {
+        tally.check(&what, result);
     }
     Ok(())
 }
