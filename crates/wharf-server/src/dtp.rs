@@ -30,7 +30,7 @@ const WAITING: usize = 32;
 
 /// A transfer of this length has its control connection probed more often: the client may not speak
 /// meanwhile, and a NAT that forgets the connection takes the final reply away
-const LONG: Duration = Duration::from_secs(1);
+pub(crate) const LONG: Duration = Duration::from_secs(1);
 
 /// What clients write at once at the least; a smaller upload came whole or not at all
 const ONE_BLOCK: u64 = 4096;

@@ -23,6 +23,7 @@ use wharf_storage::Storage;
 
 use crate::commands::lines::OFFERED;
 use crate::doors::Entrance;
+use crate::dtp::LONG;
 use crate::failure::{Circumstances, Failure, Outcome, Told};
 use crate::limits::UserSeat;
 use crate::setup::{Setup, Stop, stopping};
@@ -34,6 +35,13 @@ const NONSENSE_BEFORE_LOGIN: u32 = 10;
 /// So long a port of the passive range waits for the next command of its session: clients send it at
 /// once, and a range is small
 const UNUSED_PORT: Duration = Duration::from_mins(1);
+
+/// So many octets of a download may still wait in the kernels when it is over for us. The client is busy
+/// with them for a while, and silent
+const UNREAD: u64 = 64 * 1024;
+
+/// So long a client may be busy with what it has not read yet, and its control connection is kept warm
+const UNREAD_FOR: Duration = Duration::from_mins(1);
 
 /// One control connection and all that belongs to it
 pub(crate) struct Session {
@@ -183,6 +191,12 @@ impl Session {
     }
 
     async fn wake(&mut self) -> io::Result<Wake> {
+        let wake = self.wait().await;
+        self.control.keep_warm(false);
+        wake
+    }
+
+    async fn wait(&mut self) -> io::Result<Wake> {
         if *self.stop.borrow() != Stop::No {
             return Ok(Wake::Stop);
         }
@@ -200,6 +214,8 @@ impl Session {
                 Wake::NoLogin,
             ),
         };
+        let mut unread = self.moved > UNREAD;
+        let mut warm = false;
         loop {
             let listens = [&self.data_port, &self.claimed_port]
                 .into_iter()
@@ -211,6 +227,14 @@ impl Session {
                 line = control.next_line() => return Ok(Wake::Line(line?)),
                 () = stopping(stop) => return Ok(Wake::Stop),
                 () = sleep_until(deadline) => return Ok(late),
+                () = sleep_until(now + LONG), if unread && !warm => {
+                    warm = true;
+                    control.keep_warm(true);
+                }
+                () = sleep_until(now + UNREAD_FOR), if warm => {
+                    (warm, unread) = (false, false);
+                    control.keep_warm(false);
+                }
                 () = sleep_until(now + UNUSED_PORT), if listens => {
                     self.data_port = None;
                     self.claimed_port = None;
