@@ -2,8 +2,11 @@
 //! topology of the simulated network, on virtual time. The table below is the result; no cell is expected by hand.
 //!
 //! "PASV as replied" connects to the address in the 227 first and to the control peer's when nothing answers there, so
-//! that a wrong address costs time and not the transfer. What no mode can do (only port 21, both ways) needs a server
-//! that takes data connections on its control port.
+//! that a wrong address costs time and not the transfer. Where PORT and EPRT work behind a NAT, the client has found out
+//! that they cannot and did it otherwise, or the router forwards. "again" is the second run of a client that remembers: no
+//! attempt of it fails. What no mode can do (only port 21, both ways) needs a server that takes data connections on its
+//! control port: "one port" has to work wherever the control connection does. Before it stand the columns of a server
+//! without it, as foreign ones are; after it those of a server that decides by itself.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 #![allow(
@@ -28,7 +31,7 @@ use wharf_proto::Pathname;
 use wharf_proto::data_connection::advertise::Network;
 use wharf_proto::data_connection::passive::PortRange;
 use wharf_proto::trace::{Event, What};
-use wharf_server::{Address, Advertise, Config, Server};
+use wharf_server::{Address, Advertise, Config, OnePort, Server};
 use wharf_sim::Outcome;
 use wharf_sim::topologies::{Scene, TOPOLOGIES};
 use wharf_storage::{Memory as Stored, Permissions};
@@ -39,6 +42,8 @@ struct Way {
     mode: DataModeChoice,
     /// Whose address a passive connection goes to.
     host: DataHost,
+    /// Whether the server takes data connections at its control port.
+    one_port: OnePort,
     /// The run that counts: the first, or the second of a client that remembers.
     run: Run,
 }
@@ -56,10 +61,12 @@ const WAYS: &[Way] = &[
     Way::told("PORT", DataModeChoice::Port, DataHost::Peer),
     Way::told("EPRT", DataModeChoice::Eprt, DataHost::Peer),
     Way::told("auto", DataModeChoice::Auto, DataHost::Peer),
-    Way {
-        run: Run::Again,
-        ..Way::told("auto again", DataModeChoice::Auto, DataHost::Peer)
-    },
+    Way::told("auto again", DataModeChoice::Auto, DataHost::Peer).again(),
+    Way::told("one port", DataModeChoice::Epsv, DataHost::Peer).at(OnePort::On),
+    Way::told("auto, auto", DataModeChoice::Auto, DataHost::Peer).at(OnePort::Auto),
+    Way::told("auto, auto again", DataModeChoice::Auto, DataHost::Peer)
+        .at(OnePort::Auto)
+        .again(),
 ];
 
 impl Way {
@@ -68,7 +75,19 @@ impl Way {
             name,
             mode,
             host,
+            one_port: OnePort::Off,
             run: Run::First,
+        }
+    }
+
+    const fn at(self, one_port: OnePort) -> Self {
+        Self { one_port, ..self }
+    }
+
+    const fn again(self) -> Self {
+        Self {
+            run: Run::Again,
+            ..self
         }
     }
 }
@@ -76,6 +95,10 @@ impl Way {
 /// `auto` has the first byte within this time wherever any way works, and gives up within that where none does.
 const AUTO_PATIENCE: Duration = Duration::from_secs(5);
 const HOPELESS_PATIENCE: Duration = Duration::from_secs(8);
+
+/// Where one open port does not suffice in plaintext: the data connection comes from an address that nobody has seen, and
+/// nothing shows whose it is. It takes a proof, which only TLS can give.
+const WITHOUT_PROOF: &[&str] = &["cgnat-pool"];
 
 /// More than fits into the buffers of the simulated network; where a transfer has to last, many times more, so that the
 /// server is not done long before the client.
@@ -107,8 +130,10 @@ fn every_data_mode_in_every_topology() {
             .iter()
             .map(|way| (way, session((topology.build)(), way)))
             .collect();
-        let possible = cells.iter().any(|(_, cell)| cell.works);
         for (way, cell) in &cells {
+            if way.one_port == OnePort::On && cell.works == WITHOUT_PROOF.contains(&topology.name) {
+                faults.push(format!("{}, {}", topology.name, way.name));
+            }
             let word = if cell.works { "ok" } else { "fail" };
             let tenths = (cell.took.as_millis() + 50) / 100;
             let text = format!("{word} {}.{} s", tenths / 10, tenths % 10);
@@ -116,12 +141,15 @@ fn every_data_mode_in_every_topology() {
             if way.mode != DataModeChoice::Auto {
                 continue;
             }
-            let in_time = if possible {
+            // By the same server.
+            let alike = |(other, cell): &(&Way, Cell)| other.one_port == way.one_port && cell.works;
+            let in_time = if cells.iter().any(alike) {
                 cell.works && cell.took <= AUTO_PATIENCE
             } else {
                 cell.took <= HOPELESS_PATIENCE
             };
-            if !in_time {
+            let knowing = way.run == Run::First || !cell.works || cell.failures == 0;
+            if !in_time || !knowing {
                 faults.push(format!(
                     "{}, {}: {text}, {} failed attempts",
                     topology.name, way.name, cell.failures
@@ -131,50 +159,50 @@ fn every_data_mode_in_every_topology() {
     }
     table.push('\n');
     expect![[r#"
-                                             EPSV  PASV as replied     PASV at peer             PORT             EPRT             auto       auto again
-        open                             ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s
-        client-fw-drop                   ok 0.1 s         ok 0.1 s         ok 0.1 s       fail 2.4 s       fail 2.4 s         ok 0.1 s         ok 0.1 s
-        client-fw-reject                 ok 0.1 s         ok 0.1 s         ok 0.1 s       fail 0.1 s       fail 0.1 s         ok 0.1 s         ok 0.1 s
-        client-fw-helper                 ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s
-        client-egress-21               fail 1.4 s       fail 2.7 s       fail 1.4 s       fail 2.4 s       fail 2.4 s       fail 3.8 s       fail 3.8 s
-        client-egress-21-helper          ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s
-        server-fw-21                   fail 1.4 s       fail 2.7 s       fail 1.4 s         ok 0.1 s         ok 0.1 s         ok 1.6 s         ok 0.1 s
-        server-fw-21-strict            fail 1.4 s       fail 2.7 s       fail 1.4 s       fail 2.4 s       fail 2.4 s       fail 3.8 s       fail 3.8 s
-        server-fw-range                  ok 0.1 s         ok 0.1 s         ok 0.1 s       fail 2.4 s       fail 2.4 s         ok 0.1 s         ok 0.1 s
-        server-fw-range-norange        fail 1.4 s       fail 2.7 s       fail 1.4 s       fail 2.4 s       fail 2.4 s       fail 3.8 s       fail 3.8 s
-        server-fw-range-reject         fail 0.1 s       fail 0.2 s       fail 0.1 s       fail 0.1 s       fail 0.1 s       fail 0.3 s       fail 0.3 s
-        server-fw-helper                 ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s
-        acl-active                     fail 1.4 s       fail 2.7 s       fail 1.4 s         ok 0.1 s         ok 0.1 s         ok 1.6 s         ok 0.1 s
-        acl-passive                      ok 0.1 s         ok 0.1 s         ok 0.1 s       fail 2.4 s       fail 2.4 s         ok 0.1 s         ok 0.1 s
-        acl-passive-range                ok 0.1 s         ok 0.1 s         ok 0.1 s       fail 2.4 s       fail 2.4 s         ok 0.1 s         ok 0.1 s
-        server-hostfw                    ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s
-        client-hostfw-helper             ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s
-        both-fw                        fail 1.4 s       fail 2.7 s       fail 1.4 s       fail 2.4 s       fail 2.4 s       fail 3.8 s       fail 3.8 s
-        client-nat                       ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 1.4 s         ok 1.4 s         ok 0.1 s         ok 0.1 s
-        client-nat-helper                ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s
-        client-nat-upnp                  ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.2 s         ok 0.2 s         ok 0.1 s         ok 0.1 s
-        cgnat                            ok 0.2 s         ok 0.2 s         ok 0.2 s         ok 1.5 s         ok 1.5 s         ok 0.2 s         ok 0.2 s
-        cgnat-pool                     fail 1.6 s       fail 1.6 s       fail 1.6 s       fail 2.9 s       fail 2.9 s       fail 1.6 s       fail 1.6 s
-        server-dnat-leak                 ok 0.1 s         ok 1.4 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s
-        server-dnat-fixed                ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s
-        server-dnat-wrongaddr            ok 0.1 s         ok 1.4 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s
-        server-dnat-21                 fail 0.1 s       fail 1.4 s       fail 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.3 s         ok 0.1 s
-        server-dnat-helper               ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s
-        server-dnat-snat                 ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s
-        haproxy-21                     fail 0.1 s       fail 1.4 s       fail 0.1 s       fail 0.1 s       fail 0.1 s       fail 0.2 s       fail 0.2 s
-        haproxy-21-proxy               fail 0.1 s       fail 0.2 s       fail 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.3 s         ok 0.1 s
-        haproxy-range                    ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s
-        haproxy-range-proxy              ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s
-        both-nat                         ok 0.1 s         ok 1.4 s         ok 0.1 s         ok 1.4 s         ok 1.4 s         ok 0.1 s         ok 0.1 s
-        both-nat-fixed                   ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 1.4 s         ok 1.4 s         ok 0.1 s         ok 0.1 s
-        both-nat-upnp                  fail 0.1 s       fail 1.4 s       fail 0.1 s         ok 0.2 s         ok 0.2 s         ok 0.4 s         ok 0.1 s
-        hairpin                          ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 1.4 s         ok 1.4 s         ok 0.1 s         ok 0.1 s
-        nat-idle                         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 1.4 s         ok 1.4 s         ok 0.1 s         ok 0.1 s
-        ipv6-open                        ok 0.1 s       fail 0.0 s       fail 0.0 s       fail 0.0 s         ok 0.1 s         ok 0.1 s         ok 0.1 s
-        ipv6-client-fw                   ok 0.1 s       fail 0.0 s       fail 0.0 s       fail 0.0 s       fail 2.4 s         ok 0.1 s         ok 0.1 s
-        ipv6-client-fw-helper            ok 0.1 s       fail 0.0 s       fail 0.0 s       fail 0.0 s         ok 0.1 s         ok 0.1 s         ok 0.1 s
-        ipv6-server-range                ok 0.1 s       fail 0.0 s       fail 0.0 s       fail 0.0 s       fail 2.4 s         ok 0.1 s         ok 0.1 s
-        nat64                            ok 0.1 s       fail 0.0 s       fail 0.0 s       fail 0.0 s       fail 0.1 s         ok 0.1 s         ok 0.1 s
+                                             EPSV  PASV as replied     PASV at peer             PORT             EPRT             auto       auto again         one port       auto, auto auto, auto again
+        open                             ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s
+        client-fw-drop                   ok 0.1 s         ok 0.1 s         ok 0.1 s       fail 2.4 s       fail 2.4 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s
+        client-fw-reject                 ok 0.1 s         ok 0.1 s         ok 0.1 s       fail 0.1 s       fail 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s
+        client-fw-helper                 ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s
+        client-egress-21               fail 1.4 s       fail 2.7 s       fail 1.4 s       fail 2.4 s       fail 2.4 s       fail 3.8 s       fail 3.8 s         ok 0.1 s       fail 3.8 s       fail 3.8 s
+        client-egress-21-helper          ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s
+        server-fw-21                   fail 1.4 s       fail 2.7 s       fail 1.4 s         ok 0.1 s         ok 0.1 s         ok 1.6 s         ok 0.1 s         ok 0.1 s         ok 1.6 s         ok 0.1 s
+        server-fw-21-strict            fail 1.4 s       fail 2.7 s       fail 1.4 s       fail 2.4 s       fail 2.4 s       fail 3.8 s       fail 3.8 s         ok 0.1 s       fail 3.8 s       fail 3.8 s
+        server-fw-range                  ok 0.1 s         ok 0.1 s         ok 0.1 s       fail 2.4 s       fail 2.4 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s
+        server-fw-range-norange        fail 1.4 s       fail 2.7 s       fail 1.4 s       fail 2.4 s       fail 2.4 s       fail 3.8 s       fail 3.8 s         ok 0.1 s       fail 3.8 s       fail 3.8 s
+        server-fw-range-reject         fail 0.1 s       fail 0.2 s       fail 0.1 s       fail 0.1 s       fail 0.1 s       fail 0.3 s       fail 0.3 s         ok 0.1 s       fail 0.3 s       fail 0.3 s
+        server-fw-helper                 ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s
+        acl-active                     fail 1.4 s       fail 2.7 s       fail 1.4 s         ok 0.1 s         ok 0.1 s         ok 1.6 s         ok 0.1 s         ok 0.1 s         ok 1.6 s         ok 0.1 s
+        acl-passive                      ok 0.1 s         ok 0.1 s         ok 0.1 s       fail 2.4 s       fail 2.4 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s
+        acl-passive-range                ok 0.1 s         ok 0.1 s         ok 0.1 s       fail 2.4 s       fail 2.4 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s
+        server-hostfw                    ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s
+        client-hostfw-helper             ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s
+        both-fw                        fail 1.4 s       fail 2.7 s       fail 1.4 s       fail 2.4 s       fail 2.4 s       fail 3.8 s       fail 3.8 s         ok 0.1 s       fail 3.8 s       fail 3.8 s
+        client-nat                       ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 1.4 s         ok 1.4 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s
+        client-nat-helper                ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s
+        client-nat-upnp                  ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.2 s         ok 0.2 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s
+        cgnat                            ok 0.2 s         ok 0.2 s         ok 0.2 s         ok 1.5 s         ok 1.5 s         ok 0.2 s         ok 0.2 s         ok 0.2 s         ok 0.2 s         ok 0.2 s
+        cgnat-pool                     fail 1.6 s       fail 1.6 s       fail 1.6 s       fail 2.9 s       fail 2.9 s       fail 1.6 s       fail 1.6 s      fail 30.1 s       fail 1.6 s       fail 1.6 s
+        server-dnat-leak                 ok 0.1 s         ok 1.4 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s
+        server-dnat-fixed                ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s
+        server-dnat-wrongaddr            ok 0.1 s         ok 1.4 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s
+        server-dnat-21                 fail 0.1 s       fail 1.4 s       fail 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.3 s         ok 0.1 s         ok 0.1 s         ok 0.3 s         ok 0.1 s
+        server-dnat-helper               ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s
+        server-dnat-snat                 ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s
+        haproxy-21                     fail 0.1 s       fail 1.4 s       fail 0.1 s       fail 0.1 s       fail 0.1 s       fail 0.2 s       fail 0.2 s         ok 0.1 s       fail 0.2 s       fail 0.2 s
+        haproxy-21-proxy               fail 0.1 s       fail 0.2 s       fail 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.3 s         ok 0.1 s         ok 0.1 s         ok 0.3 s         ok 0.1 s
+        haproxy-range                    ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s
+        haproxy-range-proxy              ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s
+        both-nat                         ok 0.1 s         ok 1.4 s         ok 0.1 s         ok 1.4 s         ok 1.4 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s
+        both-nat-fixed                   ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 1.4 s         ok 1.4 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s
+        both-nat-upnp                  fail 0.1 s       fail 1.4 s       fail 0.1 s         ok 0.2 s         ok 0.2 s         ok 0.4 s         ok 0.1 s         ok 0.1 s         ok 0.4 s         ok 0.1 s
+        hairpin                          ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 1.4 s         ok 1.4 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s
+        nat-idle                         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 1.4 s         ok 1.4 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s
+        ipv6-open                        ok 0.1 s       fail 0.0 s       fail 0.0 s       fail 0.0 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s
+        ipv6-client-fw                   ok 0.1 s       fail 0.0 s       fail 0.0 s       fail 0.0 s       fail 2.4 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s
+        ipv6-client-fw-helper            ok 0.1 s       fail 0.0 s       fail 0.0 s       fail 0.0 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s
+        ipv6-server-range                ok 0.1 s       fail 0.0 s       fail 0.0 s       fail 0.0 s       fail 2.4 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s
+        nat64                            ok 0.1 s       fail 0.0 s       fail 0.0 s       fail 0.0 s       fail 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s
     "#]].assert_eq(&table);
     assert!(faults.is_empty(), "{faults:#?}");
 }
@@ -189,7 +217,11 @@ fn session(scene: Scene, way: &Way) -> Cell {
     runtime.block_on(async {
         let length = if scene.pace.is_some() { LONG } else { LENGTH };
         let content: Vec<u8> = (0..length).map(|n| b"wharf\r\n\xff\0"[n % 9]).collect();
-        serve(&scene, &content, Config::default()).await;
+        let config = Config {
+            one_port: way.one_port,
+            ..Config::default()
+        };
+        serve(&scene, &content, config).await;
         match way.run {
             Run::First => run(&scene, &content, way, None).await,
             Run::Again => {
