@@ -51,6 +51,12 @@ const DIFFERENT: &[(&str, &[Kind], bool)] = &[
     ("both-nat-upnp", &PEERS, true),
 ];
 
+/// What the likely cause is, where it is another than closed passive ports: topology, words that say it.
+const CAUSES: &[(&str, &str)] = &[
+    ("cgnat-pool", "another address than our control connection"),
+    ("haproxy-21", "a balancer or proxy in front of it hides us"),
+];
+
 /// Whether some data mode physically works with this server.
 fn possible(row: &Topology, kind: Kind) -> bool {
     let different = DIFFERENT
@@ -146,7 +152,7 @@ fn meet(settings: &Settings, row: Topology, kind: Kind) -> Result<Cell> {
         return Ok(Cell {
             text: format!("no {}", seconds(first.outcome.elapsed)),
             fault: first
-                .wrong_failure()
+                .wrong_failure(&row)
                 .map(|fault| first.with_dialogue(&fault)),
         });
     }
@@ -235,7 +241,7 @@ impl Run {
     }
 
     /// What is wrong with a run that cannot arrive.
-    fn wrong_failure(&self) -> Option<String> {
+    fn wrong_failure(&self, row: &Topology) -> Option<String> {
         let outcome = &self.outcome;
         if self.file.is_ok() {
             return Some("worked, and must not".to_owned());
@@ -258,13 +264,22 @@ impl Run {
         if let Some(verb) = silent {
             return Some(format!("no line about {verb}"));
         }
-        ["likely cause", "hint:"]
-            .iter()
-            .find(|word| !said.to_lowercase().contains(*word))
-            .map(|word| format!("no {word:?} in what it says"))
+        let cause = CAUSES.iter().find(|(name, _)| *name == row.name);
+        let cause = cause.map_or("passive ports", |(_, cause)| *cause);
+        let lacks = |words: &[&str]| !words.iter().any(|word| said.contains(word));
+        // Why, who has to act, and where more is to be read.
+        [
+            &["likely cause: "][..],
+            &[cause],
+            &["administrator: ", "here: "],
+            &["hint: "],
+        ]
+        .into_iter()
+        .find(|words| lacks(words))
+        .map(|words| format!("does not say {}", words.join(" or ")))
     }
 
-    /// What the second run did in vain.
+    /// What a run that remembers did in vain.
     fn wasted(&self) -> Option<String> {
         let sessions = self.events("+ user ");
         let arranged: usize = ["EPSV", "PASV", "PORT", "EPRT", "LPRT", "LPSV"]
