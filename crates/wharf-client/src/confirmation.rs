@@ -7,7 +7,9 @@
 //!
 //! [`UserTransfer`]: wharf_proto::user_transfer::UserTransfer
 
+use std::error::Error as _;
 use std::future::Future;
+use std::io;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep, sleep_until};
@@ -49,6 +51,8 @@ pub(crate) struct Second {
     comparison: Comparison,
     dialogue: Option<Dialogue>,
     logins: u32,
+    /// Nobody listens there any more.
+    gone: bool,
     /// What the last look brought, for people.
     pub(crate) seen: String,
 }
@@ -66,6 +70,7 @@ impl Running<'_> {
             comparison,
             dialogue: None,
             logins: 0,
+            gone: false,
             seen: String::new(),
         };
         let completion = self.client.options().completion_timeout;
@@ -81,6 +86,9 @@ impl Running<'_> {
             };
             if !matches!(step, Step::Wait | Step::Check) {
                 return (step, second);
+            }
+            if second.gone && heard.lost.is_some() {
+                return (self.judge.on_timeout(Timeout::Confirmation), second);
             }
             let pause = match &second.dialogue {
                 Some(_) => completion / 5,
@@ -144,6 +152,7 @@ impl Second {
             }
             Err(error) => {
                 tracing::debug!(%error, "the transfer cannot be verified now");
+                self.gone = is_refused(&error);
                 self.seen = format!("its size could not be asked for: {error}");
                 Checked::Nothing
             }
@@ -191,4 +200,11 @@ impl Second {
     pub(crate) fn into_dialogue(self) -> Option<Dialogue> {
         self.dialogue.filter(Dialogue::in_step)
     }
+}
+
+fn is_refused(error: &Error) -> bool {
+    error
+        .source()
+        .and_then(|it| it.downcast_ref::<io::Error>())
+        .is_some_and(|it| it.kind() == io::ErrorKind::ConnectionRefused)
 }
