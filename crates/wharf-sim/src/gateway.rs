@@ -316,6 +316,13 @@ impl Gateway {
         Some(outside)
     }
 
+    /// What it forwards on request now.
+    pub(crate) fn leased(&self) -> impl Iterator<Item = SocketAddr> {
+        let now = Instant::now();
+        let running = self.table.leases.iter().filter(move |it| now < it.until);
+        running.map(|it| it.outside)
+    }
+
     /// Ends a forward.
     pub(crate) fn end_lease(&mut self, outside: SocketAddr) {
         self.table.leases.retain(|it| it.outside != outside);

@@ -99,6 +99,13 @@ impl World {
         })
     }
 
+    /// The outside ports that gateways forward on request now.
+    pub fn forwarded(&self) -> Vec<SocketAddr> {
+        let map = lock(&self.map);
+        let gateways = map.sites.iter().map(|place| &place.gateway);
+        gateways.flat_map(Gateway::leased).collect()
+    }
+
     /// Every connect so far, in order.
     pub fn attempts(&self) -> Vec<Attempt> {
         lock(&self.map).attempts.clone()

@@ -57,8 +57,10 @@ async fn a_router_forwards_on_request_and_until_told_otherwise() {
         dial(&world, "server", outside).await.unwrap();
         assert_eq!(door.accept().await.unwrap().local_addr(), inside);
     }
+    assert_eq!(world.forwarded().len(), 2);
     drop(first);
     second.remove().await;
+    assert_eq!(world.forwarded(), []);
     for outside in ["198.51.100.1:5000", "198.51.100.1:5001"] {
         assert!(dial(&world, "server", outside).await.is_err(), "{outside}");
     }

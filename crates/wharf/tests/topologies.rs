@@ -276,6 +276,8 @@ async fn run(scene: &Scene, content: &[u8], way: &Way, memory: Option<Arc<Memory
         }
     };
     client.quit().await;
+    // What routers were asked for is given back.
+    assert_eq!(scene.world.forwarded(), []);
     Cell {
         works,
         took,
