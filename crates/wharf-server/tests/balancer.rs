@@ -12,7 +12,7 @@ use wharf_accounts::Single;
 use wharf_net::TcpNet;
 use wharf_proto::Pathname;
 use wharf_proto::host_port::{read_227, read_229};
-use wharf_server::{Config, Handle, Server};
+use wharf_server::{Config, Handle, OnePort, Server};
 use wharf_storage::{Local, LocalOptions};
 
 const CLIENT: &str = "198.51.100.7";
@@ -27,6 +27,10 @@ struct Place {
 
 impl Place {
     async fn new() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    async fn with(change: impl FnOnce(&mut Config)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("large"), noise(700_000)).unwrap();
         let storage = Local::open(folder.path(), LocalOptions::default()).unwrap();
@@ -36,13 +40,14 @@ impl Place {
             Arc::new(storage),
             Pathname::root(),
         );
-        let config = Config {
+        let mut config = Config {
             listen: vec!["127.0.0.1:0".parse().unwrap()],
             passive_ports: "20000-59999".parse().unwrap(),
             patience: Duration::from_secs(3),
             proxy_protocol: vec!["127.0.0.1/32".parse().unwrap()],
             ..Config::default()
         };
+        change(&mut config);
         let server = Server::bind(config.clone(), Arc::new(TcpNet::new()), Arc::new(accounts))
             .await
             .unwrap();
@@ -220,4 +225,39 @@ async fn a_header_is_believed_from_a_balancer_and_from_nobody_else() {
     let mut plain = place.connect("127.0.0.1", b"").await;
     plain.login().await;
     quick.say("NOOP", "200").await;
+}
+
+/// A balancer that lets nothing through but port 21: two clients at the same time, up and down
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_port_works_behind_a_balancer() {
+    let place = Place::with(|config| config.one_port = OnePort::On).await;
+    for version in [v1, v2] {
+        let mut clients = Vec::new();
+        for client in [CLIENT, "198.51.100.8"] {
+            let mut control = place.connect("127.0.0.1", &version(client, 21)).await;
+            control.login().await;
+            let reply = control.say("PASV", "227").await;
+            let told = read_227(&reply.as_bytes()[4..]).unwrap();
+            assert_eq!(told.to_string(), format!("{REACHED}:21"));
+            clients.push((client, control));
+        }
+        let mut data = Vec::new();
+        for (client, _) in &clients {
+            let mut stream = connect("127.0.0.1", place.server).await;
+            stream.write_all(&version(client, 21)).await.unwrap();
+            data.push(stream);
+        }
+        clients[0].1.say("RETR large", "150").await;
+        clients[1].1.say("STOR up", "150").await;
+        let mut got = Vec::new();
+        data[0].read_to_end(&mut got).await.unwrap();
+        assert_eq!(got, noise(700_000));
+        data[1].write_all(b"of the other").await.unwrap();
+        data[1].shutdown().await.unwrap();
+        for (_, control) in &mut clients {
+            assert!(control.reply().await.starts_with("226"));
+        }
+        let stored = std::fs::read(place.folder.path().join("up")).unwrap();
+        assert_eq!(stored, b"of the other");
+    }
 }
