@@ -146,7 +146,7 @@ fn meet(settings: &Settings, row: Topology, kind: Kind) -> Result<Cell> {
     let name = format!("auto-{}-{}", row.name, kind.name());
     let stage = Stage::in_topology(settings, &name, row, kind)?;
     payload::write(&stage.root.join("payload.bin"), SIZE)?;
-    let _server = stage.serve_with(&[])?;
+    let _server = stage.serve_with(&["--one-port", "off"])?;
     let first = Run::of(&stage, "first", Does::Get)?;
     if !possible(&row, kind) {
         return Ok(Cell {
