@@ -117,7 +117,7 @@ impl Scene {
         )?;
         let payload = stage.root.join("payload.bin");
         payload::write(&payload, payload::SMALL)?;
-        let server = stage.serve_with(&[])?;
+        let server = stage.serve_with(&["--one-port", "on"])?;
         let scene = Self {
             stage,
             row,
