@@ -26,7 +26,7 @@ const CLIENTS: [&str; 6] = ["curl", "lftp", "tnftp", "ncftp", "inetutils", "whar
 const LIMIT: Duration = Duration::from_secs(40);
 
 /// Between the beginnings of operations that overlap.
-const APART: Duration = Duration::from_millis(400);
+const APART: Duration = Duration::from_millis(1500);
 
 /// Topologies at once. Most of a cell is work, not waiting.
 const AT_ONCE: usize = 4;

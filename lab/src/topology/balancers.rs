@@ -1,8 +1,8 @@
 //! A TCP load balancer in front of the server, which then sees the balancer instead of the client,
 //! unless a PROXY header tells.
 
-use super::Expected::{Fails, Refused, Works};
-use super::{ALL, Middlebox, OPEN, PASSIVE_ACTIVE_REFUSED, ServerSide, Topology, Ways, ways};
+use super::Expected::{Fails, Misaddressed, Refused, Works};
+use super::{ALL, Middlebox, OPEN, PASSIVE_ACTIVE_MISADDRESSED, ServerSide, Topology, Ways, ways};
 
 /// The server may go out; nothing comes in but through the balancer.
 const GATEWAY: &str = r#"
@@ -41,7 +41,7 @@ pub(super) static ROWS: &[Topology] = &[
             range: false,
             header: None,
         }),
-        ways: ways(Refused, Refused, Refused, Refused, Refused),
+        ways: ways(Refused, Refused, Refused, Misaddressed, Misaddressed),
         ..BALANCED
     },
     Topology {
@@ -51,7 +51,7 @@ pub(super) static ROWS: &[Topology] = &[
             range: true,
             header: None,
         }),
-        ways: PASSIVE_ACTIVE_REFUSED,
+        ways: PASSIVE_ACTIVE_MISADDRESSED,
         ..BALANCED
     },
     Topology {

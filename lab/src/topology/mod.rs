@@ -64,13 +64,16 @@ pub enum Expected {
     Works,
     /// It cannot; refused quickly.
     Refused,
+    /// It cannot, because the address in PORT or EPRT is not the one that the server sees; refused at
+    /// once, before anybody connects.
+    Misaddressed,
     /// It cannot; packets vanish, so only patience ends it.
     Silent,
     /// It cannot, and whether at once or late is not this table's business.
     Fails,
 }
 
-use Expected::{Refused, Silent, Works};
+use Expected::{Misaddressed, Refused, Silent, Works};
 
 /// What each data mode comes to, in the order of the matrix's columns.
 #[derive(Clone, Copy, Debug)]
@@ -181,6 +184,7 @@ const ALL: Ways = ways(Works, Works, Works, Works, Works);
 const NONE: Ways = ways(Silent, Silent, Silent, Silent, Silent);
 const PASSIVE_ACTIVE_SILENT: Ways = ways(Works, Works, Works, Silent, Silent);
 const PASSIVE_ACTIVE_REFUSED: Ways = ways(Works, Works, Works, Refused, Refused);
+const PASSIVE_ACTIVE_MISADDRESSED: Ways = ways(Works, Works, Works, Misaddressed, Misaddressed);
 
 const OPEN: Topology = Topology {
     name: "open",

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::Expected::{Fails, Refused, Works};
-use super::{ClientSide, Middlebox, OPEN, PASSIVE_ACTIVE_REFUSED, ServerSide, Topology, ways};
+use super::Expected::{Fails, Misaddressed, Refused, Works};
+use super::{ClientSide, Middlebox, OPEN, PASSIVE_ACTIVE_MISADDRESSED, ServerSide, Topology, ways};
 
 /// Control connections leave by one address, everything else by another.
 const NAT_POOL: &str = r#"
@@ -147,7 +147,7 @@ pub(super) static ROWS: &[Topology] = &[
         what: "client behind masquerading NAT, no helper",
         client: ClientSide::Nat,
         client_gateway: CLIENT_NAT,
-        ways: PASSIVE_ACTIVE_REFUSED,
+        ways: PASSIVE_ACTIVE_MISADDRESSED,
         ..OPEN
     },
     Topology {
@@ -162,7 +162,7 @@ pub(super) static ROWS: &[Topology] = &[
         what: "client behind home NAT behind carrier NAT",
         client: ClientSide::CarrierNat,
         client_gateway: CLIENT_NAT,
-        ways: PASSIVE_ACTIVE_REFUSED,
+        ways: PASSIVE_ACTIVE_MISADDRESSED,
         ..OPEN
     },
     Topology {
@@ -170,7 +170,7 @@ pub(super) static ROWS: &[Topology] = &[
         what: "carrier NAT that gives control and data connections different addresses",
         client: ClientSide::Nat,
         client_gateway: NAT_POOL,
-        ways: ways(Fails, Fails, Fails, Refused, Refused),
+        ways: ways(Fails, Fails, Fails, Misaddressed, Misaddressed),
         ..OPEN
     },
     Topology {
@@ -220,7 +220,7 @@ pub(super) static ROWS: &[Topology] = &[
         server: ServerSide::Forwarded,
         server_gateway: DNAT_SNAT,
         advertise: Some("203.0.113.1"),
-        ways: PASSIVE_ACTIVE_REFUSED,
+        ways: PASSIVE_ACTIVE_MISADDRESSED,
         ..OPEN
     },
     Topology {
@@ -230,7 +230,7 @@ pub(super) static ROWS: &[Topology] = &[
         client_gateway: CLIENT_NAT,
         server: ServerSide::Forwarded,
         server_gateway: DNAT_RANGE,
-        ways: ways(Works, Works, Fails, Refused, Refused),
+        ways: ways(Works, Works, Fails, Misaddressed, Misaddressed),
         ..OPEN
     },
     Topology {
@@ -241,7 +241,7 @@ pub(super) static ROWS: &[Topology] = &[
         server: ServerSide::Forwarded,
         server_gateway: DNAT_RANGE,
         advertise: Some("203.0.113.1"),
-        ways: PASSIVE_ACTIVE_REFUSED,
+        ways: PASSIVE_ACTIVE_MISADDRESSED,
         ..OPEN
     },
     Topology {
@@ -251,7 +251,7 @@ pub(super) static ROWS: &[Topology] = &[
         server: ServerSide::Forwarded,
         server_gateway: HAIRPIN,
         advertise: Some("203.0.113.1"),
-        ways: PASSIVE_ACTIVE_REFUSED,
+        ways: PASSIVE_ACTIVE_MISADDRESSED,
         ..OPEN
     },
     Topology {
@@ -261,7 +261,7 @@ pub(super) static ROWS: &[Topology] = &[
         client_gateway: CLIENT_NAT_UPNP,
         middlebox: Some(Middlebox::PortMapper),
         outside: MAPPABLE,
-        ways: PASSIVE_ACTIVE_REFUSED,
+        ways: PASSIVE_ACTIVE_MISADDRESSED,
         ..OPEN
     },
     Topology {
@@ -274,7 +274,7 @@ pub(super) static ROWS: &[Topology] = &[
         server: ServerSide::Forwarded,
         server_gateway: DNAT_21,
         advertise: Some("203.0.113.1"),
-        ways: ways(Refused, Refused, Refused, Refused, Refused),
+        ways: ways(Refused, Refused, Refused, Misaddressed, Misaddressed),
         ..OPEN
     },
     Topology {
@@ -284,8 +284,8 @@ pub(super) static ROWS: &[Topology] = &[
         client_gateway: CLIENT_NAT_IDLE,
         takes: Duration::from_secs(12),
         // wharf's server probes the control connection while data flows.
-        ways: PASSIVE_ACTIVE_REFUSED,
-        foreign: Some(ways(Fails, Fails, Fails, Refused, Refused)),
+        ways: PASSIVE_ACTIVE_MISADDRESSED,
+        foreign: Some(ways(Fails, Fails, Fails, Misaddressed, Misaddressed)),
         ..OPEN
     },
 ];
