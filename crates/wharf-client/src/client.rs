@@ -25,7 +25,7 @@ pub struct Client {
     pub(crate) dialogue: Dialogue,
     /// A transfer command was sent and its final reply has not been read.
     pub(crate) in_transfer: bool,
-    pub(crate) plan: Plan,
+    pub(crate) plan: Box<Plan>,
     /// What earlier runs have found out about data connections has been looked at.
     pub(crate) recalled: bool,
     features: Option<Features>,
@@ -51,7 +51,7 @@ impl Client {
         // A new login must come to the same machine: another address of the name may hold other files.
         place.addresses = vec![peer];
         let own = dialogue.control().local_addr();
-        let plan = planned(&place, peer.ip(), own.ip());
+        let plan = Box::new(planned(&place, peer.ip(), own.ip()));
         Self {
             place,
             login,
@@ -91,7 +91,7 @@ impl Client {
     /// Chooses the data mode of the next transfers. What was found out about ways to a data connection is forgotten.
     pub fn set_data_mode(&mut self, choice: DataModeChoice) {
         Arc::make_mut(&mut self.place.options).data_mode = choice;
-        self.plan = planned(&self.place, self.peer_addr().ip(), self.local_addr().ip());
+        *self.plan = planned(&self.place, self.peer_addr().ip(), self.local_addr().ip());
         self.recalled = false;
     }
 

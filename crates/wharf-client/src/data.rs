@@ -8,28 +8,28 @@
 //!
 //! The plan is worked on as a copy, so that a search that is dropped half-way leaves the client with what it knew before.
 
-use std::net::SocketAddr;
-use std::time::{Duration, SystemTime};
+use std::future::Future;
+use std::net::IpAddr;
+use std::time::Duration;
 
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
+use wharf_net::DataConnection;
 use wharf_net::mapping::Mapping;
-use wharf_net::{DataConnection, DataPort, OpenError, Source, Trace};
+use wharf_proto::data_connection::Opener;
 use wharf_proto::data_connection::guard::Guard;
-use wharf_proto::data_connection::path::{Attempt, Path};
-use wharf_proto::data_connection::plan::{Action, Asked, Event, Evidence, Lane, Plan, Tried};
-use wharf_proto::data_connection::policy::{self, Targets};
-use wharf_proto::data_connection::{Offer, Opener};
-use wharf_proto::{Command, Reply, ReplyClass, host_port};
+use wharf_proto::data_connection::path::Attempt;
+use wharf_proto::data_connection::plan::{self, Action, Asked, Event, Evidence, Lane, Plan, Tried};
+use wharf_proto::{Command, Reply, ReplyClass};
 
-use crate::active::Invitation;
 use crate::client::Client;
 use crate::dialogue::{LEAST_PATIENCE, seconds};
 use crate::error::{Access, Error, ErrorKind, Result};
-use crate::memory::{Experience, Loser};
+use crate::experience::Fresh;
+use crate::reach::{Failures, Reached, Way, evidence, tried};
 use crate::scout::{Scout, address_as_seen};
 
-/// The address in a 227 is tried so much later than the control peer's (RFC 8305 §5: recommended 250 ms).
-const STAGGER: Duration = Duration::from_millis(250);
+/// So soon a server resets the data connection of a stranger that it has said 150 to, the way back not counted.
+const SOON: Duration = Duration::from_millis(5);
 
 /// A transfer that has begun.
 pub(crate) struct Opened {
@@ -39,17 +39,10 @@ pub(crate) struct Opened {
     pub(crate) preliminary: Option<Reply>,
     /// The final reply, where it came together with the data connection.
     pub(crate) completion: Option<Reply>,
+    /// The way was not used before in this session.
+    pub(crate) fresh: Option<Box<Fresh>>,
     /// The port of the router that leads to it; to be given back after the transfer.
     pub(crate) mapping: Option<Box<dyn Mapping>>,
-}
-
-/// The first half of an attempt is done.
-struct Reached {
-    path: Path,
-    target: SocketAddr,
-    began: Instant,
-    way: Way,
-    mapping: Option<Box<dyn Mapping>>,
 }
 
 /// How the first half of an attempt ended.
@@ -58,15 +51,6 @@ enum Half {
     Failed(Failures),
     Stopped(OnMain),
 }
-
-enum Way {
-    Connected(Box<DataConnection>),
-    /// It comes about while the transfer command is answered.
-    Open(DataPort, Duration),
-}
-
-/// What an attempt without a data connection leaves: for the plan.
-type Failures = Vec<Tried>;
 
 /// Which representation a transfer needs.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -144,279 +128,38 @@ impl Client {
                     };
                     plan.on(Event::Connected(Lane::Main, reached.path));
                     started(&mut plan, &mut scout, began);
-                    match self.begin(reached, command, offset, access).await? {
-                        Ok((path, opened)) => {
+                    let path = reached.path;
+                    let stands = attempt.proven || matches!(reached.way, Way::Connected(_));
+                    match self.begin(reached, command, offset, access).await {
+                        Ok(Ok(opened)) => {
                             plan.worked(path);
                             self.learnt(&plan, Some(path));
                             self.announce(&plan);
                             self.plan = plan;
                             return Ok(opened);
                         }
-                        Err(failed) => plan.on(Event::Failed(Lane::Main, failed)),
+                        Ok(Err(failed)) => plan.on(Event::Failed(Lane::Main, failed)),
+                        Err(error) => {
+                            // The file is not there, say: that costs the next one no search.
+                            if stands {
+                                plan.stood(path);
+                                self.plan = plan;
+                            }
+                            return Err(error);
+                        }
                     }
                 }
             }
         }
     }
 
-    fn no_way(&self, plan: &Plan) -> Error {
-        let what = format!("no data connection to {}", self.peer_addr().ip());
-        Error::new(ErrorKind::DataConnection, what).with_tried(plan.tried(), plan.explain())
-    }
-
-    /// A change of path is told once.
-    fn announce(&mut self, plan: &Plan) {
-        if let Some(news) = plan.news() {
-            let kept = if self.remembers(plan) {
-                "remembered"
-            } else {
-                "kept for this session"
-            };
-            self.note(format!("{news}, {kept}"));
-        }
-    }
-
-    /// What is found out in a data mode that the user asked for says nothing about the best one.
-    fn remembers(&self, plan: &Plan) -> bool {
-        self.options().memory.is_some()
-            && plan.policy().choice == policy::DataModeChoice::Auto
-            && plan.policy().data_host == policy::DataHost::Peer
-    }
-
-    /// Before the first transfer: what earlier runs have found out.
-    fn recall(&mut self, plan: &mut Plan) {
-        if std::mem::replace(&mut self.recalled, true) || !self.remembers(plan) {
-            return;
-        }
-        let (peer, own) = (plan.policy().control_peer, plan.policy().own);
-        let known = self
-            .options()
-            .memory
-            .as_ref()
-            .and_then(|memory| memory.recall(self.endpoint(), peer, own, SystemTime::now()));
-        if let Some(known) = known {
-            let winner = known.winner.as_deref().and_then(Path::from_word);
-            let losers: Vec<Path> = known
-                .losers
-                .iter()
-                .filter_map(|it| Path::from_word(&it.way))
-                .collect();
-            plan.remember(winner, &losers);
-            self.plan = plan.clone();
-        }
-    }
-
-    /// After a search: for later runs. The memory itself sees whether anything is new.
-    fn learnt(&self, plan: &Plan, winner: Option<Path>) {
-        let proven = self.plan.proven().is_some() && self.plan.proven() == winner;
-        let Some(memory) = self.options().memory.as_ref() else {
-            return;
-        };
-        if !self.remembers(plan) || proven {
-            return;
-        }
-        let losers = plan.tried().iter().filter(|it| Some(it.path) != winner);
-        let experience = Experience {
-            winner: winner.map(|path| path.word().to_owned()),
-            losers: losers
-                .map(|it| Loser {
-                    way: it.path.word().to_owned(),
-                    reason: it.reason(),
-                })
-                .collect(),
-        };
-        let (peer, own) = (plan.policy().control_peer, plan.policy().own);
-        memory.learn(self.endpoint(), peer, own, &experience, SystemTime::now());
-    }
-
     /// Our address as the server sees it; `None` also when it does not answer in time.
-    async fn ask_address(&mut self, within: Duration) -> Result<Option<std::net::IpAddr>> {
+    async fn ask_address(&mut self, within: Duration) -> Result<Option<IpAddr>> {
         self.ready().await?;
         match address_as_seen(&mut self.dialogue, within).await {
             Ok(told) => Ok(told),
             Err(error) if error.lost_the_server() => Ok(None), // the next attempt brings both sides in step
             Err(error) => Err(error),
-        }
-    }
-
-    /// Arranges the data connection, and opens it where that can be done before the transfer command.
-    async fn reach(
-        &mut self,
-        attempt: &Attempt,
-        content: Content,
-    ) -> Result<std::result::Result<Reached, Failures>> {
-        let began = Instant::now();
-        self.ready().await?;
-        if content == Content::File {
-            self.apply_type().await?;
-        }
-        match attempt.path.opener {
-            Opener::User => self.ask_for_port(attempt, began).await,
-            Opener::Server => self.invite(attempt, began).await,
-        }
-    }
-
-    async fn ask_for_port(
-        &mut self,
-        attempt: &Attempt,
-        began: Instant,
-    ) -> Result<std::result::Result<Reached, Failures>> {
-        let path = attempt.path;
-        let failed = |evidence| Ok(Err(vec![tried(path, None, None, evidence, began)]));
-        let command = match path.offer {
-            Offer::Epsv => Command::Epsv(host_port::EpsvArgument::Unspecified),
-            _ => Command::Pasv,
-        };
-        let reply = match self.arranged(path, &command).await? {
-            Ok(reply) => reply,
-            Err(evidence) => return failed(evidence),
-        };
-        let peer = self.peer_addr();
-        let text = reply.text().as_bytes();
-        let named = match (path.offer, reply.code()) {
-            (Offer::Epsv, 229) => {
-                host_port::read_229(text).map(|port| SocketAddr::new(peer.ip(), port))
-            }
-            (Offer::Pasv, 227) => host_port::read_227(text).map(SocketAddr::V4),
-            _ => None,
-        };
-        let Some(named) = named else {
-            return failed(Evidence::ReplyUnreadable);
-        };
-        let targets = match self.plan.policy().targets(path, named) {
-            Ok(targets) => targets,
-            Err(evidence) => return failed(evidence),
-        };
-        let target = Guard::scoped(peer, targets.first);
-        if attempt.proven {
-            let way = Way::Open(self.port_to(target), attempt.patience);
-            return Ok(Ok(Reached {
-                path,
-                target,
-                began,
-                way,
-                mapping: None,
-            }));
-        }
-        let opened = self.first_to_stand(attempt, targets).await;
-        Ok(opened
-            .map(|(path, target, data)| Reached {
-                path,
-                target,
-                began,
-                way: Way::Connected(Box::new(data)),
-                mapping: None,
-            })
-            .map_err(|errors| {
-                let tell = |(path, to, error): (Path, SocketAddr, OpenError)| {
-                    let replied = (path.offer == Offer::Pasv && named != to).then_some(named);
-                    tried(path, Some(to), replied, evidence(&error), began)
-                };
-                errors.into_iter().map(tell).collect()
-            }))
-    }
-
-    /// Connects to the first target and, a little later or as soon as it has failed, to the one beside it.
-    async fn first_to_stand(
-        &self,
-        attempt: &Attempt,
-        targets: Targets,
-    ) -> std::result::Result<(Path, SocketAddr, DataConnection), Vec<(Path, SocketAddr, OpenError)>>
-    {
-        let net = self.net();
-        let guard = Guard::new(self.peer_addr().ip());
-        let trace: Trace = self.dialogue.control().trace().clone();
-        let connect = |to| {
-            let port = self.port_to(to);
-            port.open_traced(&*net, &guard, attempt.patience, &trace)
-        };
-        let first = (attempt.path, Guard::scoped(self.peer_addr(), targets.first));
-        let Some(beside) = targets.beside else {
-            let opened = connect(first.1).await;
-            return opened
-                .map(|data| (first.0, first.1, data))
-                .map_err(|error| vec![(first.0, first.1, error)]);
-        };
-        let beside = (Path::PASV_AS_REPLIED, beside);
-        let mut start = Instant::now() + STAGGER;
-        let (one, other) = (connect(first.1), connect(beside.1));
-        tokio::pin!(one, other);
-        let mut failed = Vec::new();
-        let (mut one_failed, mut other_failed) = (false, false);
-        while !(one_failed && other_failed) {
-            tokio::select! {
-                opened = &mut one, if !one_failed => match opened {
-                    Ok(data) => return Ok((first.0, first.1, data)),
-                    Err(error) => {
-                        failed.push((first.0, first.1, error));
-                        one_failed = true;
-                        start = Instant::now();
-                    }
-                },
-                opened = async { sleep_until(start).await; (&mut other).await }, if !other_failed => match opened {
-                    Ok(data) => return Ok((beside.0, beside.1, data)),
-                    Err(error) => {
-                        failed.push((beside.0, beside.1, error));
-                        other_failed = true;
-                    }
-                },
-            }
-        }
-        Err(failed)
-    }
-
-    fn port_to(&self, to: SocketAddr) -> DataPort {
-        // From the address that the control connection uses: servers check that both come from one host.
-        let source = match self.local_addr().ip() {
-            // Means nothing without its interface, which the target names.
-            std::net::IpAddr::V6(ip) if ip.is_unicast_link_local() => Source::Any,
-            ip => Source::Address(ip),
-        };
-        DataPort::Target { source, to }
-    }
-
-    async fn invite(
-        &mut self,
-        attempt: &Attempt,
-        began: Instant,
-    ) -> Result<std::result::Result<Reached, Failures>> {
-        let path = attempt.path;
-        let failed = |at, evidence| Ok(Err(vec![tried(path, at, None, evidence, began)]));
-        let local = self.local_addr().ip();
-        let net = self.net();
-        let invited = Invitation::prepare(&*net, self.options(), local, attempt).await;
-        let Invitation {
-            port,
-            told,
-            command,
-            mapping,
-        } = match invited {
-            Ok(invitation) => invitation,
-            Err((told, evidence)) => return failed(told, evidence),
-        };
-        match self.arranged(path, &command).await? {
-            Ok(_) => Ok(Ok(Reached {
-                path,
-                target: told,
-                began,
-                way: Way::Open(port, attempt.patience),
-                mapping,
-            })),
-            Err(evidence) => failed(Some(told), evidence),
-        }
-    }
-
-    /// Sends the arranging command; a negative reply is evidence unless it is about the session as a whole.
-    async fn arranged(
-        &mut self,
-        path: Path,
-        command: &Command,
-    ) -> Result<std::result::Result<Reply, Evidence>> {
-        let reply = self.ask(command).await?;
-        match Evidence::from_reply(path.offer, Asked::Offer, &reply) {
-            Some(evidence) => Ok(Err(evidence)),
-            None if reply.class() == ReplyClass::Completion => Ok(Ok(reply)),
-            None => Err(Error::refused(Access::Other, command.redacted(), reply)),
         }
     }
 
@@ -427,7 +170,7 @@ impl Client {
         command: &Command,
         offset: u64,
         access: Access,
-    ) -> Result<std::result::Result<(Path, Opened), Tried>> {
+    ) -> Result<std::result::Result<Opened, Tried>> {
         let Reached {
             path,
             target,
@@ -436,6 +179,7 @@ impl Client {
             mapping,
         } = reached;
         let failed = |evidence| Ok(Err(tried(path, Some(target), None, evidence, began)));
+        let fresh = path.opener == Opener::User && self.plan.proven() != Some(path);
         if offset > 0 {
             // RFC 3659 §5: REST stands immediately before the transfer command.
             let rest = Command::Rest(offset);
@@ -462,6 +206,8 @@ impl Client {
             }
         };
         tokio::pin!(opening);
+        // A server that takes us for a stranger may say nothing at all (Pure-FTPd).
+        let mut doubt = Instant::now() + plan::patience(self.dialogue.round_trip());
         let (mut preliminary, mut completion) = (None, None);
         while data.is_none() || preliminary.is_none() && completion.is_none() {
             tokio::select! {
@@ -494,6 +240,12 @@ impl Client {
                         }
                     }
                 }
+                () = sleep_until(doubt), if fresh && data.is_some() && doubt < deadline => {
+                    if data.as_ref().is_some_and(DataConnection::has_ended) {
+                        return failed(Evidence::Dropped);
+                    }
+                    doubt += Duration::from_secs(1);
+                }
                 () = sleep_until(deadline) => {
                     if completion.is_some() {
                         break;
@@ -502,13 +254,30 @@ impl Client {
                 }
             }
         }
+        if let (Some(data), None, true) = (&data, &completion, fresh) {
+            // It may say 150 to everybody, and look at who came only then (wharf, with 425 when it gives up).
+            let moment = self.dialogue.round_trip().clamp(SOON, SOON * 10);
+            if data.as_tcp().is_some() {
+                sleep(moment).await;
+            }
+            if data.is_reset() {
+                return failed(Evidence::Dropped);
+            }
+        }
         let opened = Opened {
             data,
             preliminary,
             completion,
+            fresh: fresh.then(|| {
+                Box::new(Fresh {
+                    path,
+                    target,
+                    since: Instant::now(),
+                })
+            }),
             mapping,
         };
-        Ok(Ok((path, opened)))
+        Ok(Ok(opened))
     }
 }
 
@@ -562,31 +331,5 @@ async fn beside(
                 }
             }
         }
-    }
-}
-
-fn tried(
-    path: Path,
-    target: Option<SocketAddr>,
-    replied: Option<SocketAddr>,
-    evidence: Evidence,
-    began: Instant,
-) -> Tried {
-    Tried {
-        path,
-        target,
-        replied,
-        evidence,
-        took: began.elapsed(),
-    }
-}
-
-pub(crate) fn evidence(error: &OpenError) -> Evidence {
-    match error {
-        OpenError::NobodyCame { .. } => Evidence::NobodyCame,
-        OpenError::Refused { .. } => Evidence::Refused,
-        OpenError::Silent { .. } => Evidence::Silent,
-        OpenError::Listener { .. } => Evidence::CannotListen,
-        _ => Evidence::Unreachable,
     }
 }

@@ -48,6 +48,8 @@ mod verbs;
 mod active;
 mod confirmation;
 mod data;
+mod experience;
+mod reach;
 mod scout;
 mod transfer;
 pub use transfer::Known;

@@ -20,9 +20,9 @@ use wharf_proto::{Command, ReplyClass, Text};
 
 use crate::active::Invitation;
 use crate::connect::{Login, Place, log_in};
-use crate::data::evidence;
 use crate::dialogue::Dialogue;
 use crate::error::Result;
+use crate::reach::evidence;
 
 /// What the scout is doing, and its control connection while it does nothing.
 pub(crate) struct Scout {

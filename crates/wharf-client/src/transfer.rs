@@ -24,6 +24,7 @@ use crate::confirmation::{Comparison, Heard};
 use crate::data::Opened;
 use crate::dialogue::{LEAST_PATIENCE, seconds};
 use crate::error::{Access, Error, ErrorKind, Result};
+use crate::experience::Fresh;
 
 /// What is known about a remote file before it is transferred.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -73,6 +74,8 @@ pub(crate) struct Running<'c> {
     pub(crate) stall: Stall,
     /// The port of the router that the data connection came through.
     mapping: Option<Box<dyn Mapping>>,
+    /// The way is used for the first time.
+    fresh: Option<Box<Fresh>>,
 }
 
 impl<'c> Running<'c> {
@@ -108,6 +111,7 @@ impl<'c> Running<'c> {
             before: 0,
             stall,
             mapping: opened.mapping,
+            fresh: opened.fresh,
         }
     }
 
@@ -307,8 +311,14 @@ impl<'c> Running<'c> {
             Err(error) => error,
         };
         let bytes = self.moved();
+        let fresh = self.fresh.take().map(|it| (it.since.elapsed(), it));
         match self.settle(DataEvent::Broken { bytes }).await {
             Err(told) if told.reply().is_some() => told,
+            _ if bytes == 0
+                && let Some((lived, fresh)) = fresh =>
+            {
+                self.client.fell_through(&fresh, lived).with_source(error)
+            }
             // Also when the server reports success: bytes may have been lost on their way to the caller.
             _ => self
                 .error(

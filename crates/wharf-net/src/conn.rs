@@ -208,6 +208,17 @@ impl Conn {
         }
     }
 
+    /// Whether the peer, or somebody on the way, has broken it off. Foreign streams cannot be looked into: `false`.
+    pub(crate) fn is_reset(&self) -> bool {
+        let Carrier::Tcp(stream) = &self.carrier else {
+            return false;
+        };
+        let mut seen = [PollFd::new(stream, PollFlags::RDHUP)];
+        let polled = rustix::event::poll(&mut seen, Some(&Timespec::default()));
+        let [seen] = seen.map(|fd| fd.revents());
+        polled.is_ok() && seen.intersects(PollFlags::ERR | PollFlags::HUP)
+    }
+
     /// Closes with a reset (`SO_LINGER` 0): the peer sees an error, never an end of file.
     pub fn abort(mut self) {
         self.reset();

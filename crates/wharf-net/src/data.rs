@@ -423,6 +423,16 @@ impl DataConnection {
         self.conn.source_note()
     }
 
+    /// Whether the peer has ended it, with nothing left to read. Never a guess: `false` where that cannot be seen.
+    pub fn has_ended(&self) -> bool {
+        self.conn.has_ended()
+    }
+
+    /// Whether it has been reset. Never a guess: `false` where that cannot be seen.
+    pub fn is_reset(&self) -> bool {
+        self.conn.is_reset()
+    }
+
     /// The TCP socket, when nothing lies between it and the bytes.
     pub fn as_tcp(&self) -> Option<&TcpStream> {
         self.conn.as_tcp()

@@ -186,6 +186,14 @@ async fn act(client: &mut Client, disk: &Disk, verb: &str, rest: &str) -> Result
             String::new()
         }
         "abort" => client.abort().await.map(|()| String::new())?,
+        "cancel-retrieve" => {
+            let path = path();
+            let patience = std::time::Duration::from_millis(1500);
+            match tokio::time::timeout(patience, client.retrieve(&path, 0)).await {
+                Err(_) => "dropped".to_owned(),
+                Ok(begun) => begun.map(|_| "begun".to_owned())?,
+            }
+        }
         "cancel-noop" => {
             // The future is dropped while it waits for its reply.
             let waited =

@@ -18,7 +18,7 @@
 //! | silence or "unreachable" on PASV's port | every user-opened path to that address, for this search |
 //! | connection refused | that port only: the next command asks for another port once more; a second refusal rules out the address, for this search |
 //! | 227 names an address that cannot be used | the path "address in the 227", for the session |
-//! | 425/426 to the transfer, or nothing came to our listener | every path with the same opener and kind of address, for this search |
+//! | 425/426 to the transfer, a connection that was broken off at once, or nothing came to our listener | every path with the same opener and kind of address, for this search |
 //! | we cannot listen | server-opened paths, for the session |
 //! | no router forwards ports, or not usefully | mapped ports, for the session |
 //!
@@ -152,6 +152,7 @@ impl Candidates {
             Evidence::Silent
             | Evidence::Unreachable
             | Evidence::NobodyCame
+            | Evidence::Dropped
             | Evidence::NoDataConnection { .. } => {
                 self.each(|c| c.path.same_way(path), |c| c.done = true);
             }

@@ -16,7 +16,7 @@ pub enum Cause {
     PassivePortsDropped,
     /// The server's passive ports answered with a reset.
     PassivePortsRefused,
-    /// The connection stood, and the server did not accept it: 425, 426.
+    /// The connection stood, and the server did not accept it: 425, 426, or it broke it off.
     PassiveNotAccepted,
     /// The 227 names a private address, or one that is not the server's.
     WrongAddressTold {
@@ -88,7 +88,7 @@ fn passive(tried: &[Tried]) -> Option<Cause> {
     seen.peek()?;
     let seen: Vec<Evidence> = seen.collect();
     let some = |which: fn(&Evidence) -> bool| seen.iter().any(which);
-    if some(|it| matches!(it, Evidence::NoDataConnection { .. })) {
+    if some(|it| matches!(it, Evidence::NoDataConnection { .. } | Evidence::Dropped)) {
         Some(Cause::PassiveNotAccepted)
     } else if some(|it| matches!(it, Evidence::Silent | Evidence::Unreachable)) {
         Some(Cause::PassivePortsDropped)

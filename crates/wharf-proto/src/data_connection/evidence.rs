@@ -46,6 +46,8 @@ pub enum Evidence {
         /// The code.
         code: u16,
     },
+    /// The connection stood, and the server broke it off before a byte had moved: it took us for a stranger.
+    Dropped,
     /// We could not listen: no port left, no permission.
     CannotListen,
     /// No router in front of us forwards ports on request.
@@ -110,7 +112,11 @@ impl Evidence {
     pub(super) fn is_about_the_network(self) -> bool {
         matches!(
             self,
-            Self::Silent | Self::Unreachable | Self::NobodyCame | Self::NoDataConnection { .. }
+            Self::Silent
+                | Self::Unreachable
+                | Self::NobodyCame
+                | Self::NoDataConnection { .. }
+                | Self::Dropped
         )
     }
 }
@@ -128,6 +134,7 @@ impl fmt::Display for Evidence {
             Self::Refused => f.write_str("connection refused"),
             Self::NobodyCame => f.write_str("the server did not connect"),
             Self::NoDataConnection { code } => write!(f, "the server answered {code}"),
+            Self::Dropped => f.write_str("the server broke the connection off"),
             Self::CannotListen => f.write_str("cannot listen here"),
             Self::NoMapper => {
                 f.write_str("no router here forwards ports on request (PCP, NAT-PMP, UPnP)")
@@ -178,6 +185,7 @@ impl Tried {
             Evidence::Silent => format!("no answer from {at} ({by}) in {took}"),
             Evidence::Unreachable => format!("{at} cannot be reached ({by})"),
             Evidence::Refused => format!("{at} refused the connection ({by})"),
+            Evidence::Dropped => format!("the server broke off the connection to {at} ({by})"),
             Evidence::NobodyCame => format!("the server did not connect to {at} ({by}) in {took}"),
             Evidence::AddressRefused { .. } if self.path.address == Address::Own => {
                 let named = self

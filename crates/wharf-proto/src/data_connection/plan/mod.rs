@@ -323,6 +323,13 @@ impl Plan {
         self.search.main = Main::Over;
     }
 
+    /// The data connection stood on this path, but the transfer was refused for a reason of its own: next time it goes
+    /// first, like one that is remembered.
+    pub fn stood(&mut self, path: Path) {
+        self.remembered = Some(path);
+        self.search.main = Main::Over;
+    }
+
     /// The path that goes first because it worked before.
     pub fn proven(&self) -> Option<Path> {
         self.proven

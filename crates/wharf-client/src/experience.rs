@@ -1,0 +1,109 @@
+//! What a search for a data connection leaves behind: for people, for this session, and for later runs.
+
+use std::net::SocketAddr;
+use std::time::{Duration, SystemTime};
+
+use tokio::time::Instant;
+use wharf_proto::data_connection::path::Path;
+use wharf_proto::data_connection::plan::{Event, Evidence, Lane, Plan, Tried};
+use wharf_proto::data_connection::policy;
+
+use crate::client::Client;
+use crate::error::{Error, ErrorKind};
+use crate::memory::{Experience, Loser};
+
+impl Client {
+    pub(crate) fn no_way(&self, plan: &Plan) -> Error {
+        let what = format!("no data connection to {}", self.peer_addr().ip());
+        Error::new(ErrorKind::DataConnection, what).with_tried(plan.tried(), plan.explain())
+    }
+
+    /// A change of path is told once.
+    pub(crate) fn announce(&mut self, plan: &Plan) {
+        if let Some(news) = plan.news() {
+            let kept = if self.remembers(plan) {
+                "remembered"
+            } else {
+                "kept for this session"
+            };
+            self.note(format!("{news}, {kept}"));
+        }
+    }
+
+    /// What is found out in a data mode that the user asked for says nothing about the best one.
+    fn remembers(&self, plan: &Plan) -> bool {
+        self.options().memory.is_some()
+            && plan.policy().choice == policy::DataModeChoice::Auto
+            && plan.policy().data_host == policy::DataHost::Peer
+    }
+
+    /// Before the first transfer: what earlier runs have found out.
+    pub(crate) fn recall(&mut self, plan: &mut Plan) {
+        if std::mem::replace(&mut self.recalled, true) || !self.remembers(plan) {
+            return;
+        }
+        let (peer, own) = (plan.policy().control_peer, plan.policy().own);
+        let known = self
+            .options()
+            .memory
+            .as_ref()
+            .and_then(|memory| memory.recall(self.endpoint(), peer, own, SystemTime::now()));
+        if let Some(known) = known {
+            let winner = known.winner.as_deref().and_then(Path::from_word);
+            let losers: Vec<Path> = known
+                .losers
+                .iter()
+                .filter_map(|it| Path::from_word(&it.way))
+                .collect();
+            plan.remember(winner, &losers);
+            *self.plan = plan.clone();
+        }
+    }
+
+    /// After a search: for later runs. The memory itself sees whether anything is new.
+    pub(crate) fn learnt(&self, plan: &Plan, winner: Option<Path>) {
+        let proven = self.plan.proven().is_some() && self.plan.proven() == winner;
+        let Some(memory) = self.options().memory.as_ref() else {
+            return;
+        };
+        if !self.remembers(plan) || proven {
+            return;
+        }
+        let losers = plan.tried().iter().filter(|it| Some(it.path) != winner);
+        let experience = Experience {
+            winner: winner.map(|path| path.word().to_owned()),
+            losers: losers
+                .map(|it| Loser {
+                    way: it.path.word().to_owned(),
+                    reason: it.reason(),
+                })
+                .collect(),
+        };
+        let (peer, own) = (plan.policy().control_peer, plan.policy().own);
+        memory.learn(self.endpoint(), peer, own, &experience, SystemTime::now());
+    }
+
+    /// The way that had just begun to be used broke before a byte came through: it was none.
+    pub(crate) fn fell_through(&mut self, fresh: &Fresh, took: Duration) -> Error {
+        let tried = Tried {
+            path: fresh.path,
+            target: Some(fresh.target),
+            replied: None,
+            evidence: Evidence::Dropped,
+            took,
+        };
+        let mut plan = self.plan.clone();
+        plan.on(Event::Failed(Lane::Main, tried));
+        self.learnt(&plan, None);
+        let error = self.no_way(&plan);
+        self.plan = plan;
+        error
+    }
+}
+
+/// A way that carries data for the first time in this session.
+pub(crate) struct Fresh {
+    pub(crate) path: Path,
+    pub(crate) target: SocketAddr,
+    pub(crate) since: Instant,
+}
