@@ -237,8 +237,8 @@ fn rules_of_a_single_session() {
             0 ask s1 A ctl => granted s1 ctl
             40 come a A ctl
             90 say s1 out
-            129 .
-            130 . => data a s1",
+            179 .
+            180 . => data a s1",
         ),
         (
             "10: command, then connection",
@@ -271,7 +271,7 @@ fn rules_of_a_single_session() {
             5 come a A ctl
             10 say s1 in
             11 spoke a
-            20 . => @15 data a s1",
+            20 . => data a s1",
         ),
         (
             "10: so may the end of an empty upload",
@@ -280,7 +280,7 @@ fn rules_of_a_single_session() {
             5 come a A ctl
             10 say s1 in
             11 ended a
-            20 . => @15 data a s1",
+            20 . => data a s1",
         ),
         (
             "8: the first word of an upload may come before its command",
@@ -289,7 +289,7 @@ fn rules_of_a_single_session() {
             5 come a A ctl
             6 spoke a
             10 say s1 in
-            20 . => @15 data a s1",
+            20 . => data a s1",
         ),
         (
             "8: but not for long",
@@ -326,7 +326,7 @@ fn rules_of_a_single_session() {
             6 ended a => drop a gone
             7 come b A ctl
             9 say s1 in
-            40 . => @16 data b s1",
+            40 . => @18 data b s1",
         ),
         (
             "9: a download has nobody to go to when its client has ended",
@@ -343,14 +343,14 @@ fn rules_of_a_single_session() {
             5 come a A ctl
             6 spoke a
             8 say s1 in
-            20 . => @13 data a s1",
+            20 . => @16 data a s1",
         ),
         (
             "12: a connection that no command follows",
             "
             0 ask s1 A ctl => granted s1 ctl
             100 come a A ctl
-            3000 . => @2000 control a
+            3000 . => @1800 control a
             3001 say s1 out => nobody s1",
         ),
         (
@@ -358,8 +358,8 @@ fn rules_of_a_single_session() {
             "
             0 ask s1 A ctl => granted s1 ctl
             1000 come a A ctl
-            6400 say s1 out
-            7000 . => @6600 data a s1",
+            4400 say s1 out
+            7000 . => @4600 data a s1",
         ),
         (
             "12: but not for ever",
@@ -470,12 +470,21 @@ fn races_that_cannot_be_told_apart_are_refused() {
             2000 . => @1021 control a, @1021 control b",
         ),
         (
+            "10: a control client first, and a client that sends command and SYN at once (FileZilla)",
+            "
+            0 ask s1 A ctl => granted s1 ctl
+            1 come a A ctl
+            40 say s1 out
+            79 come b A ctl => refused s1 cannot-tell-2
+            120 ended b => drop b gone, control a",
+        ),
+        (
             "after the settle time it is a control client",
             "
             0 ask s1 A ctl => granted s1 ctl
             10 come a A ctl
             12 say s1 out
-            23 come b A ctl => @22 data a s1, control b",
+            25 come b A ctl => @24 data a s1, control b",
         ),
         (
             "a control client that left in time is no harm",
@@ -485,7 +494,7 @@ fn races_that_cannot_be_told_apart_are_refused() {
             10 come b A ctl
             11 ended a => drop a gone
             12 say s1 out
-            30 . => @22 data b s1",
+            30 . => @24 data b s1",
         ),
         (
             "11: three",
@@ -528,7 +537,7 @@ fn races_that_cannot_be_told_apart_are_refused() {
             20 ended a => drop a gone, control b, granted s2 ctl
             25 come c A ctl
             30 say s2 out
-            50 . => @35 data c s2, @35 granted s1 ctl",
+            50 . => @40 data c s2, @40 granted s1 ctl",
         ),
         (
             "13: ABOR with an undecided arrival",
@@ -576,7 +585,7 @@ fn races_that_cannot_be_told_apart_are_refused() {
             0 ask s3 B ctl => granted s3 ctl
             5 come a A ctl
             6 say s1 out
-            20 . => @11 data a s1, @11 granted s2 ctl
+            20 . => @12 data a s1, @12 granted s2 ctl
             20 come b A ctl
             21 say s2 in
             40 . => @30 data b s2",
@@ -590,7 +599,7 @@ fn races_that_cannot_be_told_apart_are_refused() {
             6 say s2 out
             900 .
             901 say s1 out
-            910 . => @906 data a s1, @906 granted s2 ctl",
+            1200 . => @1101 data a s1, @1101 granted s2 ctl",
         ),
         (
             "two control doors are two desks",
@@ -601,7 +610,7 @@ fn races_that_cannot_be_told_apart_are_refused() {
             2 come b A ctl
             3 say s1 out
             9 say s2 out => @8 data b s1
-            20 . => @14 data a s2",
+            20 . => @18 data a s2",
         ),
         (
             "16: a late SYN is no connection of the next session",

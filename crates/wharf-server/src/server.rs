@@ -162,7 +162,7 @@ impl Server {
                         let _ = done.send(rearrange(&mut doors, &setup, &config).await);
                     }
                 },
-                event = doors.next() => take_in(&mut porter, event),
+                event = doors.next() => take_in(&mut porter, &doors, event),
                 work = porter.next() => sort(&mut porter, &doors, work),
             }
             let way = porter.way();
@@ -181,7 +181,7 @@ impl Server {
             while porter.is_busy() {
                 tokio::select! {
                     () = sessions.wait() => break,
-                    event = doors.next() => take_in(&mut porter, event),
+                    event = doors.next() => take_in(&mut porter, &doors, event),
                     work = porter.next() => sort(&mut porter, &doors, work),
                 }
                 for Admitted { conn, .. } in porter.admitted() {
@@ -430,17 +430,17 @@ async fn rearrange(doors: &mut Doors, setup: &Setup, config: &Config) -> Result<
     Ok(data_doors)
 }
 
-fn take_in(porter: &mut Porter, event: Event) {
+fn take_in(porter: &mut Porter, doors: &Doors, event: Event) {
     match event {
         Event::Arrived(entrance, conn) => porter.arrived(entrance, *conn),
-        Event::Swept(number) => porter.swept(number),
+        Event::Swept(number) => porter.swept(number, doors),
     }
 }
 
 fn sort(porter: &mut Porter, doors: &Doors, work: Work) {
     match work {
-        Work::Order(order) => porter.order(order, |door| doors.is_open(door)),
-        Work::Alarm => porter.alarmed(|number| doors.sweep(number)),
+        Work::Order(order) => porter.order(order, doors),
+        Work::Alarm => porter.alarmed(doors),
     }
 }
 

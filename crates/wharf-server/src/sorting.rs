@@ -20,7 +20,7 @@ use wharf_proto::data_connection::sorting::{
     Takes, User, Verdict,
 };
 
-use crate::doors::Entrance;
+use crate::doors::{Doors, Entrance};
 
 /// How often undecided connections are looked at: whether they have spoken or ended. They are looked at besides whenever
 /// something is decided about them.
@@ -87,8 +87,25 @@ pub(crate) struct Porter {
     admitted: Vec<Admitted>,
     next_look: Option<Instant>,
     sweeps: u64,
-    /// The doors that have not answered the last sweep, and until when they are waited for
-    sweeping: Option<(usize, Instant)>,
+    sweeping: Option<Sweep>,
+    /// Announcements that wait for a sweep of their own
+    announced: Vec<Announcement>,
+}
+
+/// Whoever had come when it began will have been handed on when it ends
+struct Sweep {
+    /// Doors that have not answered yet
+    doors: usize,
+    /// For so long they are waited for
+    until: Instant,
+    /// What came before it
+    announced: Vec<Announcement>,
+}
+
+struct Announcement {
+    session: SessionId,
+    grant: u64,
+    flow: Flow,
 }
 
 /// How far a session's request is
@@ -112,6 +129,7 @@ impl Porter {
             next_look: None,
             sweeps: 0,
             sweeping: None,
+            announced: Vec::new(),
         }
     }
 
@@ -132,8 +150,8 @@ impl Porter {
 
     /// When time alone changes something
     fn alarm(&self) -> Option<Instant> {
-        if let Some((_, until)) = self.sweeping {
-            return Some(until);
+        if let Some(sweep) = &self.sweeping {
+            return Some(sweep.until);
         }
         let due = self.sorter.deadline().map(|at| self.began + at);
         due.into_iter().chain(self.next_look).min()
@@ -167,18 +185,25 @@ impl Porter {
         self.carry_out();
     }
 
-    /// A session wants something; `is_open` knows which doors there still are
-    pub(crate) fn order(&mut self, order: Order, is_open: impl Fn(Door) -> bool) {
+    /// A session wants something
+    pub(crate) fn order(&mut self, order: Order, doors: &Doors) {
         let now = self.now();
         match order {
             Order::LoggedIn(session, address, user) => {
                 self.sorter.logged_in(now, session, address, user);
             }
             Order::LoggedOut(session) => self.sorter.logged_out(now, session),
-            Order::Ask(request) => self.ask(request, is_open),
-            Order::Announced(session, grant, flow) if self.has(session, grant) => {
-                self.look_at_those_of(session);
-                self.sorter.announced(now, session, flow);
+            Order::Ask(request) => self.ask(request, doors),
+            Order::Announced(session, grant, flow) => {
+                // Its data connection may be accepted, and not yet handed on by the door.
+                self.announced.push(Announcement {
+                    session,
+                    grant,
+                    flow,
+                });
+                if self.sweeping.is_none() {
+                    self.sweep(doors);
+                }
             }
             Order::Withdrawn(session, grant) if self.has(session, grant) => {
                 self.look_at_those_of(session);
@@ -186,7 +211,7 @@ impl Porter {
                 self.sessions.remove(&session);
             }
             // Of a grant that was taken back meanwhile
-            Order::Announced(..) | Order::Withdrawn(..) => {}
+            Order::Withdrawn(..) => {}
             Order::Gone(session) => {
                 self.look_at_those_of(session);
                 self.sorter.gone(now, session);
@@ -196,7 +221,7 @@ impl Porter {
         self.carry_out();
     }
 
-    fn ask(&mut self, request: Request, is_open: impl Fn(Door) -> bool) {
+    fn ask(&mut self, request: Request, open: &Doors) {
         let Request {
             session,
             grant,
@@ -205,7 +230,7 @@ impl Porter {
             shared_address,
             answer,
         } = request;
-        doors.retain(|door| is_open(*door));
+        doors.retain(|door| open.is_open(*door));
         self.look_at(address);
         self.sessions
             .insert(session, Dealing::Asking(grant, answer));
@@ -220,14 +245,14 @@ impl Porter {
 
     /// Time has passed. What the rules decide now shall hang on who has come, not on whom we have looked at: the control
     /// doors are swept first.
-    pub(crate) fn alarmed(&mut self, sweep: impl FnOnce(u64) -> usize) {
+    pub(crate) fn alarmed(&mut self, doors: &Doors) {
         let now = Instant::now();
         if self.next_look.is_some_and(|at| at <= now) {
             self.look_at_all();
         }
-        if let Some((_, until)) = self.sweeping {
-            if until <= now {
-                self.decide();
+        if let Some(sweep) = &self.sweeping {
+            if sweep.until <= now {
+                self.decide(doors);
             }
             return;
         }
@@ -236,37 +261,60 @@ impl Porter {
             .iter()
             .any(|address| !self.sorter.undecided(*address).is_empty());
         if undecided {
-            self.sweeps += 1;
-            let doors = sweep(self.sweeps);
-            if doors > 0 {
-                self.sweeping = Some((doors, now + SWEEP_PATIENCE));
-                return;
-            }
+            self.sweep(doors);
+        } else {
+            self.decide(doors);
         }
-        self.decide();
+    }
+
+    fn sweep(&mut self, doors: &Doors) {
+        self.sweeps += 1;
+        self.sweeping = Some(Sweep {
+            doors: doors.sweep(self.sweeps),
+            until: Instant::now() + SWEEP_PATIENCE,
+            announced: std::mem::take(&mut self.announced),
+        });
+        self.end_sweep(doors);
     }
 
     /// A door has handed on everybody who came before the sweep
-    pub(crate) fn swept(&mut self, number: u64) {
-        if number != self.sweeps {
-            return;
-        }
-        if let Some((doors, _)) = &mut self.sweeping {
-            *doors = doors.saturating_sub(1);
-            if *doors == 0 {
-                self.decide();
-            }
+    pub(crate) fn swept(&mut self, number: u64, doors: &Doors) {
+        if number == self.sweeps
+            && let Some(sweep) = &mut self.sweeping
+        {
+            sweep.doors = sweep.doors.saturating_sub(1);
+            self.end_sweep(doors);
         }
     }
 
-    fn decide(&mut self) {
-        self.sweeping = None;
+    fn end_sweep(&mut self, doors: &Doors) {
+        if self.sweeping.as_ref().is_some_and(|it| it.doors == 0) {
+            self.decide(doors);
+        }
+    }
+
+    fn decide(&mut self, doors: &Doors) {
+        let swept = self.sweeping.take();
         let now = self.now();
+        for announcement in swept.into_iter().flat_map(|sweep| sweep.announced) {
+            let Announcement {
+                session,
+                grant,
+                flow,
+            } = announcement;
+            if self.has(session, grant) {
+                self.look_at_those_of(session);
+                self.sorter.announced(now, session, flow);
+            }
+        }
         for address in self.sorter.due(now) {
             self.look_at(address);
         }
         self.sorter.elapsed(now);
         self.carry_out();
+        if !self.announced.is_empty() {
+            self.sweep(doors);
+        }
     }
 
     fn now(&self) -> Duration {

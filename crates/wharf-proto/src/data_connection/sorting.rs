@@ -28,7 +28,7 @@
 //! | 9 | undecided, ended without a word before the announcement, or at any time in a download | dropped (health check, port scan, a client that gave up) |
 //! | 10 | announced, and exactly one is undecided, and has been for the *settle time* | the session's data connection |
 //! | 11 | announced, and two or more are undecided | the transfer is refused; nothing goes to any of them |
-//! | 12 | undecided for 1.5 s and four round trips (10 s at most) without an announcement | control connection |
+//! | 12 | undecided for 1.5 s and twice the time from arming to it (10 s at most) without an announcement | control connection |
 //! | 13 | after 11, or when an armed session withdraws with arrivals undecided | the client closes its own: as soon as one has ended, or after 1 s, the rest are control connections |
 //! | 14 | a desk is armed, or clears up as in 13 | other sessions of the address wait their turn: in order, 256 at most, 10 s at most |
 //! | 15 | armed and nobody came for 4 s while others wait, or for 60 s | the session loses its turn |
@@ -37,9 +37,10 @@
 //! | 18 | [`SharedAddress::OneUser`], and sessions of different users are logged in from the address | no arming at a control door, no verdict "data" there |
 //! | 19 | more than 16 undecided at a desk, or 1024 in all | dropped |
 //!
-//! The *settle time* is about one round trip, measured as the time from arming to the arrival, between 5 and 200 ms. It
-//! counts from the later of arrival and announcement. Whoever opens the data connection before the transfer command (all
-//! common clients) has it accepted before the announcement is processed; the settle time is for those who do both at once.
+//! The *settle time* is a round trip at least, between 5 and 200 ms: the time from arming to the announcement or to the
+//! arrival, whichever came later, and it counts from that moment. Whoever opens the data connection before the transfer
+//! command (curl, lftp, the BSD family, NcFTP) has it accepted before the command is read. Whoever does both at once
+//! (FileZilla) has it accepted one round trip after the command, and so within the settle time.
 //!
 //! # What this proves, and what it does not
 //!
@@ -77,9 +78,9 @@ pub const SETTLE_LEAST: Duration = Duration::from_millis(5);
 pub const SETTLE_MOST: Duration = Duration::from_millis(200);
 /// For so long the first word of an upload may come before its command.
 pub const EARLY_WORD: Duration = Duration::from_millis(250);
-/// For so long, and four round trips, an arrival waits for an announcement before it is greeted as control.
+/// For so long, and twice the time from arming to it, an arrival waits for an announcement before it is greeted as control.
 pub const UNANNOUNCED: Duration = Duration::from_millis(1500);
-/// The most that makes with any round trip.
+/// The most that makes.
 pub const UNANNOUNCED_MOST: Duration = Duration::from_secs(10);
 /// For so long a refused client may take to close its data connection.
 pub const CLEARING: Duration = Duration::from_secs(1);

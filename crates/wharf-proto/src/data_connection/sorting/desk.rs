@@ -439,20 +439,20 @@ impl Armed {
 }
 
 impl Arrival {
-    /// About one round trip: from the 229 to the connection that answers it
-    fn round_trip(&self, armed: Duration) -> Duration {
+    /// About two round trips if it answers the 229: the second one is the handshake's
+    fn since_armed(&self, armed: Duration) -> Duration {
         self.at.saturating_sub(armed)
     }
 
     /// Rule 10
     fn settled_at(&self, armed: Duration, announced: Duration) -> Duration {
-        let settle = self.round_trip(armed).clamp(SETTLE_LEAST, SETTLE_MOST);
-        self.at.max(announced) + settle
+        let known = self.at.max(announced);
+        known + known.saturating_sub(armed).clamp(SETTLE_LEAST, SETTLE_MOST)
     }
 
     /// Rules 8 and 12: without an announcement
     fn greeted_at(&self, armed: Duration) -> Duration {
-        let patience = UNANNOUNCED + 4 * self.round_trip(armed);
+        let patience = UNANNOUNCED + 2 * self.since_armed(armed);
         let silent = self.at + patience.min(UNANNOUNCED_MOST);
         match self.spoke {
             Some(at) => silent.min(at + EARLY_WORD),
