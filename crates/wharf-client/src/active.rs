@@ -8,6 +8,8 @@ use std::time::Duration;
 use tokio::time::timeout;
 use wharf_net::mapping::Mapping;
 use wharf_net::{DataPort, ListenAt, Net, Ports};
+use wharf_proto::data_connection::evidence::NoListener;
+use wharf_proto::data_connection::passive::PortRange;
 use wharf_proto::data_connection::path::{Address, Attempt};
 use wharf_proto::data_connection::plan::Evidence;
 use wharf_proto::data_connection::{Offer, canonical};
@@ -46,8 +48,9 @@ impl Invitation {
         let ports = options.port_range.map_or(Ports::Any, Ports::Range);
         let listening = DataPort::listen(net, ListenAt::new(local, ports)).await;
         let port = listening.map_err(|error| {
-            tracing::warn!(%error, %local, "cannot listen for an active data connection");
-            (None, Evidence::CannotListen)
+            let why = no_listener(&error, options.port_range);
+            tracing::debug!(kind = ?error.kind(), %local, "{why}");
+            (None, Evidence::CannotListen(why))
         })?;
         let number = port.listening_at().map_or(0, |at| at.port());
         let own = canonical(local);
@@ -86,6 +89,15 @@ impl Invitation {
             command,
             mapping,
         })
+    }
+}
+
+/// The system's own words ("Address already in use") are about a socket and explain nothing to whoever wants a file.
+pub(crate) fn no_listener(error: &io::Error, range: Option<PortRange>) -> NoListener {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => NoListener::InUse(range),
+        io::ErrorKind::PermissionDenied => NoListener::Forbidden(range),
+        _ => NoListener::Other,
     }
 }
 

@@ -7,7 +7,9 @@
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::SystemTime;
 
+use wharf_proto::data_connection::path::Path;
 use wharf_proto::data_connection::plan::Plan;
 use wharf_proto::data_connection::policy::PathPolicy;
 use wharf_proto::{Command, Features, Pathname, Reply, ReplyClass, RepresentationType};
@@ -113,6 +115,19 @@ impl Client {
     /// The last reply of the server, to whatever it was.
     pub fn last_reply(&self) -> Option<&Reply> {
         self.dialogue.last()
+    }
+
+    /// The way on which the last data connection came about; `None` before the first one.
+    pub fn data_way(&self) -> Option<Path> {
+        self.plan.proven()
+    }
+
+    /// The way that the next run from this network will try first: it stands in [`Options::memory`].
+    pub fn remembered_way(&self) -> Option<Path> {
+        let memory = self.options().memory.as_ref()?;
+        let (peer, own) = (self.peer_addr().ip(), self.local_addr().ip());
+        let known = memory.recall(self.endpoint(), peer, own, SystemTime::now())?;
+        Path::from_word(&known.winner?)
     }
 
     /// Things that happened on the way and that a person may want to know: a data mode that did not work and the one that

@@ -14,7 +14,7 @@ use wharf_proto::data_connection::policy::Targets;
 use wharf_proto::data_connection::{Offer, Opener};
 use wharf_proto::{Command, Reply, ReplyClass, host_port};
 
-use crate::active::Invitation;
+use crate::active::{Invitation, no_listener};
 use crate::client::Client;
 use crate::data::Content;
 use crate::error::{Access, Error, Result};
@@ -244,7 +244,7 @@ pub(crate) fn evidence(error: &OpenError) -> Evidence {
         OpenError::NobodyCame { .. } => Evidence::NobodyCame,
         OpenError::Refused { .. } => Evidence::Refused,
         OpenError::Silent { .. } => Evidence::Silent,
-        OpenError::Listener { .. } => Evidence::CannotListen,
+        OpenError::Listener { source, .. } => Evidence::CannotListen(no_listener(source, None)),
         _ => Evidence::Unreachable,
     }
 }

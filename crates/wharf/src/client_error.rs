@@ -13,9 +13,18 @@ pub(crate) fn failure(error: &Error) -> Failure {
     if let Some(reply) = error.reply() {
         message = told_by_server(&message, reply.code(), &visible(reply.text().as_bytes()));
     }
-    let details: Vec<String> = lines.map(|line| line.trim().to_owned()).collect();
+    let details: Vec<String> = if error.explanation().is_empty() {
+        lines.map(|line| line.trim().to_owned()).collect()
+    } else {
+        // As they are: rules to add are indented, so that they can be copied.
+        let lines = error.explanation().iter();
+        lines.map(|line| visible(line.as_bytes())).collect()
+    };
     let failure = Failure::new(exit_of(error.kind()), message).with_details(details);
     match error.kind() {
+        ErrorKind::DataConnection if not_all_tried(error) => failure.with_hint(
+            "--mode auto tries every way; `wharf help modes` explains them, -v shows what happens",
+        ),
         ErrorKind::DataConnection => failure.with_hint(
             "`wharf help modes` explains data modes; -p or -A choose one, -v shows what happens",
         ),
@@ -28,6 +37,14 @@ pub(crate) fn failure(error: &Error) -> Failure {
         ErrorKind::Busy => failure.with_hint("trying again later may help"),
         _ => failure,
     }
+}
+
+/// Whether the user's choice left ways out.
+fn not_all_tried(error: &Error) -> bool {
+    error
+        .explanation()
+        .iter()
+        .any(|line| line.contains("another data mode was asked for"))
 }
 
 /// Commands whose argument a person knows as a file or directory.

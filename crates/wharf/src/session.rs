@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use wharf_client::{
     Client, DataHost, DataModeChoice, Endpoint, FamilyChoice, Login, Options, Target,
 };
+use wharf_net::mapping::PortMapper;
 use wharf_net::{Conn, ListenAt, Listener, Net, Recorder, Source, TcpNet};
 use wharf_proto::Pathname;
 use wharf_proto::data_connection::passive::PortRange;
@@ -402,6 +403,10 @@ impl Net for FromAddress {
 
     async fn listen(&self, at: ListenAt) -> std::io::Result<Box<dyn Listener>> {
         TcpNet.listen(at).await
+    }
+
+    fn mapper(&self) -> Option<Arc<dyn PortMapper>> {
+        TcpNet.mapper()
     }
 
     async fn resolve(&self, host: &str, port: u16) -> std::io::Result<Vec<std::net::SocketAddr>> {

@@ -140,7 +140,7 @@ impl Candidates {
             Evidence::FamilyRefused if path.opener == Opener::User => {
                 self.close(|c| c.path.offer == path.offer);
             }
-            Evidence::FamilyRefused | Evidence::CannotListen => {
+            Evidence::FamilyRefused | Evidence::CannotListen(_) => {
                 self.close(|c| c.path.opener == Opener::Server);
             }
             Evidence::AddressUnusable { .. } => self.close(|c| c.path == path),

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use super::Opener;
 use super::advertise::{is_private, is_public};
 use super::as_seen::Nat;
-use super::evidence::{Evidence, Tried};
+use super::evidence::{Evidence, NoListener, Tried};
 use super::path::Address;
 use super::policy::PathPolicy;
 
@@ -38,7 +38,7 @@ pub enum Cause {
     /// The server's connections are answered with a reset or never leave it: 425.
     InboundRefused,
     /// We could not listen.
-    CannotListen,
+    CannotListen(NoListener),
     /// The server refuses every command of this data mode.
     NotOffered(Opener),
 }
@@ -149,8 +149,11 @@ fn active(policy: &PathPolicy, nat: Nat, tried: &[Tried]) -> Option<Cause> {
         })
     } else if some(|it| matches!(it, Evidence::NoDataConnection { .. })) {
         Some(Cause::InboundRefused)
-    } else if some(|it| matches!(it, Evidence::CannotListen)) {
-        Some(Cause::CannotListen)
+    } else if let Some(why) = seen.iter().find_map(|it| match it.evidence {
+        Evidence::CannotListen(why) => Some(why),
+        _ => None,
+    }) {
+        Some(Cause::CannotListen(why))
     } else {
         Some(Cause::NotOffered(Opener::Server))
     }
@@ -186,7 +189,7 @@ impl Cause {
             Self::InboundRefused => {
                 "the server's connections to us are refused: by a firewall on this side, or its own".to_owned()
             }
-            Self::CannotListen => "this machine lets us listen on no port (--port-range used up?)".to_owned(),
+            Self::CannotListen(why) => format!("active data connections need a port to listen at: {why}"),
             Self::NotOffered(opener) => format!(
                 "the server offers no {} data connections",
                 match opener {
@@ -227,8 +230,13 @@ impl Cause {
                     "  nft add rule inet filter input {family} saddr {server} tcp dport 50000-50009 ct state new accept"
                 ),
             ],
-            Self::CannotListen => vec!["here: choose another --port-range".to_owned()],
-            Self::NotOffered(_) => Vec::new(),
+            Self::CannotListen(NoListener::InUse(None) | NoListener::Forbidden(None)) => {
+                vec!["here: try --mode passive, which needs none".to_owned()]
+            }
+            Self::CannotListen(NoListener::InUse(Some(_)) | NoListener::Forbidden(Some(_))) => vec![
+                "here: choose another or a wider --port-range, or --mode passive, which needs none".to_owned(),
+            ],
+            Self::CannotListen(NoListener::Other) | Self::NotOffered(_) => Vec::new(),
         }
     }
 }

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::as_seen::from_refusal;
+use super::passive::PortRange;
 use super::path::{Address, Path};
 use super::{Offer, Opener};
 use crate::reply::Reply;
@@ -48,8 +49,8 @@ pub enum Evidence {
     },
     /// The connection stood, and the server broke it off before a byte had moved: it took us for a stranger.
     Dropped,
-    /// We could not listen: no port left, no permission.
-    CannotListen,
+    /// We could not listen.
+    CannotListen(NoListener),
     /// No router in front of us forwards ports on request.
     NoMapper,
     /// The router in front of us did not want to forward a port, or did not say so in time.
@@ -60,6 +61,31 @@ pub enum Evidence {
         /// The router's outside address.
         mapped: IpAddr,
     },
+}
+
+/// Why there is no port to listen at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoListener {
+    /// Every port is in use: of the range that was asked for, or (`None`) of this machine.
+    InUse(Option<PortRange>),
+    /// The system does not permit it: ports below 1024, a sandbox.
+    Forbidden(Option<PortRange>),
+    /// Another reason; the address is not ours any more, for example.
+    Other,
+}
+
+impl fmt::Display for NoListener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::InUse(Some(range)) => write!(f, "no free port in {range} (--port-range)"),
+            Self::InUse(None) => f.write_str("no free port on this machine"),
+            Self::Forbidden(Some(range)) => {
+                write!(f, "no permission to listen in {range} (--port-range)")
+            }
+            Self::Forbidden(None) => f.write_str("no permission to listen"),
+            Self::Other => f.write_str("cannot listen here"),
+        }
+    }
 }
 
 /// Which command a reply answered.
@@ -135,7 +161,7 @@ impl fmt::Display for Evidence {
             Self::NobodyCame => f.write_str("the server did not connect"),
             Self::NoDataConnection { code } => write!(f, "the server answered {code}"),
             Self::Dropped => f.write_str("the server broke the connection off"),
-            Self::CannotListen => f.write_str("cannot listen here"),
+            Self::CannotListen(why) => why.fmt(f),
             Self::NoMapper => {
                 f.write_str("no router here forwards ports on request (PCP, NAT-PMP, UPnP)")
             }

@@ -355,7 +355,7 @@ async fn status(shell: &mut Shell) -> Result<(), Failure> {
         }
         None => lines.push("not connected".to_owned()),
     }
-    lines.push(format!("data mode {}", mode_word(shell.mode)));
+    lines.push(data_line(shell));
     lines.push(format!(
         "verbose {}, debug {}, prompt {}, glob {}, progress {}",
         on(shell.switches.verbose()),
@@ -372,6 +372,28 @@ async fn status(shell: &mut Shell) -> Result<(), Failure> {
         return answered(shell, reply);
     }
     Ok(())
+}
+
+/// Data mode, the way that works, and whether the next run knows it.
+fn data_line(shell: &Shell) -> String {
+    let mode = format!("data mode {}", mode_word(shell.mode));
+    let Some(client) = &shell.client else {
+        return mode;
+    };
+    let works = match client.data_way() {
+        Some(way) => format!("works: {way}"),
+        None => "no data connection yet".to_owned(),
+    };
+    // What was chosen by hand is neither remembered nor looked up.
+    let remembered = match (shell.mode, client.data_way(), client.remembered_way()) {
+        (DataModeChoice::Auto, Some(way), Some(known)) if way == known => {
+            " (remembered)".to_owned()
+        }
+        (DataModeChoice::Auto, _, Some(known)) => format!(", remembered: {known}"),
+        (DataModeChoice::Auto, Some(_), None) => " (not remembered)".to_owned(),
+        _ => String::new(),
+    };
+    format!("{mode}, {works}{remembered}")
 }
 
 fn local_cd(shell: &Shell, words: &Words) -> Result<(), Failure> {

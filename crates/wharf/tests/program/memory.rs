@@ -1,6 +1,6 @@
 //! What is remembered between runs, and how it is forgotten.
 
-use crate::boundary::Place;
+use crate::boundary::{Place, Running, Server};
 
 const WAYS: &str = "\
 wharf ways 1
@@ -71,7 +71,7 @@ fn forget_needs_to_know_whom() {
     // A variable that is meant for `ls` does not widen it.
     let mut command = place.command(["forget", "-q", "files.example"]);
     command.env("WHARF_ALL", "1");
-    let ended = crate::boundary::Running::start(command).end().expect(0);
+    let ended = Running::start(command).end().expect(0);
     assert_eq!(ended.stderr, "");
 }
 
@@ -84,6 +84,158 @@ fn the_state_directory_follows_xdg() {
     command
         .env("WHARF_STATE_DIR", "")
         .env("XDG_STATE_HOME", place.path("xdg"));
-    let ended = crate::boundary::Running::start(command).end().expect(0);
+    let ended = Running::start(command).end().expect(0);
     assert_eq!(ended.stderr, "forgotten: 3 records about any server\n");
+}
+
+/// The last words of the lines about ways.
+fn ways(place: &Place) -> Vec<String> {
+    let file = String::from_utf8(place.read(".state/ways")).unwrap();
+    let lines = file.lines().skip(1).filter(|line| !line.starts_with('#'));
+    let last = |line: &str| {
+        line.rsplitn(3, ' ')
+            .take(2)
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    lines
+        .map(|line| last(line).into_iter().rev().collect::<Vec<_>>().join(" "))
+        .collect()
+}
+
+#[test]
+fn what_works_is_remembered_unless_it_is_not_wanted() {
+    let place = Place::new();
+    let server = Server::start_with(&place, &["--one-port", "off"]);
+    place.write("files/a", "hello");
+    let url = server.url("a");
+    place.run(["get", "--no-memory", &url]).expect(0);
+    let mut command = place.command(["cat", &url]);
+    command.env("WHARF_NO_MEMORY", "1");
+    Running::start(command).end().expect(0);
+    place.run(["get", "--mode", "pasv", &url]).expect(0);
+    assert!(!place.path(".state").exists());
+    for words in [
+        vec!["get", &url],
+        vec!["cat", &url],
+        vec!["ls", &server.url("")],
+        vec!["put", "a", &server.url("b")],
+    ] {
+        place.run(&words).expect(0);
+        assert_eq!(ways(&place), ["epsv works"], "{words:?}");
+        let ended = place.run(["forget", &server.url("")]).expect(0);
+        assert!(ended.stderr.contains("1 record"), "{}", ended.stderr);
+        assert_eq!(ways(&place), [""; 0], "{words:?}");
+    }
+}
+
+#[test]
+fn a_remembered_way_goes_first_and_is_corrected_when_it_fails() {
+    let place = Place::new();
+    let server = Server::start_with(&place, &["--one-port", "off", "--no-active"]);
+    place.write("files/a", "hello");
+    place.run(["get", &server.url("a")]).expect(0);
+    let file = String::from_utf8(place.read(".state/ways")).unwrap();
+    place.write(".state/ways", file.replace("epsv works", "pasv works"));
+    let ended = place.run(["get", "-v", &server.url("a")]).expect(0);
+    assert!(ended.stderr.contains("> PASV"), "{}", ended.stderr);
+    assert!(!ended.stderr.contains("> EPSV"), "{}", ended.stderr);
+    place.write(".state/ways", file.replace("epsv works", "port works"));
+    let ended = place.run(["get", &server.url("a")]).expect(0);
+    assert_eq!(
+        ended.stderr.matches("note: ").count(),
+        1,
+        "{}",
+        ended.stderr
+    );
+    let mut now = ways(&place);
+    now.sort();
+    assert!(now.contains(&"epsv works".to_owned()), "{now:?}");
+    assert!(!now.contains(&"port works".to_owned()), "{now:?}");
+}
+
+#[test]
+fn a_damaged_memory_stops_nothing() {
+    for damaged in [
+        &b"\xff\0\n\n\x1b["[..],
+        b"wharf ways 99\n",
+        b"wharf ways 1\nx\n",
+    ] {
+        let place = Place::new();
+        let server = Server::start_with(&place, &["--one-port", "off"]);
+        place.write("files/a", "hello");
+        place.write(".state/ways", damaged);
+        let ended = place.run(["get", &server.url("a")]).expect(0);
+        assert!(!ended.stderr.contains("ways"), "{}", ended.stderr);
+        assert_eq!(ways(&place), ["epsv works"]);
+    }
+    let place = Place::new();
+    let server = Server::start_with(&place, &["--one-port", "off"]);
+    place.write("files/a", "hello");
+    place.write(".state", "a file where the directory should be");
+    let ended = place.run(["get", &server.url("a")]).expect(0);
+    assert!(!ended.stderr.contains("state"), "{}", ended.stderr);
+    place.run(["forget", "--all"]).expect(12);
+}
+
+#[test]
+fn status_tells_the_way_and_whether_it_is_remembered() {
+    let place = Place::new();
+    let server = Server::start_with(&place, &["--one-port", "off"]);
+    let script = "user tester geheim\nstatus\nls\nstatus\npassive\nls\nstatus\n";
+    let run = |words: &[&str]| {
+        let first = ["ftp", "-n", "127.0.0.1", server.port()];
+        let mut command = place.command(words.iter().chain(&first[1..]));
+        command.stdin(std::process::Stdio::piped());
+        let mut running = Running::start(command);
+        running.feed(script.as_bytes()).unwrap();
+        let text = running.end().text();
+        let lines = text.lines().filter(|line| line.starts_with("data mode "));
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        run(&["ftp"]),
+        [
+            "data mode auto, no data connection yet",
+            "data mode auto, works: EPSV (remembered)",
+            "data mode passive, works: EPSV",
+        ]
+    );
+    assert_eq!(
+        run(&["ftp"])[0],
+        "data mode auto, no data connection yet, remembered: EPSV"
+    );
+    assert_eq!(
+        run(&["ftp", "--no-memory"])[..2],
+        [
+            "data mode auto, no data connection yet",
+            "data mode auto, works: EPSV (not remembered)",
+        ]
+    );
+}
+
+/// `ftp: bind: Address already in use` is what other clients say.
+#[test]
+fn a_used_up_port_range_is_named() {
+    let place = Place::new();
+    let server = Server::start(&place);
+    place.write("files/a", "hello");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    for flag in ["-A", "--mode=port", "--mode=eprt"] {
+        let words = ["get", "-vv", flag, "--port-range", &port, &server.url("a")];
+        let ended = place.run(words).expect(7);
+        let told = format!("no free port in {port}-{port} (--port-range)");
+        assert!(ended.stderr.contains(&told), "{}", ended.stderr);
+        assert!(
+            !ended.stderr.to_lowercase().contains("already in use"),
+            "{}",
+            ended.stderr
+        );
+        assert!(
+            ended.stderr.contains("hint: --mode auto"),
+            "{}",
+            ended.stderr
+        );
+    }
 }
