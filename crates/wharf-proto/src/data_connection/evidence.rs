@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::as_seen::from_refusal;
+use super::guard::LOWEST_TARGET_PORT;
 use super::passive::PortRange;
 use super::path::{Address, Path};
 use super::{Offer, Opener};
@@ -214,10 +215,15 @@ impl Tried {
             Evidence::Dropped => format!("the server broke off the connection to {at} ({by})"),
             Evidence::NobodyCame => format!("the server did not connect to {at} ({by}) in {took}"),
             Evidence::AddressRefused { .. } if self.path.address == Address::Own => {
-                let named = self
-                    .target
-                    .map_or(String::from("our address"), |at| at.ip().to_string());
-                format!("behind NAT, the server refused {named} ({by})")
+                match self.target {
+                    // Not for its address: servers connect to no port below 1024 (RFC 2577 §3).
+                    Some(at) if at.port() < LOWEST_TARGET_PORT => {
+                        format!("the server refused port {} ({by})", at.port())
+                    }
+                    Some(at) if at.ip().is_loopback() => format!("the server refused {at} ({by})"),
+                    Some(at) => format!("behind NAT, the server refused {} ({by})", at.ip()),
+                    None => format!("behind NAT, the server refused our address ({by})"),
+                }
             }
             Evidence::CommandRefused { code } => format!("the server answers {by} with {code}"),
             evidence => format!("{}: {evidence}", self.path),
