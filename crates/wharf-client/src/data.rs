@@ -301,7 +301,7 @@ fn started(plan: &mut Plan, scout: &mut Scout, began: Instant) -> Option<OnMain>
             Action::AskOnMain(within) => wanted = Some(OnMain::Ask(within)),
             Action::GiveUp => wanted = Some(OnMain::GiveUp),
             Action::StopMain => (), // by the caller, which has something better to do then
-            Action::OpenScout(within) => scout.open(within),
+            Action::OpenScout { after, within } => scout.open(after, within),
             Action::AskOnScout(within) => scout.ask(within),
             Action::Probe(attempt) => scout.probe(attempt),
             Action::CloseScout => scout.close(),

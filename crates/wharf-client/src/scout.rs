@@ -9,7 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use wharf_net::DataConnection;
 use wharf_proto::command::ListArgument;
 use wharf_proto::data_connection::as_seen;
@@ -46,11 +46,12 @@ impl Scout {
         }
     }
 
-    /// A new login, within this time.
-    pub(crate) fn open(&mut self, within: Duration) {
+    /// A new login, after a moment, and then within this time.
+    pub(crate) fn open(&mut self, after: Duration, within: Duration) {
         let (place, login) = (self.place.clone(), self.login.clone());
         self.idle = None;
         self.running = Some(Box::pin(async move {
+            sleep(after).await;
             match timeout(within, enter(&place, &login, within)).await {
                 Ok(Ok(dialogue)) => (Some(dialogue), Event::ScoutReady),
                 Ok(Err(error)) => {

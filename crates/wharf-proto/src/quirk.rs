@@ -48,7 +48,7 @@ pub static QUIRKS: &[Quirk] = &[
         seen_in: "AWS Transfer Family (PassiveIp=0.0.0.0); vsftpd 3.0.3 with listen_ipv6=YES and pasv_address",
         evidence: "227 Entering Passive Mode (0,0,0,0,195,86); ncftp 3.2.6 connects to its own host",
         rfc: "RFC 959 §4.1.2",
-        tolerance: "0.0.0.0 stands for the control peer even where addresses in replies are followed (Paths::target)",
+        tolerance: "0.0.0.0 stands for the control peer even where addresses in replies are followed (PathPolicy::targets)",
     },
     Quirk {
         name: "227-foreign-address",
@@ -56,7 +56,7 @@ pub static QUIRKS: &[Quirk] = &[
         seen_in: "hostile servers; balancers that hand out back ends",
         evidence: "curl CVE-2020-8284; FluentFTP issue 1258 for the honest case",
         rfc: "RFC 2577 §3 (the same bounce, the other way round)",
-        tolerance: "followed only on request (DataHost::Reply) or within trusted networks, never to loopback (Paths::target)",
+        tolerance: "followed first only on request (DataHost::Reply); a public or trusted one beside the control peer's, 250 ms later, after EPSV has failed; never to loopback (PathPolicy::targets)",
     },
     Quirk {
         name: "227-form",
@@ -72,7 +72,7 @@ pub static QUIRKS: &[Quirk] = &[
         seen_in: "firewalls whose FTP inspection reads PASV only",
         evidence: "229, then silence, while PASV works: jlaffaye/ftp issue 43, git-ftp issue 492, the man page of tnftp; curl 7.88 needs 134 s to find out",
         rfc: "RFC 2428 §3",
-        tolerance: "silence on EPSV's port leaves PASV to the same address, with half the patience (data_connection::path)",
+        tolerance: "silence on EPSV's port leaves PASV to the same address, tried next (data_connection::candidates)",
     },
     Quirk {
         name: "port-only-helper",
@@ -80,7 +80,7 @@ pub static QUIRKS: &[Quirk] = &[
         seen_in: "NAT helpers that rewrite PORT and do not know EPRT",
         evidence: "Apache Commons Net prefers PORT on IPv4 for this reason and says so in its source",
         rfc: "RFC 2428 §2",
-        tolerance: "PORT before EPRT on IPv4 (data_connection::path)",
+        tolerance: "PORT before EPRT on IPv4 (data_connection::candidates)",
     },
     Quirk {
         name: "500-for-refused-address",

@@ -1,6 +1,11 @@
 //! The search for a data connection against simulated networks: what is tried on which control connection, in which order
 //! and for how long; and, in every order in which the lanes may come to an end, what must always hold.
 
+#![allow(
+    clippy::needless_raw_string_hashes,
+    reason = "expect-test writes the tables"
+)]
+
 use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -249,7 +254,7 @@ impl Run {
                     let (_, attempt, _) = self.main.take().expect("something to stop");
                     assert!(attempt.is_none_or(|it| it.path.opener == Opener::User));
                 }
-                Action::OpenScout(within) => {
+                Action::OpenScout { after, within } => {
                     assert!(self.scout.is_none());
                     let login = round_trip * 4;
                     let allowed = self.network.scout && login <= within;
@@ -258,7 +263,7 @@ impl Run {
                     } else {
                         Event::ScoutRefused
                     };
-                    self.scout = Some((self.now + login.min(within), vec![event]));
+                    self.scout = Some((self.now + after + login.min(within), vec![event]));
                 }
                 Action::AskOnScout(_) => {
                     assert!(self.scout.is_none());
@@ -650,7 +655,7 @@ fn searches_in_the_networks_of_the_field() {
     for (name, policy, network) in table {
         let _ = writeln!(all, "{name}\n    {}", told(policy, network));
     }
-    expect![[r"
+    expect![[r#"
         all open
             0.0 EPSV 1.3; 0.1 works
         EPSV unknown
@@ -663,13 +668,13 @@ fn searches_in_the_networks_of_the_field() {
             0.0 EPSV 1.3; 0.0 PASV 1.3; 0.1 works
             203.0.113.9:50000 refused the connection (EPSV); PASV works instead
         passive ports dropped
-            0.0 EPSV 1.3; 1.3 PASV 1.3; 1.4 scout asks; 1.4 scout PORT 2.3; 1.5 stop; 1.5 PORT 2.3; 1.6 works
+            0.0 EPSV 1.3; 1.3 PASV 1.3; 1.6 scout asks; 1.7 scout PORT 2.3; 1.8 stop; 1.8 PORT 2.3; 1.8 works
             no answer from 203.0.113.9:50000 (EPSV) in 1.3 s; the server connects to us instead (PORT)
         passive ports rejected
             0.0 EPSV 1.3; 0.0 PASV 1.3; 0.2 scout asks; 0.2 scout PORT 2.3; 0.3 PORT 2.3; 0.3 works
             203.0.113.9:50000 refused the connection (EPSV); the server connects to us instead (PORT)
         passive ports rejected with ICMP
-            0.0 EPSV 1.3; 0.0 PASV 1.3; 0.1 scout asks; 0.2 scout PORT 2.3; 0.2 PORT 2.3; 0.3 works
+            0.0 EPSV 1.3; 0.0 PASV 1.3; 0.4 scout asks; 0.4 scout PORT 2.3; 0.5 PORT 2.3; 0.5 works
             203.0.113.9:50000 cannot be reached (EPSV); the server connects to us instead (PORT)
         passive commands refused
             0.0 EPSV 1.3; 0.0 PASV 1.3; 0.1 scout asks; 0.2 scout PORT 2.3; 0.2 PORT 2.3; 0.3 works
@@ -681,31 +686,31 @@ fn searches_in_the_networks_of_the_field() {
             0.0 EPSV 1.3; 1.3 PASV 1.3; 2.6 PORT 2.3; 2.7 works
             no answer from 203.0.113.9:50000 (EPSV) in 1.3 s; the server connects to us instead (PORT)
         dropped, PORT unknown
-            0.0 EPSV 1.3; 1.3 PASV 1.3; 1.4 scout asks; 1.4 scout PORT 2.3; 1.5 scout EPRT 2.3; 1.5 stop; 1.5 EPRT 2.3; 1.6 works
+            0.0 EPSV 1.3; 1.3 PASV 1.3; 1.6 scout asks; 1.7 scout PORT 2.3; 1.7 scout EPRT 2.3; 1.8 stop; 1.8 EPRT 2.3; 1.8 works
             no answer from 203.0.113.9:50000 (EPSV) in 1.3 s; the server connects to us instead (EPRT)
         dropped, NAT, the router maps (vsftpd)
-            0.0 EPSV 1.3; 1.3 PASV 1.3; 1.4 scout asks; 1.4 scout PORT 2.3; 1.5 scout PORT (mapped port) 2.3; 1.5 stop; 1.5 PORT (mapped port) 2.3; 1.6 works
+            0.0 EPSV 1.3; 1.3 PASV 1.3; 1.6 scout asks; 1.7 scout PORT 2.3; 1.7 scout PORT (mapped port) 2.3; 1.8 stop; 1.8 PORT (mapped port) 2.3; 1.8 works
             no answer from 203.0.113.9:50000 (EPSV) in 1.3 s; the server connects to a port that the router forwards (PORT)
         dropped, NAT, the router maps (Pure-FTPd, one session)
             0.0 EPSV 1.3; 1.3 PASV 1.3; 2.6 ask; 2.7 PORT 2.3; 2.7 PORT (mapped port) 2.3; 2.8 works
             no answer from 203.0.113.9:50000 (EPSV) in 1.3 s; the server connects to a port that the router forwards (PORT)
         dropped, NAT, the router maps (ProFTPD tries the outside address)
-            0.0 EPSV 1.3; 1.3 PASV 1.3; 1.4 scout asks; 1.4 scout PORT 2.3; 3.9 scout PORT (mapped port) 2.3; 3.9 PORT (mapped port) 2.3; 4.0 works
+            0.0 EPSV 1.3; 1.3 PASV 1.3; 1.6 scout asks; 1.7 scout PORT 2.3; 4.1 scout PORT (mapped port) 2.3; 4.2 PORT (mapped port) 2.3; 4.2 works
             no answer from 203.0.113.9:50000 (EPSV) in 1.3 s; the server connects to a port that the router forwards (PORT)
         dropped, NAT, no router maps, ports are kept
-            0.0 EPSV 1.3; 1.3 PASV 1.3; 1.4 scout asks; 1.4 scout PORT 2.3; 1.5 scout PORT (mapped port) 2.3; 3.5 scout PORT (outside address) 2.3; 3.5 PORT (outside address) 2.3; 3.6 works
+            0.0 EPSV 1.3; 1.3 PASV 1.3; 1.6 scout asks; 1.7 scout PORT 2.3; 1.7 scout PORT (mapped port) 2.3; 3.7 scout PORT (outside address) 2.3; 3.8 PORT (outside address) 2.3; 3.8 works
             no answer from 203.0.113.9:50000 (EPSV) in 1.3 s; the server connects to our outside address (PORT)
         dropped, NAT, nothing helps
-            0.0 EPSV 1.3; 1.3 PASV 1.3; 1.4 scout asks; 1.4 scout PORT 2.3; 1.5 scout PORT (mapped port) 2.3; 3.5 scout PORT (outside address) 2.3; 5.8 nothing left
+            0.0 EPSV 1.3; 1.3 PASV 1.3; 1.6 scout asks; 1.7 scout PORT 2.3; 1.7 scout PORT (mapped port) 2.3; 3.7 scout PORT (outside address) 2.3; 6.0 nothing left
         dropped, NAT, nothing helps (ProFTPD)
-            0.0 EPSV 1.3; 1.3 PASV 1.3; 1.4 scout asks; 1.4 scout PORT 2.3; 3.9 scout PORT (mapped port) 2.3; 5.9 nothing left
+            0.0 EPSV 1.3; 1.3 PASV 1.3; 1.6 scout asks; 1.7 scout PORT 2.3; 4.1 scout PORT (mapped port) 2.3; 6.1 nothing left
         dropped, NAT with a helper
-            0.0 EPSV 1.3; 1.3 PASV 1.3; 1.4 scout asks; 1.4 scout PORT 2.3; 1.5 stop; 1.5 PORT 2.3; 1.6 works
+            0.0 EPSV 1.3; 1.3 PASV 1.3; 1.6 scout asks; 1.7 scout PORT 2.3; 1.8 stop; 1.8 PORT 2.3; 1.8 works
             no answer from 203.0.113.9:50000 (EPSV) in 1.3 s; the server connects to us instead (PORT)
         balancer: the server sees another address
-            0.0 EPSV 1.3; 1.3 PASV 1.3; 1.4 scout asks; 1.4 scout PORT 2.3; 2.6 nothing left
+            0.0 EPSV 1.3; 1.3 PASV 1.3; 1.6 scout asks; 1.7 scout PORT 2.3; 2.6 nothing left
         both sides drop
-            0.0 EPSV 1.3; 1.3 PASV 1.3; 1.4 scout asks; 1.4 scout PORT 2.3; 3.8 nothing left
+            0.0 EPSV 1.3; 1.3 PASV 1.3; 1.6 scout asks; 1.7 scout PORT 2.3; 4.0 nothing left
         both sides drop, one session only
             0.0 EPSV 1.3; 1.3 PASV 1.3; 2.6 PORT 2.3; 5.0 nothing left
         IPv6 dropped
@@ -742,7 +747,7 @@ fn searches_in_the_networks_of_the_field() {
         a configured address that is refused leaves the other command
             0.0 PORT 2.3; 0.0 EPRT 2.3; 0.1 works
             behind NAT, the server refused 203.0.113.9 (PORT); the server connects to us instead (EPRT)
-    "]].assert_eq(&all);
+    "#]].assert_eq(&all);
 }
 
 #[test]
@@ -814,15 +819,15 @@ fn what_is_remembered_goes_first_and_needs_no_scout() {
         assert!(took <= END, "{told}");
         let _ = writeln!(all, "{winner}: {told}");
     }
-    expect![[r"
+    expect![[r#"
         PORT: 0.0 PORT 2.3; 0.1 works; 
         PORT (mapped port): 0.0 PORT (mapped port) 2.3; 0.1 works; 
         PASV: 0.0 PASV 1.3; 0.1 works; 
         PASV (address in the reply): 0.0 PASV (address in the reply) 1.3; 0.1 works; 
-        PORT: 0.0 PORT 2.3; 2.3 EPSV 1.3; 2.4 scout asks; 2.5 scout PORT (mapped port) 2.3; 3.7 PASV 1.3; 5.0 nothing left; 
+        PORT: 0.0 PORT 2.3; 2.3 EPSV 1.3; 2.7 scout asks; 2.7 scout PORT (mapped port) 2.3; 3.7 PASV 1.3; 5.0 nothing left; 
         PORT: 0.0 PORT 2.3; 2.3 EPSV 1.3; 2.4 works; 
         PASV: 0.0 PASV 1.3; 1.4 scout asks; 1.4 scout PORT 2.3; 1.5 PORT 2.3; 1.6 works; 
-    "]]
+    "#]]
     .assert_eq(&all);
 }
 
@@ -885,23 +890,24 @@ fn the_explanation_names_attempts_causes_and_remedies() {
         assert_eq!(winner, None);
         let _ = writeln!(all, "{}\n", plan.explain().join("\n"));
     }
-    expect![[r"
+    expect![[r#"
         EPSV 203.0.113.9:50000: no answer, 1.3 s
         PASV 203.0.113.9:50000: no answer, 1.3 s
         active: not tried, another data mode was asked for
         likely cause: the server's firewall (or one in front of it, or this network's own) drops connections to its passive ports
         the server's administrator: open a range of ports and tell the server the same range (wharf: passive_ports), or let it use its control port alone (wharf serve --one-port on)
-          nft add rule inet filter input tcp dport 50000-50199 ct state new accept
+        with nftables: nft add rule inet filter input tcp dport 50000-50199 ct state new accept
+        next: --mode auto tries the other ways, too
 
         EPSV 203.0.113.9:50000: no answer, 1.3 s
         PASV 203.0.113.9:50000: no answer, 1.3 s
         PORT 203.0.113.9:50000: the server did not connect, 2.3 s
         likely cause: the server's firewall (or one in front of it, or this network's own) drops connections to its passive ports
         the server's administrator: open a range of ports and tell the server the same range (wharf: passive_ports), or let it use its control port alone (wharf serve --one-port on)
-          nft add rule inet filter input tcp dport 50000-50199 ct state new accept
+        with nftables: nft add rule inet filter input tcp dport 50000-50199 ct state new accept
         likely cause: a firewall on this side (or the server's, outbound) drops the server's connections to us
         here: let the server's connections in, then try --mode port --port-range 50000-50009
-          nft add rule inet filter input ip saddr 203.0.113.9 tcp dport 50000-50009 ct state new accept
+        with nftables: nft add rule inet filter input ip saddr 203.0.113.9 tcp dport 50000-50009 ct state new accept
 
         EPSV 203.0.113.9:50000: no answer, 1.3 s
         PORT 203.0.113.9:50000: our address refused with 500, 0.0 s
@@ -910,7 +916,7 @@ fn the_explanation_names_attempts_causes_and_remedies() {
         PORT (outside address) 203.0.113.9:50000: the server did not connect, 2.3 s
         likely cause: the server's firewall (or one in front of it, or this network's own) drops connections to its passive ports
         the server's administrator: open a range of ports and tell the server the same range (wharf: passive_ports), or let it use its control port alone (wharf serve --one-port on)
-          nft add rule inet filter input tcp dport 50000-50199 ct state new accept
+        with nftables: nft add rule inet filter input tcp dport 50000-50199 ct state new accept
         likely cause: this machine is behind NAT: the server sees 198.51.100.1 and cannot connect to us
         here: switch on PCP, NAT-PMP or UPnP in the router, or forward ports and name them: --mode port --active-addr OUTSIDE-ADDRESS --port-range 50000-50009
 
@@ -919,14 +925,15 @@ fn the_explanation_names_attempts_causes_and_remedies() {
         PORT 203.0.113.9:50000: our address refused with 500, 0.0 s
         likely cause: only the control port reaches the server: its passive ports are rejected by a firewall or not forwarded by the NAT in front of it
         the server's administrator: open a range of ports and tell the server the same range (wharf: passive_ports), or let it use its control port alone (wharf serve --one-port on)
-          nft add rule inet filter input tcp dport 50000-50199 ct state new accept
+        with nftables: nft add rule inet filter input tcp dport 50000-50199 ct state new accept
         likely cause: the server sees us as 10.20.0.1: a balancer or proxy in front of it hides us, so that it cannot connect to us
         the server's administrator: passive mode through the balancer (all ports, or wharf's one-port), or the PROXY protocol
 
         passive: not tried, PASV cannot name an IPv6 address
         active: not tried, another data mode was asked for
+        next: --mode auto tries the other ways, too
 
-    "]].assert_eq(&all);
+    "#]].assert_eq(&all);
 }
 
 /// Every network that can be put together from these fates, every order in which the two lanes end.

@@ -164,20 +164,20 @@ fn every_data_mode_in_every_topology() {
         client-fw-drop                   ok 0.1 s         ok 0.1 s         ok 0.1 s       fail 2.4 s       fail 2.4 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s
         client-fw-reject                 ok 0.1 s         ok 0.1 s         ok 0.1 s       fail 0.1 s       fail 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s
         client-fw-helper                 ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s
-        client-egress-21               fail 1.4 s       fail 2.7 s       fail 1.4 s       fail 2.4 s       fail 2.4 s       fail 3.8 s       fail 3.8 s         ok 0.1 s       fail 3.8 s       fail 3.8 s
+        client-egress-21               fail 1.4 s       fail 2.7 s       fail 1.4 s       fail 2.4 s       fail 2.4 s       fail 4.0 s       fail 4.0 s         ok 0.1 s       fail 4.0 s       fail 4.0 s
         client-egress-21-helper          ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s
-        server-fw-21                   fail 1.4 s       fail 2.7 s       fail 1.4 s         ok 0.1 s         ok 0.1 s         ok 1.6 s         ok 0.1 s         ok 0.1 s         ok 1.6 s         ok 0.1 s
-        server-fw-21-strict            fail 1.4 s       fail 2.7 s       fail 1.4 s       fail 2.4 s       fail 2.4 s       fail 3.8 s       fail 3.8 s         ok 0.1 s       fail 3.8 s       fail 3.8 s
+        server-fw-21                   fail 1.4 s       fail 2.7 s       fail 1.4 s         ok 0.1 s         ok 0.1 s         ok 1.8 s         ok 0.1 s         ok 0.1 s         ok 1.8 s         ok 0.1 s
+        server-fw-21-strict            fail 1.4 s       fail 2.7 s       fail 1.4 s       fail 2.4 s       fail 2.4 s       fail 4.0 s       fail 4.0 s         ok 0.1 s       fail 4.0 s       fail 4.0 s
         server-fw-range                  ok 0.1 s         ok 0.1 s         ok 0.1 s       fail 2.4 s       fail 2.4 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s
-        server-fw-range-norange        fail 1.4 s       fail 2.7 s       fail 1.4 s       fail 2.4 s       fail 2.4 s       fail 3.8 s       fail 3.8 s         ok 0.1 s       fail 3.8 s       fail 3.8 s
+        server-fw-range-norange        fail 1.4 s       fail 2.7 s       fail 1.4 s       fail 2.4 s       fail 2.4 s       fail 4.0 s       fail 4.0 s         ok 0.1 s       fail 4.0 s       fail 4.0 s
         server-fw-range-reject         fail 0.1 s       fail 0.2 s       fail 0.1 s       fail 0.1 s       fail 0.1 s       fail 0.3 s       fail 0.3 s         ok 0.1 s       fail 0.3 s       fail 0.3 s
         server-fw-helper                 ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s
-        acl-active                     fail 1.4 s       fail 2.7 s       fail 1.4 s         ok 0.1 s         ok 0.1 s         ok 1.6 s         ok 0.1 s         ok 0.1 s         ok 1.6 s         ok 0.1 s
+        acl-active                     fail 1.4 s       fail 2.7 s       fail 1.4 s         ok 0.1 s         ok 0.1 s         ok 1.8 s         ok 0.1 s         ok 0.1 s         ok 1.8 s         ok 0.1 s
         acl-passive                      ok 0.1 s         ok 0.1 s         ok 0.1 s       fail 2.4 s       fail 2.4 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s
         acl-passive-range                ok 0.1 s         ok 0.1 s         ok 0.1 s       fail 2.4 s       fail 2.4 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s
         server-hostfw                    ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s
         client-hostfw-helper             ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s
-        both-fw                        fail 1.4 s       fail 2.7 s       fail 1.4 s       fail 2.4 s       fail 2.4 s       fail 3.8 s       fail 3.8 s         ok 0.1 s       fail 3.8 s       fail 3.8 s
+        both-fw                        fail 1.4 s       fail 2.7 s       fail 1.4 s       fail 2.4 s       fail 2.4 s       fail 4.0 s       fail 4.0 s         ok 0.1 s       fail 4.0 s       fail 4.0 s
         client-nat                       ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 1.4 s         ok 1.4 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s
         client-nat-helper                ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s
         client-nat-upnp                  ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.2 s         ok 0.2 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s

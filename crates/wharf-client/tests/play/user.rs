@@ -188,7 +188,7 @@ async fn act(client: &mut Client, disk: &Disk, verb: &str, rest: &str) -> Result
         "abort" => client.abort().await.map(|()| String::new())?,
         "cancel-retrieve" => {
             let path = path();
-            let patience = std::time::Duration::from_millis(1500);
+            let patience = std::time::Duration::from_millis(1700);
             match tokio::time::timeout(patience, client.retrieve(&path, 0)).await {
                 Err(_) => "dropped".to_owned(),
                 Ok(begun) => begun.map(|_| "begun".to_owned())?,

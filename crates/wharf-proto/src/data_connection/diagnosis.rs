@@ -207,7 +207,7 @@ impl Cause {
                 "the server's administrator: open a range of ports and tell the server the same range (wharf: passive_ports), \
                  or let it use its control port alone (wharf serve --one-port on)"
                     .to_owned(),
-                "  nft add rule inet filter input tcp dport 50000-50199 ct state new accept".to_owned(),
+                "with nftables: nft add rule inet filter input tcp dport 50000-50199 ct state new accept".to_owned(),
             ],
             Self::PassiveNotAccepted => vec![
                 "the NAT's administrator: one outside address per inside host (paired address pooling)".to_owned(),
@@ -227,7 +227,7 @@ impl Cause {
             Self::InboundDropped | Self::InboundRefused => vec![
                 "here: let the server's connections in, then try --mode port --port-range 50000-50009".to_owned(),
                 format!(
-                    "  nft add rule inet filter input {family} saddr {server} tcp dport 50000-50009 ct state new accept"
+                    "with nftables: nft add rule inet filter input {family} saddr {server} tcp dport 50000-50009 ct state new accept"
                 ),
             ],
             Self::CannotListen(NoListener::InUse(None) | NoListener::Forbidden(None)) => {

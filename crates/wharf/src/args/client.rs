@@ -112,7 +112,7 @@ pub(crate) struct ClientArgs {
     )]
     pub(crate) data_host: DataHostArg,
 
-    /// Longest wait for a data connection on one path [default: from the round trip time, 1.5s or more]
+    /// Longest wait for a data connection on one path [default: from the round trip time, 1.3s to 3s]
     #[arg(long, value_name = "TIME", env = "WHARF_DATA_TIMEOUT", value_parser = value::positive_duration, help_heading = "Data connections")]
     pub(crate) data_timeout: Option<Duration>,
 

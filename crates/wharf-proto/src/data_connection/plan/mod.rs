@@ -13,7 +13,8 @@
 //! 2. After D of silence, or at once when it is refused, main: PASV. The address in the 227 is tried beside the control
 //!    peer's where that is allowed ([`PathPolicy::targets`]).
 //! 3. As soon as a failure speaks of the network (not only of a command), or nothing user-opened is left, the scout is
-//!    sent for. It asks the server for the address it sees us at, then tries PORT, EPRT, LPRT with our own address, and
+//!    sent for, a moment after PASV: a way that needs nothing but PASV shows within three round trips, and a server that
+//!    takes data connections on its control port shall not have to tell the scout from one. It asks the server for the address it sees us at, then tries PORT, EPRT, LPRT with our own address, and
 //!    behind a NAT a mapped port and our outside address. Its silence is waited for D + 1 s.
 //! 4. What the scout has proven is used on main at once; a connect that is still waiting there is dropped.
 //! 5. If no scout can be had (421, 530, no answer), server-opened paths are tried on main, the last.
@@ -67,8 +68,13 @@ pub enum Action {
     AskOnMain(Duration),
     /// Give up what main waits for. Only before the transfer command was sent.
     StopMain,
-    /// Log in a second time, for at most so long.
-    OpenScout(Duration),
+    /// Log in a second time.
+    OpenScout {
+        /// Not at once, for what main has just begun may be quicker.
+        after: Duration,
+        /// For at most so long.
+        within: Duration,
+    },
     /// Ask the server on the scout for our address, for at most so long.
     AskOnScout(Duration),
     /// Try this on the scout, with a listing that is ended as soon as the data connection stands.
@@ -229,7 +235,7 @@ impl Plan {
         }
         if let Some(action) = self.next_on_scout(now) {
             self.search.scout = match action {
-                Action::OpenScout(_) => Scout::Opening,
+                Action::OpenScout { .. } => Scout::Opening,
                 Action::AskOnScout(_) => Scout::Asking,
                 _ => Scout::Probing,
             };

@@ -18,6 +18,8 @@ const WORTHWHILE: Duration = Duration::from_millis(500);
 /// A server-opened connection begins later than a user-opened one: the server has its transfer command to look at first,
 /// and its SYN is sent again after a second.
 const SERVER_OPENS: Duration = Duration::from_secs(1);
+/// So long, or three round trips, the scout waits for what main has just begun.
+const MOMENT: Duration = Duration::from_millis(250);
 /// The least time for the scout's way in; servers look names up before they greet.
 const SCOUT_LOGIN: Duration = Duration::from_secs(3);
 /// The same in round trips: handshake, greeting, USER, PASS, each with room for a repetition.
@@ -95,7 +97,11 @@ impl Plan {
                 self.next_server_opened()?;
                 let slow = self.search.round_trip.saturating_mul(SCOUT_ROUND_TRIPS);
                 let within = SCOUT_LOGIN.max(slow).min(self.left(now));
-                (within >= WORTHWHILE).then_some(Action::OpenScout(within))
+                let after = match self.search.main {
+                    Main::Trying(_) => MOMENT.max(self.search.round_trip.saturating_mul(3)),
+                    _ => Duration::ZERO,
+                };
+                (within >= WORTHWHILE).then_some(Action::OpenScout { after, within })
             }
             Scout::Ready if self.wants_address() => {
                 let within = patience(self.search.round_trip).min(self.left(now));

@@ -4,6 +4,7 @@ use super::{Evidence, Plan, Tried};
 use crate::data_connection::Opener;
 use crate::data_connection::diagnosis::Diagnosis;
 use crate::data_connection::path::{Address, Path};
+use crate::data_connection::policy::DataModeChoice;
 
 impl Plan {
     /// One line, if the way in use is not the one that was tried first: what failed, and what is used instead.
@@ -51,6 +52,12 @@ impl Plan {
         }
         let diagnosis = Diagnosis::of(&self.policy, self.nat, &self.search.tried);
         lines.extend(diagnosis.lines());
+        let untried = [Opener::User, Opener::Server]
+            .iter()
+            .any(|opener| !self.search.tried.iter().any(|it| it.path.opener == *opener));
+        if self.policy.choice != DataModeChoice::Auto && untried {
+            lines.push("next: --mode auto tries the other ways, too".to_owned());
+        }
         lines
     }
 
