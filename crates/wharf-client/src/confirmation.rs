@@ -122,19 +122,22 @@ impl Running<'_> {
                 Ok(reply) => {
                     self.client.in_transfer = false;
                     let step = self.judge.on_reply(&reply);
-                    heard.reply = Some(reply);
-                    return Err(step);
+                    if step != Step::Check {
+                        heard.reply = Some(reply);
+                        return Err(step);
+                    }
+                    heard.lost = Some(self.ended_with(reply));
                 }
                 Err(error) => {
                     let step = self.nothing_more(error, heard);
                     if step != Step::Check {
                         return Err(step);
                     }
-                    // Nothing to wait for but a server that still writes.
-                    let soon = Instant::now() + self.client.options().completion_timeout;
-                    *deadline = soon.min(*deadline);
                 }
             }
+            // Nothing to wait for but a server that still writes.
+            let soon = Instant::now() + self.client.options().completion_timeout;
+            *deadline = soon.min(*deadline);
         }
     }
 }

@@ -38,6 +38,9 @@ pub struct Known {
 /// Told once for a transfer whose final reply never came.
 const VERIFIED: &str = "complete, verified by size; control connection lost (idle NAT?)";
 
+/// The same after a 421.
+const ENDED: &str = "complete, verified by size; the server ended the control connection";
+
 /// How a transfer was found to be complete.
 pub(crate) enum Settled {
     /// The server says so.
@@ -160,12 +163,20 @@ impl<'c> Running<'c> {
             step = match next {
                 Ok(reply) => {
                     self.client.in_transfer = false;
-                    let step = self.judge.on_reply(&reply);
-                    heard.reply = Some(reply);
-                    if step == Step::Wait {
-                        self.judge.on_control_lost()
-                    } else {
-                        step
+                    match self.judge.on_reply(&reply) {
+                        // 421: no word about the file.
+                        Step::Check => {
+                            heard.lost = Some(self.ended_with(reply));
+                            Step::Check
+                        }
+                        step => {
+                            heard.reply = Some(reply);
+                            if step == Step::Wait {
+                                self.judge.on_control_lost()
+                            } else {
+                                step
+                            }
+                        }
                     }
                 }
                 Err(error) if error.kind() == ErrorKind::Timeout => {
@@ -197,7 +208,9 @@ impl<'c> Running<'c> {
                     Some(comparison) => comparison.path.display().to_string(),
                     None => self.command.clone(),
                 };
-                self.client.note(format!("{name}: {VERIFIED}"));
+                let ended = heard.lost.as_ref().is_some_and(|it| it.reply().is_some());
+                let what = if ended { ENDED } else { VERIFIED };
+                self.client.note(format!("{name}: {what}"));
                 Ok(Settled::Verified)
             }
             (verdict, reply) => {
@@ -205,6 +218,12 @@ impl<'c> Running<'c> {
                 Err(self.failure(verdict, heard, began.elapsed(), seen))
             }
         }
+    }
+
+    /// The server says that it ends the control connection.
+    pub(crate) fn ended_with(&mut self, reply: Reply) -> Error {
+        self.client.dialogue.give_up();
+        Error::new(ErrorKind::Closed, "the server says").with_reply(reply)
     }
 
     /// The control connection is of no use any more.

@@ -17,7 +17,7 @@
 //! | 4yz/5yz without 1yz before it, and no data ended | refused |
 //! | 4yz/5yz after 1yz, or with data moved | failed |
 //! | data connection broken, then any reply | broken; complete only if all expected bytes are here and 2yz came |
-//! | all data, no final reply in time, or the control connection lost, nothing to compare | unconfirmed |
+//! | all data, no final reply in time, or the control connection lost (421, too), nothing to compare | unconfirmed |
 //! | the same, but comparable | check |
 //! | checked: the remote file has the length of what moved | verified |
 //! | checked: another length, download | wrong size |
@@ -219,6 +219,15 @@ impl UserTransfer {
     pub fn on_reply(&mut self, reply: &Reply) -> Step {
         match reply.class() {
             ReplyClass::Preliminary => self.begun = true,
+            // RFC 959 §5.4: the server ends the control connection, out of an idle timer that forgot the transfer, say.
+            // About the file it says nothing.
+            _ if reply.code() == 421
+                && self.base.is_some()
+                && self.reply.is_none()
+                && matches!(self.data, Data::Open | Data::Ended(_)) =>
+            {
+                self.lost = true;
+            }
             _ => self.reply = self.reply.or(Some(reply.code())),
         }
         self.judge()
@@ -554,6 +563,27 @@ mod tests {
                 assert_eq!(over, expected, "{case}");
             }
         }
+    }
+
+    #[test]
+    fn a_server_that_ends_the_control_connection_says_nothing_about_the_file() {
+        let mut transfer = UserTransfer::new(Direction::Upload, None).comparable(0);
+        transfer.on_data(DataEvent::Connected);
+        assert_eq!(reply(&mut transfer, 150), Step::Wait);
+        let mut early = transfer.clone();
+        assert_eq!(reply(&mut early, 421), Step::Wait);
+        assert_eq!(early.on_data(DataEvent::Ended { bytes: 10 }), Step::Check);
+        transfer.on_data(DataEvent::Ended { bytes: 10 });
+        assert_eq!(reply(&mut transfer, 421), Step::Check);
+        let verified = Step::Done(Verdict::Verified { bytes: 10 });
+        assert_eq!(transfer.on_checked(Checked::Length(10)), verified);
+        // Nothing to compare: it stands as it was said.
+        let mut transfer = UserTransfer::new(Direction::Upload, None);
+        transfer.on_data(DataEvent::Ended { bytes: 10 });
+        assert!(matches!(
+            reply(&mut transfer, 421),
+            Step::Done(Verdict::Refused { .. } | Verdict::Failed { .. })
+        ));
     }
 
     #[test]
