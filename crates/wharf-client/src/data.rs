@@ -180,6 +180,15 @@ impl Client {
         } = reached;
         let failed = |evidence| Ok(Err(tried(path, Some(target), None, evidence, began)));
         let fresh = path.opener == Opener::User && self.plan.proven() != Some(path);
+        let at_control_port = target.port() == self.peer_addr().port();
+        if let (Way::Connected(data), true) = (&way, fresh && at_control_port) {
+            // One port for everything, and we may come from another address than our control connection (a pool). Then we
+            // are greeted, and in the transfer the greeting would be taken for the file. Before it nobody else speaks.
+            sleep(self.dialogue.round_trip().min(SOON * 200) + SOON * 4).await;
+            if data.has_heard() {
+                return failed(Evidence::Greeted);
+            }
+        }
         if offset > 0 {
             // RFC 3659 §5: REST stands immediately before the transfer command.
             let rest = Command::Rest(offset);

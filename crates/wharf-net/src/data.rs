@@ -19,7 +19,7 @@ use wharf_proto::data_connection::guard::Guard;
 use wharf_proto::data_connection::sorting::Refusal;
 use wharf_proto::trace::{DataEnd, What};
 
-use crate::conn::{Conn, SourceNote};
+use crate::conn::{Conn, Heard, SourceNote};
 use crate::net::{Flow, ListenAt, Listener, Net, Source};
 use crate::trace::Trace;
 
@@ -426,6 +426,11 @@ impl DataConnection {
     /// Whether the peer has ended it, with nothing left to read. Never a guess: `false` where that cannot be seen.
     pub fn has_ended(&self) -> bool {
         self.conn.has_ended()
+    }
+
+    /// Whether the peer has said something that nobody has read yet. Never a guess: `false` where that cannot be seen.
+    pub fn has_heard(&self) -> bool {
+        self.conn.heard() == Heard::Bytes
     }
 
     /// Whether it has been reset. Never a guess: `false` where that cannot be seen.

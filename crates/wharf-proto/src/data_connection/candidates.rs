@@ -153,6 +153,7 @@ impl Candidates {
             | Evidence::Unreachable
             | Evidence::NobodyCame
             | Evidence::Dropped
+            | Evidence::Greeted
             | Evidence::NoDataConnection { .. } => {
                 self.each(|c| c.path.same_way(path), |c| c.done = true);
             }

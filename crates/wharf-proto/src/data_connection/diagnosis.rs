@@ -16,7 +16,7 @@ pub enum Cause {
     PassivePortsDropped,
     /// The server's passive ports answered with a reset.
     PassivePortsRefused,
-    /// The connection stood, and the server did not accept it: 425, 426, or it broke it off.
+    /// The connection stood, and the server did not accept it: 425, 426, or it broke it off or greeted it.
     PassiveNotAccepted,
     /// The 227 names a private address, or one that is not the server's.
     WrongAddressTold {
@@ -88,7 +88,13 @@ fn passive(tried: &[Tried]) -> Option<Cause> {
     seen.peek()?;
     let seen: Vec<Evidence> = seen.collect();
     let some = |which: fn(&Evidence) -> bool| seen.iter().any(which);
-    if some(|it| matches!(it, Evidence::NoDataConnection { .. } | Evidence::Dropped)) {
+    let not_accepted = |it: &Evidence| {
+        matches!(
+            it,
+            Evidence::NoDataConnection { .. } | Evidence::Dropped | Evidence::Greeted
+        )
+    };
+    if some(not_accepted) {
         Some(Cause::PassiveNotAccepted)
     } else if some(|it| matches!(it, Evidence::Silent | Evidence::Unreachable)) {
         Some(Cause::PassivePortsDropped)

@@ -50,6 +50,8 @@ pub enum Evidence {
     },
     /// The connection stood, and the server broke it off before a byte had moved: it took us for a stranger.
     Dropped,
+    /// The connection stood, at the control port, and the server greeted it: it took it for a control connection.
+    Greeted,
     /// We could not listen.
     CannotListen(NoListener),
     /// No router in front of us forwards ports on request.
@@ -144,6 +146,7 @@ impl Evidence {
                 | Self::NobodyCame
                 | Self::NoDataConnection { .. }
                 | Self::Dropped
+                | Self::Greeted
         )
     }
 }
@@ -162,6 +165,7 @@ impl fmt::Display for Evidence {
             Self::NobodyCame => f.write_str("the server did not connect"),
             Self::NoDataConnection { code } => write!(f, "the server answered {code}"),
             Self::Dropped => f.write_str("the server broke the connection off"),
+            Self::Greeted => f.write_str("the server took it for a control connection"),
             Self::CannotListen(why) => why.fmt(f),
             Self::NoMapper => {
                 f.write_str("no router here forwards ports on request (PCP, NAT-PMP, UPnP)")
@@ -213,6 +217,9 @@ impl Tried {
             Evidence::Unreachable => format!("{at} cannot be reached ({by})"),
             Evidence::Refused => format!("{at} refused the connection ({by})"),
             Evidence::Dropped => format!("the server broke off the connection to {at} ({by})"),
+            Evidence::Greeted => {
+                format!("the server took the connection to {at} ({by}) for a control connection")
+            }
             Evidence::NobodyCame => format!("the server did not connect to {at} ({by}) in {took}"),
             Evidence::AddressRefused { .. } if self.path.address == Address::Own => {
                 match self.target {
