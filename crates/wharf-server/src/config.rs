@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use wharf_net::Recorder;
 use wharf_proto::data_connection::advertise::Network;
-pub use wharf_proto::data_connection::guard::PortPolicy;
 use wharf_proto::data_connection::passive::PortRange;
+pub use wharf_proto::data_connection::port_policy::PortPolicy;
 use wharf_proto::data_connection::sorting::SharedAddress;
 
 use crate::log::Observer;

@@ -10,7 +10,8 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 use wharf_net::Net;
-use wharf_proto::data_connection::advertise::{Found, Origin, Witnesses, is_private, is_public};
+use wharf_proto::data_connection::advertise::{is_private, is_public};
+use wharf_proto::data_connection::outside::{Found, Origin, Witnesses};
 
 use crate::server::Handle;
 

@@ -5,7 +5,9 @@
 //!
 //! * [`guard`]: may this address be paired with this control connection? (both sides)
 //! * [`passive`]: the port range a passive opener listens in (server side, and the user side of active transfers)
+//! * [`port_policy`]: what becomes of a private address in a PORT (server side)
 //! * [`advertise`]: which address a 227 names to which client (server side)
+//! * [`outside`]: which one when nobody has configured it (server side)
 //! * [`sorting`]: whose is a connection that arrives at a port which several sessions share (server side)
 //! * [`path`]: one way to a data connection (user side)
 //! * [`policy`]: what the search may try (user side)
@@ -21,10 +23,12 @@ mod candidates;
 pub mod diagnosis;
 pub mod evidence;
 pub mod guard;
+pub mod outside;
 pub mod passive;
 pub mod path;
 pub mod plan;
 pub mod policy;
+pub mod port_policy;
 pub mod sorting;
 
 use std::fmt;

@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 use wharf_net::{DataPort, ListenAt, Source};
-use wharf_proto::data_connection::Offer;
 use wharf_proto::data_connection::advertise::{self, Named};
 use wharf_proto::data_connection::guard::Guard;
 use wharf_proto::data_connection::sorting::{Door, Refusal};
+use wharf_proto::data_connection::{Offer, outside, port_policy};
 use wharf_proto::host_port::{
     EprtArgument, EpsvArgument, LprtArgument, write_227_text, write_228_text, write_229_text,
 };
@@ -60,13 +60,13 @@ impl Session {
         self.data_port = None;
         let peer = self.peer();
         let config = &self.setup.config;
-        let target = Guard::new(peer.ip())
-            .settle_target(named, config.port_policy)
-            .map_err(|refusal| Failure::Target {
+        let target = port_policy::settle_target(peer.ip(), named, config.port_policy).map_err(
+            |refusal| Failure::Target {
                 target: named,
                 refusal,
                 offer,
-            })?;
+            },
+        )?;
         let to = Guard::scoped(peer, target.to);
         let own = self.control.bound_addr().ip();
         let source = match config.active_port {
@@ -206,10 +206,10 @@ impl Session {
         let named = match setup.config.advertise.address_for(client) {
             Address::Reached => Named::Reached,
             Address::Auto => {
-                let outside = &setup.shared.outside;
-                let found = advertise::find_out(client, reached, outside.witnesses());
+                let known = &setup.shared.outside;
+                let found = outside::find_out(client, reached, known.witnesses());
                 if found.from_outside {
-                    outside.tell(&found);
+                    known.tell(&found);
                 }
                 Named::Fixed(found.address)
             }
