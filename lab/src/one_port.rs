@@ -1,5 +1,6 @@
 //! One open port: wharf's server tells its passive clients the control port itself, and unmodified
-//! clients download, upload and list in every topology in which the control connection stands.
+//! clients download, upload and list in every topology in which the control connection stands. Then one
+//! shared data port beside it, where a firewall, a gateway or a balancer lets it through.
 //!
 //! Nothing is told to the clients but "passive", and what each needs where the server's announced
 //! address is not the one it dialled.
@@ -41,20 +42,58 @@ enum Does {
 
 const OPERATIONS: [Does; 3] = [Does::Get, Does::Put, Does::List];
 
-/// Fills and prints the matrix.
+/// What the server offers to passive clients.
+#[derive(Clone, Copy, Debug)]
+struct Offer {
+    title: &'static str,
+    arguments: &'static [&'static str],
+    /// The topologies in which it has to work; all of them when empty.
+    rows: &'static [&'static str],
+}
+
+const ONE_PORT: Offer = Offer {
+    title: "the control port itself",
+    arguments: &["--one-port", "on"],
+    rows: &[],
+};
+
+const SHARED_PORT: Offer = Offer {
+    title: "one data port for everybody",
+    arguments: &["--one-port", "off", "--data-port", "50000"],
+    rows: &[
+        "open",
+        "server-fw-range",
+        "client-nat",
+        "both-nat-fixed",
+        "server-dnat-snat",
+        "haproxy-range",
+        "haproxy-range-proxy",
+        "ipv6-server-range",
+    ],
+};
+
+/// Fills and prints the matrices.
 #[allow(clippy::unnecessary_wraps)] // a part may fail; this one has nothing to fail by
 pub(crate) fn run(settings: &Settings, tally: &Tally) -> Result<()> {
+    for offer in [ONE_PORT, SHARED_PORT] {
+        print(settings, tally, offer);
+    }
+    Ok(())
+}
+
+fn print(settings: &Settings, tally: &Tally, offer: Offer) {
     let mut rows: Vec<Topology> = TOPOLOGIES
         .iter()
         .filter(|row| settings.wants(row.name))
+        .filter(|row| offer.rows.is_empty() || offer.rows.contains(&row.name))
         .copied()
         .collect();
     if rows.is_empty() {
-        return Ok(());
+        return;
     }
     // The slow ones first, so that nobody waits for them at the end.
     rows.sort_by_key(|row| row.takes.is_zero() && row.name != "server-dnat-wrongaddr");
-    let answers = concurrently(&rows, AT_ONCE, |row| Scene::play(settings, *row));
+    let answers = concurrently(&rows, AT_ONCE, |row| Scene::play(settings, *row, offer));
     let mut heads = vec!["topology"];
     heads.extend(CLIENTS);
     let mut matrix = Matrix::new(&heads);
@@ -75,7 +114,8 @@ pub(crate) fn run(settings: &Settings, tally: &Tally) -> Result<()> {
                     seconds(*elapsed)
                 }
                 Cell::Fails(why) => {
-                    tally.fail(&format!("one-port / {} / {name} {does:?}", row.name), why);
+                    let what = format!("{} / {} / {name} {does:?}", offer.title, row.name);
+                    tally.fail(&what, why);
                     "!!".to_owned()
                 }
                 Cell::Cannot => "-".to_owned(),
@@ -84,11 +124,11 @@ pub(crate) fn run(settings: &Settings, tally: &Tally) -> Result<()> {
         });
         matrix.push(row.name, shown.collect());
     }
-    matrix.print(
-        "one open port x topologies, unmodified clients, passive (seconds of get, put, ls; - the \
-         client has no IPv6; !! does not work)",
-    );
-    Ok(())
+    matrix.print(&format!(
+        "{} x topologies, unmodified clients, passive (seconds of get, put, ls; - the client has no \
+         IPv6; !! does not work)",
+        offer.title
+    ));
 }
 
 enum Cell {
@@ -108,7 +148,7 @@ impl Scene {
     /// All operations of all clients, one after another as one user would. Only where a transfer is slow
     /// do they overlap; each begins when the one before has its data connection, because what many
     /// sessions of one address do to each other is the part `races`.
-    fn play(settings: &Settings, row: Topology) -> Result<Vec<Cell>> {
+    fn play(settings: &Settings, row: Topology, offer: Offer) -> Result<Vec<Cell>> {
         let stage = Stage::in_topology(
             settings,
             &format!("one-port-{}", row.name),
@@ -117,7 +157,7 @@ impl Scene {
         )?;
         let payload = stage.root.join("payload.bin");
         payload::write(&payload, payload::SMALL)?;
-        let server = stage.serve_with(&["--one-port", "on"])?;
+        let server = stage.serve_with(offer.arguments)?;
         let scene = Self {
             stage,
             row,
