@@ -20,7 +20,7 @@ use wharf_proto::{Command, ReplyClass, Text};
 
 use crate::active::Invitation;
 use crate::connect::{Login, Place, log_in};
-use crate::dialogue::Dialogue;
+use crate::dialogue::{Dialogue, LEAST_PATIENCE};
 use crate::error::Result;
 use crate::reach::evidence;
 
@@ -203,9 +203,16 @@ async fn reach(
             opened = &mut opening => return Some(opened.map_err(|error| evidence(&error))),
             reply = dialogue.any_reply() => {
                 let reply = reply.ok()?;
-                if reply.class() != ReplyClass::Preliminary {
-                    // An empty listing may end without a connection, a forbidden one with 550.
-                    return Evidence::from_reply(offer, Asked::Transfer, &reply).map(Err);
+                match reply.class() {
+                    ReplyClass::Preliminary => {}
+                    // A short listing may be over before we have looked at our listener. An empty one may have needed no
+                    // connection, which says nothing.
+                    ReplyClass::Completion => {
+                        let opened = timeout(LEAST_PATIENCE.min(patience), &mut opening).await;
+                        return opened.ok()?.ok().map(Ok);
+                    }
+                    // A forbidden one says nothing either.
+                    _ => return Evidence::from_reply(offer, Asked::Transfer, &reply).map(Err),
                 }
             }
         }
