@@ -1,5 +1,6 @@
 //! Replies: limits hold, splits do not matter, what was read can be written.
 
+use wharf_proto::data_connection::as_seen;
 use wharf_proto::{Reply, ReplyDecoder, ReplyLimits};
 
 pub(crate) fn check(data: &[u8]) {
@@ -7,6 +8,13 @@ pub(crate) fn check(data: &[u8]) {
     assert_eq!(whole, replies(data, 1));
     for reply in whole {
         assert!(reply.lines().len() <= 20);
+        for told in [
+            as_seen::from_whoami(&reply),
+            as_seen::from_status(&reply),
+            as_seen::from_refusal(&reply),
+        ] {
+            assert!(!told.is_some_and(|it| it.is_unspecified() || it.is_multicast()));
+        }
         let mut bytes = Vec::new();
         reply.encode(&mut bytes);
         let mut decoder = ReplyDecoder::new(limits(8));
