@@ -35,7 +35,7 @@ const FILES: u64 = 60;
 const LARGE: u64 = 12;
 
 /// How often a refused transfer is repeated before it counts as lost.
-const TRIES: u32 = 25;
+const TRIES: u64 = 60;
 
 /// How long anything may stand still.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -46,6 +46,7 @@ struct Field {
     control: SocketAddr,
     over: AtomicBool,
     refused: AtomicUsize,
+    reset: AtomicUsize,
     strangers: AtomicUsize,
     greeted: AtomicUsize,
 }
@@ -82,6 +83,7 @@ fn race(settings: &Settings, transfers: fn(&Field) -> Result<()>) -> Result<Stri
         stage,
         over: AtomicBool::new(false),
         refused: AtomicUsize::new(0),
+        reset: AtomicUsize::new(0),
         strangers: AtomicUsize::new(0),
         greeted: AtomicUsize::new(0),
     };
@@ -115,9 +117,10 @@ fn race(settings: &Settings, transfers: fn(&Field) -> Result<()>) -> Result<Stri
     }
     let count = |counter: &AtomicUsize| counter.load(Ordering::Relaxed);
     Ok(format!(
-        "{:.1} s, {} refused and repeated; {} strangers, {} of them greeted",
+        "{:.1} s, {} refused and repeated, {} dialled again; {} strangers, {} of them greeted",
         start.elapsed().as_secs_f64(),
         count(&field.refused),
+        count(&field.reset),
         count(&field.strangers),
         count(&field.greeted),
     ))
@@ -204,8 +207,7 @@ impl Field {
     fn session(&self, number: u64) -> Result<()> {
         let mut random = Random::new((number + 1) * 7_919);
         let named = |error| format!("session {number}: {error}");
-        let stream = connect_from(IpAddr::V4(CLIENT), self.control).map_err(named)?;
-        let mut wire = Wire::over(stream).map_err(named)?;
+        let mut wire = self.dial(&mut random).map_err(named)?;
         wire.enter().map_err(named)?;
         for transfer in 0..TRANSFERS {
             let does = Does::choose(&mut random, number * TRANSFERS + transfer);
@@ -217,6 +219,21 @@ impl Field {
         Ok(())
     }
 
+    /// A control connection, greeted. One that arrives together with another session's data connection may be reset
+    /// before it is greeted.
+    fn dial(&self, random: &mut Random) -> Result<Wire> {
+        let mut why = None;
+        for _ in 0..TRIES {
+            match Wire::over(connect_from(IpAddr::V4(CLIENT), self.control)?) {
+                Ok(wire) => return Ok(wire),
+                Err(error) => why = Some(error),
+            }
+            self.reset.fetch_add(1, Ordering::Relaxed);
+            thread::sleep(Duration::from_millis(random.between(5, 60)));
+        }
+        Err(why.unwrap_or_else(|| "not dialled".into()))
+    }
+
     /// Repeats what is refused.
     fn until_done(
         &self,
@@ -224,13 +241,14 @@ impl Field {
         mut attempt: impl FnMut(&mut Random) -> Result<End>,
     ) -> Result<()> {
         let mut why = String::new();
-        for _ in 0..TRIES {
+        for tried in 1..=TRIES {
             match attempt(random)? {
                 End::Done => return Ok(()),
                 End::Refused(reason) => why = reason,
             }
             self.refused.fetch_add(1, Ordering::Relaxed);
-            thread::sleep(Duration::from_millis(random.between(5, 60)));
+            // The longer, the more of them there are: all of them at once would never end.
+            thread::sleep(Duration::from_millis(random.between(5, 40 + 15 * tried)));
         }
         Err(format!("lost: refused {TRIES} times, at last: {why}").into())
     }
@@ -339,8 +357,10 @@ impl Field {
         };
         if !outcome.succeeded() {
             let words = outcome.last_words();
-            // 425 to the transfer command, or 4yz to PASV and EPSV, before a byte.
-            if bytes.is_empty() && (words.contains("425") || words.contains("exit 13")) {
+            // 425 to the transfer command or to PASV and EPSV; or no greeting: before a byte in any case.
+            let refused = words.contains(": 425") || words.contains("exit 13");
+            let reset = words.contains("exit 56") || words.contains("exit 8 ");
+            if bytes.is_empty() && (refused || reset) {
                 return Ok(End::Refused(words));
             }
             return Err(format!("lost: {words}, {} bytes came", bytes.len()).into());
