@@ -137,6 +137,26 @@ impl DataPort {
         Err(error)
     }
 
+    /// Gives back a port that was not used: whether nobody had come to it, neither the peer nor a stranger.
+    pub async fn is_unused(self, guard: &Guard) -> bool {
+        let Self::Listening(mut listener) = self else {
+            return false;
+        };
+        let accepted = tokio::select! {
+            biased;
+            accepted = listener.accept() => accepted,
+            () = std::future::ready(()) => return true,
+        };
+        if let Ok(conn) = accepted {
+            let peer = conn.peer_addr();
+            if !guard.admits(peer.ip()) {
+                tracing::warn!(%peer, at = %listener.local_addr(), "stranger at the data port: dropped");
+            }
+            conn.abort();
+        }
+        false
+    }
+
     /// Where we listen, if we do.
     pub fn listening_at(&self) -> Option<SocketAddr> {
         match self {

@@ -41,6 +41,7 @@ mod log;
 mod session;
 
 mod dtp;
+mod passive;
 mod watch;
 
 mod commands;

@@ -4,7 +4,7 @@
 //! the sessions and never while one waits. Which of them is believed is decided in `wharf_proto`.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -80,7 +80,8 @@ impl Outside {
     pub(crate) async fn keep_asking(handle: Handle) {
         loop {
             let setup = handle.setup();
-            let outside = &setup.shared.outside;
+            let shared = Arc::clone(&setup.shared);
+            let outside = &shared.outside;
             if setup.config.advertise.is_found_out() {
                 let listen = setup.config.listen.iter().map(SocketAddr::ip);
                 let inside = listen
@@ -91,6 +92,8 @@ impl Outside {
                     outside.ask_router(&*setup.net, inside).await;
                 }
             }
+            // An old configuration is not kept alive: its shared data ports are open for as long as it is.
+            drop(setup);
             tokio::select! {
                 () = sleep(ASK_EVERY) => {}
                 () = outside.ask.notified() => {}

@@ -15,6 +15,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tracing::Instrument;
 use wharf_accounts::Granted;
 use wharf_net::{Conn, DataPort, ServerControl, Trace};
+use wharf_proto::data_connection::passive_choice::{PassiveChoice, PassivePort};
 use wharf_proto::facts::FactSet;
 use wharf_proto::server_pi::ServerPi;
 use wharf_proto::trace::Side;
@@ -58,6 +59,8 @@ pub(crate) struct Session {
     /// the command, and a port closed under them is a reset that some take for the end of the
     /// session (basic-ftp).
     pub(crate) claimed_port: Option<DataPort>,
+    /// The command being executed has taken it
+    pub(crate) claimed: bool,
     /// What the last 227, 228 or 229 said
     pub(crate) told: Option<Told>,
     /// Octets that the data connection of the last transfer command has moved
@@ -74,6 +77,10 @@ pub(crate) struct Session {
     pub(crate) closing: bool,
     /// The command being executed, for the law that its replies are of its row
     pub(crate) verb: Option<&'static Verb>,
+    /// Which kind of port the next 227 or 229 names
+    pub(crate) passive: PassiveChoice,
+    /// When it was last named
+    pub(crate) passive_since: Instant,
     /// Its way to shared ports; none without a server around it
     pub(crate) place: Option<Place>,
     pub(crate) totals: Totals,
@@ -123,6 +130,7 @@ impl Session {
             stop,
             data_port: None,
             claimed_port: None,
+            claimed: false,
             told: None,
             moved: 0,
             login: None,
@@ -132,6 +140,8 @@ impl Session {
             hung_up: false,
             closing: false,
             verb: None,
+            passive_since: Instant::now(),
+            passive: PassiveChoice::beginning_with(PassivePort::Data),
             place: None,
             totals: Totals::default(),
             announced: None,
@@ -145,6 +155,7 @@ impl Session {
     pub(crate) fn came_in(mut self, entrance: Entrance, way: WayToPorter) -> Self {
         let client = self.peer().ip();
         self.place = Some(Place::new(self.number, client, entrance, way));
+        self.recall_passive_port();
         self
     }
 
@@ -164,6 +175,7 @@ impl Session {
                 Wake::Stop => self.dismiss("The server is stopping, goodbye"),
             }
         }
+        self.leave_passive_port().await;
         tracing::debug!(
             files = self.totals.files,
             octets = self.totals.octets,
@@ -236,7 +248,7 @@ impl Session {
                     control.keep_warm(false);
                 }
                 () = sleep_until(now + UNUSED_PORT), if listens => {
-                    self.data_port = None;
+                    self.give_back().await;
                     self.claimed_port = None;
                 }
             }
@@ -290,6 +302,9 @@ impl Session {
         };
         self.pi.finish(verb);
         self.verb = None;
+        if std::mem::take(&mut self.claimed) {
+            self.learn_from(&outcome);
+        }
         match reply_to(verb, outcome, &self.circumstances()) {
             Ok(reply) => {
                 check_reply(verb, &reply);
@@ -309,7 +324,7 @@ impl Session {
             told: self.told,
             range: config.data_port.unwrap_or(config.passive_ports),
             active: config.active && !self.pi.epsv_all(),
-            control_port_next: false,
+            control_port_next: self.next_is_control_port(),
             moved: self.moved,
         }
     }

@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep_until};
 use wharf_accounts::Authenticator;
 use wharf_net::Net;
 use wharf_net::proxy_protocol::Balancers;
+use wharf_proto::data_connection::passive_choice::{Lesson, PassiveMemory, PassivePort};
 
 use crate::config::Config;
 use crate::doors::DataDoors;
@@ -52,6 +53,9 @@ pub(crate) struct Shared {
     pub(crate) outside: Outside,
     sessions: AtomicU64,
     doors: AtomicU32,
+    began: Instant,
+    /// Which clients need the control port for data
+    passive: Mutex<PassiveMemory>,
     /// What advertised names resolved to, and when
     names: Mutex<HashMap<String, (Instant, IpAddr)>>,
 }
@@ -72,6 +76,8 @@ impl Shared {
             outside: Outside::default(),
             sessions: AtomicU64::default(),
             doors: AtomicU32::default(),
+            began: Instant::now(),
+            passive: Mutex::default(),
             names: Mutex::default(),
         }
     }
@@ -86,6 +92,18 @@ impl Shared {
     pub(crate) fn remember(&self, name: &str, address: IpAddr) {
         let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
         names.insert(name.to_owned(), (Instant::now(), address));
+    }
+
+    /// What a client's sessions begin with
+    pub(crate) fn recall(&self, client: IpAddr) -> PassivePort {
+        let passive = self.passive.lock().unwrap_or_else(PoisonError::into_inner);
+        passive.begin(self.began.elapsed(), client)
+    }
+
+    /// What a session has learnt about its client
+    pub(crate) fn learn(&self, client: IpAddr, lesson: Lesson) {
+        let mut passive = self.passive.lock().unwrap_or_else(PoisonError::into_inner);
+        passive.learn(self.began.elapsed(), client, lesson);
     }
 
     pub(crate) fn next_door(&self) -> u32 {

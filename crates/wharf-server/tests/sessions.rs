@@ -16,7 +16,7 @@ use wharf_accounts::{Authenticator, Credentials, Denied, Granted, UserLimits};
 use wharf_net::{Recorder, Source};
 use wharf_proto::Pathname;
 use wharf_proto::trace::{Event, What};
-use wharf_server::{Address, Advertise, AdvertiseRule, Config, Direction, Outcome};
+use wharf_server::{Address, Advertise, AdvertiseRule, Config, Direction, OnePort, Outcome};
 use wharf_storage::{
     Entry, Kind, ListOrder, Listing, Memory, MemoryOptions, Metadata, Reader, Storage, Upload,
     Write,
@@ -315,7 +315,11 @@ async fn active_connections_come_from_port_20_when_it_can_be_had() {
 
 #[tokio::test(start_paused = true)]
 async fn the_passive_range_is_never_left() {
-    let stage = Stage::with(|config| config.passive_ports = "60000-60001".parse().unwrap()).await;
+    let stage = Stage::with(|config| {
+        config.one_port = OnePort::Off;
+        config.passive_ports = "60000-60001".parse().unwrap();
+    })
+    .await;
     let mut first = Client::login(&stage, "ann").await;
     let mut second = Client::login(&stage, "ann").await;
     let mut third = Client::login(&stage, "ann").await;
@@ -337,7 +341,11 @@ async fn the_passive_range_is_never_left() {
 
 #[tokio::test(start_paused = true)]
 async fn a_passive_port_that_is_not_used_is_given_back() {
-    let stage = Stage::with(|config| config.passive_ports = "60000-60000".parse().unwrap()).await;
+    let stage = Stage::with(|config| {
+        config.one_port = OnePort::Off;
+        config.passive_ports = "60000-60000".parse().unwrap();
+    })
+    .await;
     let mut first = Client::login(&stage, "ann").await;
     let mut second = Client::login(&stage, "ann").await;
     for refused in [None, Some("RETR gone")] {

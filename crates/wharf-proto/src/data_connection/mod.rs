@@ -8,6 +8,7 @@
 //! * [`port_policy`]: what becomes of a private address in a PORT (server side)
 //! * [`advertise`]: which address a 227 names to which client (server side)
 //! * [`outside`]: which one when nobody has configured it (server side)
+//! * [`passive_choice`]: data port or control port in automatic one-port passive (server side)
 //! * [`sorting`]: whose is a connection that arrives at a port which several sessions share (server side)
 //! * [`path`]: one way to a data connection (user side)
 //! * [`policy`]: what the search may try (user side)
@@ -25,6 +26,7 @@ pub mod evidence;
 pub mod guard;
 pub mod outside;
 pub mod passive;
+pub mod passive_choice;
 pub mod path;
 pub mod plan;
 pub mod policy;

@@ -157,6 +157,7 @@ impl Session {
     /// What the last PASV, EPSV, PORT or EPRT left is good for one transfer command
     pub(super) fn claim_data_port(&mut self) -> Result<(), Failure> {
         self.claimed_port = self.data_port.take();
+        self.claimed = true;
         match self.claimed_port {
             Some(_) => Ok(()),
             None => Err(Failure::NoDataPort),

@@ -3,16 +3,14 @@
 //! What these leave behind is a [`DataPort`]: a listener, or a target that the guard has judged.
 //! No packet is sent before a transfer command asks for the data connection.
 
-use std::io;
 use std::net::{IpAddr, SocketAddr, SocketAddrV4};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::timeout;
-use wharf_net::{DataPort, ListenAt, Source};
+use wharf_net::{DataPort, Source};
 use wharf_proto::data_connection::advertise::{self, Named};
 use wharf_proto::data_connection::guard::Guard;
-use wharf_proto::data_connection::sorting::{Door, Refusal};
 use wharf_proto::data_connection::{Offer, outside, port_policy};
 use wharf_proto::host_port::{
     EprtArgument, EpsvArgument, LprtArgument, write_227_text, write_228_text, write_229_text,
@@ -20,7 +18,7 @@ use wharf_proto::host_port::{
 use wharf_proto::trace::What;
 use wharf_proto::{Reply, RepresentationType, Structure, TransferMode};
 
-use crate::config::{Address, OnePort};
+use crate::config::Address;
 use crate::failure::{Failure, Outcome, Told};
 use crate::session::Session;
 
@@ -58,6 +56,7 @@ impl Session {
             )));
         }
         self.data_port = None;
+        self.passive.forget();
         let peer = self.peer();
         let config = &self.setup.config;
         let target = port_policy::settle_target(peer.ip(), named, config.port_policy).map_err(
@@ -94,7 +93,7 @@ impl Session {
             )));
         };
         let named = self.advertised().await;
-        let at = self.listen().await?;
+        let at = self.passive_port().await?;
         match named {
             IpAddr::V4(ip) => {
                 let at = SocketAddrV4::new(ip, at.port());
@@ -120,7 +119,7 @@ impl Session {
             EpsvArgument::Ipv6 if !ipv4 => {}
             _ => return Err(self.other_protocol()),
         }
-        let port = self.listen().await?.port();
+        let port = self.passive_port().await?.port();
         let reached = self.control.local_addr().ip();
         self.told(SocketAddr::new(reached, port), false);
         Ok(Reply::new(229, write_229_text(port)))
@@ -128,7 +127,7 @@ impl Session {
 
     pub(super) async fn lpsv(&mut self) -> Outcome {
         let named = self.advertised().await;
-        let at = self.listen().await?;
+        let at = self.passive_port().await?;
         let at = SocketAddr::new(named, at.port());
         self.told(at, true);
         Ok(Reply::new(228, write_228_text(at)))
@@ -137,65 +136,6 @@ impl Session {
     /// Remembers what was said, for when nobody comes
     fn told(&mut self, at: SocketAddr, with_address: bool) {
         self.told = Some(Told { at, with_address });
-    }
-
-    /// Waits for a data connection from now on, at the address that the control connection reached
-    async fn listen(&mut self) -> Result<SocketAddr, Failure> {
-        // Gives the port of an earlier PASV back first: a client may hold one at a time.
-        self.data_port = None;
-        let doors = self.shared_doors();
-        if !doors.is_empty() {
-            return self.listen_with_others(doors).await;
-        }
-        let range = self.setup.config.passive_ports;
-        let at = ListenAt::range(self.control.bound_addr().ip(), range);
-        match DataPort::listen(&*self.setup.net, at).await {
-            Ok(port) => {
-                let at = port.listening_at();
-                self.data_port = Some(port);
-                at.ok_or_else(|| Failure::NoPassivePort {
-                    error: io::ErrorKind::AddrNotAvailable.into(),
-                    range: range.to_string(),
-                })
-            }
-            Err(error) => Err(Failure::NoPassivePort {
-                error,
-                range: range.to_string(),
-            }),
-        }
-    }
-
-    /// The ports shared with other sessions that are to be used; none: a port of the range
-    fn shared_doors(&self) -> Vec<Door> {
-        let Some(place) = &self.place else {
-            return Vec::new();
-        };
-        if self.setup.config.one_port == OnePort::On {
-            return vec![place.entrance.door];
-        }
-        let here = place.entrance.wanted.ip();
-        let doors = self.setup.data_doors.iter().filter(|it| it.ip == here);
-        doors.map(|it| it.door).collect()
-    }
-
-    /// Waits for a turn at a shared port
-    async fn listen_with_others(&mut self, doors: Vec<Door>) -> Result<SocketAddr, Failure> {
-        let Some(mut place) = self.place.take() else {
-            return Err(Failure::Shared(Refusal::NoDoor));
-        };
-        let setup = Arc::clone(&self.setup);
-        let reached = self.control.local_addr();
-        let at = |door: Door| match setup.data_doors.iter().find(|it| it.door == door) {
-            Some(data) => SocketAddr::new(reached.ip(), data.port),
-            None => reached,
-        };
-        let turn = place.ask(doors, setup.config.shared_address, at);
-        let waited = self.wait_for_turn(turn).await;
-        self.place = Some(place);
-        let listener = waited?.map_err(Failure::Shared)?;
-        let at = listener.local_addr();
-        self.data_port = Some(DataPort::Listening(listener));
-        Ok(at)
     }
 
     /// The address to tell this client, with a warning where it cannot work

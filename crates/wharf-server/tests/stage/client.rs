@@ -216,6 +216,13 @@ impl Client {
         all
     }
 
+    /// A download over the data connection that is open
+    pub async fn download_here(&mut self, command: &str, expected: &[u8]) {
+        self.say(command, 150).await;
+        assert_eq!(self.receive().await, expected);
+        self.expect(226).await;
+    }
+
     /// A passive transfer command with a whole upload
     pub async fn upload(&mut self, command: &str, bytes: &[u8]) -> String {
         self.say("EPSV", 229).await;

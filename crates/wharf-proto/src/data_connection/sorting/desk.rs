@@ -20,6 +20,8 @@ pub(super) struct Guest {
     pub(super) alarm: Option<Duration>,
     desks: BTreeMap<Door, Desk>,
     waiting: VecDeque<Waiter>,
+    /// Grants so far
+    turns: u64,
 }
 
 /// A session that waits for a desk
@@ -42,6 +44,8 @@ struct Desk {
     /// Rule 16: until then only this session is armed again
     rest: Option<(Duration, SessionId)>,
     used: Duration,
+    /// Which grant it had last (rule 17)
+    turn: u64,
 }
 
 /// The session whose data connection comes next
@@ -243,10 +247,13 @@ impl Guest {
                     let desk = self.desks.get(door);
                     desk.is_none_or(|desk| desk.is_free_for(session, now))
                 })
-                .min_by_key(|door| self.desks.get(door).map(|desk| desk.used))
+                .min_by_key(|door| self.desks.get(door).map(|desk| desk.turn))
                 .copied();
             if let Some(door) = free {
-                self.desks.entry(door).or_default().arm(now, &waiter);
+                self.turns += 1;
+                let desk = self.desks.entry(door).or_default();
+                desk.arm(now, &waiter);
+                desk.turn = self.turns;
                 out.extend([Verdict::Granted { session, door }]);
             } else if now >= waiter.since + TURN_PATIENCE {
                 let waited = now.saturating_sub(waiter.since);
