@@ -165,20 +165,20 @@ fn every_data_mode_in_every_topology() {
         client-fw-drop                   ok 0.1 s         ok 0.1 s         ok 0.1 s       fail 2.4 s       fail 2.4 s         ok 0.1 s         ok 0.1 s         ok 0.2 s         ok 0.2 s         ok 0.1 s         ok 0.1 s
         client-fw-reject                 ok 0.1 s         ok 0.1 s         ok 0.1 s       fail 0.1 s       fail 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.2 s         ok 0.2 s         ok 0.1 s         ok 0.1 s
         client-fw-helper                 ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.2 s         ok 0.2 s         ok 0.1 s         ok 0.1 s
-        client-egress-21               fail 1.4 s       fail 2.7 s       fail 1.4 s       fail 2.4 s       fail 2.4 s       fail 4.0 s       fail 4.0 s         ok 0.2 s         ok 0.2 s       fail 4.0 s       fail 4.0 s
+        client-egress-21               fail 1.4 s       fail 2.7 s       fail 1.4 s       fail 2.4 s       fail 2.4 s       fail 4.0 s       fail 4.0 s         ok 0.2 s         ok 0.2 s         ok 1.5 s         ok 0.2 s
         client-egress-21-helper          ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.2 s         ok 0.2 s         ok 0.1 s         ok 0.1 s
-        server-fw-21                   fail 1.4 s       fail 2.7 s       fail 1.4 s         ok 0.1 s         ok 0.1 s         ok 1.8 s         ok 0.1 s         ok 0.2 s         ok 0.2 s         ok 1.8 s         ok 0.1 s
-        server-fw-21-strict            fail 1.4 s       fail 2.7 s       fail 1.4 s       fail 2.4 s       fail 2.4 s       fail 4.0 s       fail 4.0 s         ok 0.2 s         ok 0.2 s       fail 4.0 s       fail 4.0 s
+        server-fw-21                   fail 1.4 s       fail 2.7 s       fail 1.4 s         ok 0.1 s         ok 0.1 s         ok 1.8 s         ok 0.1 s         ok 0.2 s         ok 0.2 s         ok 1.5 s         ok 0.2 s
+        server-fw-21-strict            fail 1.4 s       fail 2.7 s       fail 1.4 s       fail 2.4 s       fail 2.4 s       fail 4.0 s       fail 4.0 s         ok 0.2 s         ok 0.2 s         ok 1.5 s         ok 0.2 s
         server-fw-range                  ok 0.1 s         ok 0.1 s         ok 0.1 s       fail 2.4 s       fail 2.4 s         ok 0.1 s         ok 0.1 s         ok 0.2 s         ok 0.2 s         ok 0.1 s         ok 0.1 s
-        server-fw-range-norange        fail 1.4 s       fail 2.7 s       fail 1.4 s       fail 2.4 s       fail 2.4 s       fail 4.0 s       fail 4.0 s         ok 0.2 s         ok 0.2 s       fail 4.0 s       fail 4.0 s
-        server-fw-range-reject         fail 0.1 s       fail 0.2 s       fail 0.1 s       fail 0.1 s       fail 0.1 s       fail 0.3 s       fail 0.3 s         ok 0.2 s         ok 0.2 s       fail 0.3 s       fail 0.3 s
+        server-fw-range-norange        fail 1.4 s       fail 2.7 s       fail 1.4 s       fail 2.4 s       fail 2.4 s       fail 4.0 s       fail 4.0 s         ok 0.2 s         ok 0.2 s         ok 1.5 s         ok 0.2 s
+        server-fw-range-reject         fail 0.1 s       fail 0.2 s       fail 0.1 s       fail 0.1 s       fail 0.1 s       fail 0.3 s       fail 0.3 s         ok 0.2 s         ok 0.2 s         ok 0.3 s         ok 0.2 s
         server-fw-helper                 ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.2 s         ok 0.2 s         ok 0.1 s         ok 0.1 s
-        acl-active                     fail 1.4 s       fail 2.7 s       fail 1.4 s         ok 0.1 s         ok 0.1 s         ok 1.8 s         ok 0.1 s         ok 0.2 s         ok 0.2 s         ok 1.8 s         ok 0.1 s
+        acl-active                     fail 1.4 s       fail 2.7 s       fail 1.4 s         ok 0.1 s         ok 0.1 s         ok 1.8 s         ok 0.1 s         ok 0.2 s         ok 0.2 s         ok 1.5 s         ok 0.2 s
         acl-passive                      ok 0.1 s         ok 0.1 s         ok 0.1 s       fail 2.4 s       fail 2.4 s         ok 0.1 s         ok 0.1 s         ok 0.2 s         ok 0.2 s         ok 0.1 s         ok 0.1 s
         acl-passive-range                ok 0.1 s         ok 0.1 s         ok 0.1 s       fail 2.4 s       fail 2.4 s         ok 0.1 s         ok 0.1 s         ok 0.2 s         ok 0.2 s         ok 0.1 s         ok 0.1 s
         server-hostfw                    ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.2 s         ok 0.2 s         ok 0.1 s         ok 0.1 s
         client-hostfw-helper             ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s
-        both-fw                        fail 1.4 s       fail 2.7 s       fail 1.4 s       fail 2.4 s       fail 2.4 s       fail 4.0 s       fail 4.0 s         ok 0.2 s         ok 0.2 s       fail 4.0 s       fail 4.0 s
+        both-fw                        fail 1.4 s       fail 2.7 s       fail 1.4 s       fail 2.4 s       fail 2.4 s       fail 4.0 s       fail 4.0 s         ok 0.2 s         ok 0.2 s         ok 1.5 s         ok 0.2 s
         client-nat                       ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 1.4 s         ok 1.4 s         ok 0.1 s         ok 0.1 s         ok 0.2 s         ok 0.2 s         ok 0.1 s         ok 0.1 s
         client-nat-helper                ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.2 s         ok 0.2 s         ok 0.1 s         ok 0.1 s
         client-nat-upnp                  ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.2 s         ok 0.2 s         ok 0.1 s         ok 0.1 s         ok 0.2 s         ok 0.2 s         ok 0.1 s         ok 0.1 s
@@ -187,16 +187,16 @@ fn every_data_mode_in_every_topology() {
         server-dnat-leak                 ok 0.1 s         ok 1.4 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.2 s         ok 0.2 s         ok 0.1 s         ok 0.1 s
         server-dnat-fixed                ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.2 s         ok 0.2 s         ok 0.1 s         ok 0.1 s
         server-dnat-wrongaddr            ok 0.1 s         ok 1.4 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.2 s         ok 0.2 s         ok 0.1 s         ok 0.1 s
-        server-dnat-21                 fail 0.1 s       fail 1.4 s       fail 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.3 s         ok 0.1 s         ok 0.2 s         ok 0.2 s         ok 0.3 s         ok 0.1 s
+        server-dnat-21                 fail 0.1 s       fail 1.4 s       fail 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.3 s         ok 0.1 s         ok 0.2 s         ok 0.2 s         ok 0.3 s         ok 0.2 s
         server-dnat-helper               ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.2 s         ok 0.2 s         ok 0.1 s         ok 0.1 s
         server-dnat-snat                 ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.2 s         ok 0.2 s         ok 0.1 s         ok 0.1 s
-        haproxy-21                     fail 0.1 s       fail 1.4 s       fail 0.1 s       fail 0.1 s       fail 0.1 s       fail 0.2 s       fail 0.2 s         ok 0.2 s         ok 0.2 s       fail 0.2 s       fail 0.2 s
-        haproxy-21-proxy               fail 0.1 s       fail 0.2 s       fail 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.3 s         ok 0.1 s         ok 0.2 s         ok 0.2 s         ok 0.3 s         ok 0.1 s
+        haproxy-21                     fail 0.1 s       fail 1.4 s       fail 0.1 s       fail 0.1 s       fail 0.1 s       fail 0.2 s       fail 0.2 s         ok 0.2 s         ok 0.2 s         ok 0.3 s         ok 0.2 s
+        haproxy-21-proxy               fail 0.1 s       fail 0.2 s       fail 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.3 s         ok 0.1 s         ok 0.2 s         ok 0.2 s         ok 0.3 s         ok 0.2 s
         haproxy-range                    ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.2 s         ok 0.2 s         ok 0.1 s         ok 0.1 s
         haproxy-range-proxy              ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.2 s         ok 0.2 s         ok 0.1 s         ok 0.1 s
         both-nat                         ok 0.1 s         ok 1.4 s         ok 0.1 s         ok 1.4 s         ok 1.4 s         ok 0.1 s         ok 0.1 s         ok 0.2 s         ok 0.2 s         ok 0.1 s         ok 0.1 s
         both-nat-fixed                   ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 1.4 s         ok 1.4 s         ok 0.1 s         ok 0.1 s         ok 0.2 s         ok 0.2 s         ok 0.1 s         ok 0.1 s
-        both-nat-upnp                  fail 0.1 s       fail 1.4 s       fail 0.1 s         ok 0.2 s         ok 0.2 s         ok 0.4 s         ok 0.1 s         ok 0.2 s         ok 0.2 s         ok 0.4 s         ok 0.1 s
+        both-nat-upnp                  fail 0.1 s       fail 1.4 s       fail 0.1 s         ok 0.2 s         ok 0.2 s         ok 0.4 s         ok 0.1 s         ok 0.2 s         ok 0.2 s         ok 0.3 s         ok 0.2 s
         hairpin                          ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 1.4 s         ok 1.4 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.1 s
         nat-idle                         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 1.4 s         ok 1.4 s         ok 0.1 s         ok 0.1 s         ok 0.2 s         ok 0.2 s         ok 0.1 s         ok 0.1 s
         ipv6-open                        ok 0.1 s       fail 0.0 s       fail 0.0 s       fail 0.0 s         ok 0.1 s         ok 0.1 s         ok 0.1 s         ok 0.2 s         ok 0.2 s         ok 0.1 s         ok 0.1 s
@@ -393,6 +393,7 @@ fn auto_needs_no_second_session() {
             let content = vec![7; LENGTH];
             let config = Config {
                 max_sessions: 1,
+                one_port: OnePort::Off,
                 ..Config::default()
             };
             serve(&scene, &content, config).await;
