@@ -316,23 +316,23 @@ fn searches_in_the_networks_of_the_field() {
             0.0 EPSV 1.3; 1.3 PASV 1.3; 1.6 scout asks; 1.7 scout PORT 2.3; 1.7 scout EPRT 2.3; 1.8 stop; 1.8 EPRT 2.3; 1.8 works
             no answer from 203.0.113.9:50000 (EPSV) in 1.3 s; the server connects to us instead (EPRT)
         dropped, NAT, the router maps (vsftpd)
-            0.0 EPSV 1.3; 1.3 PASV 1.3; 1.6 scout asks; 1.7 scout PORT 2.3; 1.7 scout PORT (mapped port) 2.3; 1.8 stop; 1.8 PORT (mapped port) 2.3; 1.8 works
+            0.0 EPSV 1.3; 1.3 PASV 1.3; 1.6 scout asks; 1.7 scout PORT 1.3; 1.7 scout PORT (mapped port) 2.3; 1.8 stop; 1.8 PORT (mapped port) 2.3; 1.8 works
             no answer from 203.0.113.9:50000 (EPSV) in 1.3 s; the server connects to a port that the router forwards (PORT)
         dropped, NAT, the router maps (Pure-FTPd, one session)
             0.0 EPSV 1.3; 1.3 PASV 1.3; 2.6 ask; 2.7 PORT 2.3; 2.7 PORT (mapped port) 2.3; 2.8 works
             no answer from 203.0.113.9:50000 (EPSV) in 1.3 s; the server connects to a port that the router forwards (PORT)
         dropped, NAT, the router maps (ProFTPD tries the outside address)
-            0.0 EPSV 1.3; 1.3 PASV 1.3; 1.6 scout asks; 1.7 scout PORT 2.3; 4.1 scout PORT (mapped port) 2.3; 4.2 PORT (mapped port) 2.3; 4.2 works
+            0.0 EPSV 1.3; 1.3 PASV 1.3; 1.6 scout asks; 1.7 scout PORT 1.3; 3.1 scout PORT (mapped port) 2.3; 3.2 PORT (mapped port) 2.3; 3.2 works
             no answer from 203.0.113.9:50000 (EPSV) in 1.3 s; the server connects to a port that the router forwards (PORT)
         dropped, NAT, no router maps, ports are kept
-            0.0 EPSV 1.3; 1.3 PASV 1.3; 1.6 scout asks; 1.7 scout PORT 2.3; 1.7 scout PORT (mapped port) 2.3; 3.7 scout PORT (outside address) 2.3; 3.8 PORT (outside address) 2.3; 3.8 works
+            0.0 EPSV 1.3; 1.3 PASV 1.3; 1.6 scout asks; 1.7 scout PORT 1.3; 1.7 scout PORT (mapped port) 2.3; 3.7 scout PORT (outside address) 2.3; 3.8 PORT (outside address) 2.3; 3.8 works
             no answer from 203.0.113.9:50000 (EPSV) in 1.3 s; the server connects to our outside address (PORT)
         dropped, NAT, nothing helps
-            0.0 EPSV 1.3; 1.3 PASV 1.3; 1.6 scout asks; 1.7 scout PORT 2.3; 1.7 scout PORT (mapped port) 2.3; 3.7 scout PORT (outside address) 2.3; 6.0 nothing left
+            0.0 EPSV 1.3; 1.3 PASV 1.3; 1.6 scout asks; 1.7 scout PORT 1.3; 1.7 scout PORT (mapped port) 2.3; 3.7 scout PORT (outside address) 2.3; 6.0 nothing left
         dropped, NAT, nothing helps (ProFTPD)
-            0.0 EPSV 1.3; 1.3 PASV 1.3; 1.6 scout asks; 1.7 scout PORT 2.3; 4.1 scout PORT (mapped port) 2.3; 6.1 nothing left
+            0.0 EPSV 1.3; 1.3 PASV 1.3; 1.6 scout asks; 1.7 scout PORT 1.3; 3.1 scout PORT (mapped port) 2.3; 5.1 nothing left
         dropped, NAT with a helper
-            0.0 EPSV 1.3; 1.3 PASV 1.3; 1.6 scout asks; 1.7 scout PORT 2.3; 1.8 stop; 1.8 PORT 2.3; 1.8 works
+            0.0 EPSV 1.3; 1.3 PASV 1.3; 1.6 scout asks; 1.7 scout PORT 1.3; 1.8 stop; 1.8 PORT 2.3; 1.8 works
             no answer from 203.0.113.9:50000 (EPSV) in 1.3 s; the server connects to us instead (PORT)
         balancer: the server sees another address
             0.0 EPSV 1.3; 1.3 PASV 1.3; 1.6 scout asks; 1.7 scout PORT 2.3; 2.6 nothing left
@@ -341,10 +341,10 @@ fn searches_in_the_networks_of_the_field() {
         both sides drop, one session only
             0.0 EPSV 1.3; 1.3 PASV 1.3; 2.6 PORT 2.3; 5.0 nothing left
         IPv6 dropped
-            0.0 EPSV 1.3; 1.4 scout asks; 1.4 scout EPRT 2.3; 1.5 EPRT 2.3; 1.6 works
+            0.0 EPSV 1.3; 1.4 scout asks; 1.4 scout EPRT 1.3; 1.5 EPRT 2.3; 1.6 works
             no answer from 203.0.113.9:50000 (EPSV) in 1.3 s; the server connects to us instead (EPRT)
         IPv6 through NAT64: EPRT's family refused
-            0.0 EPSV 1.3; 1.4 scout asks; 1.4 scout EPRT 2.3; 1.5 nothing left
+            0.0 EPSV 1.3; 1.4 scout asks; 1.4 scout EPRT 1.3; 1.5 nothing left
         balancer, reply followed
             0.0 PASV (address in the reply) 1.3; 0.1 works
         only epsv
@@ -358,18 +358,18 @@ fn searches_in_the_networks_of_the_field() {
         active, silence
             0.0 PORT 2.3; 2.3 nothing left
         port behind NAT, the router maps
-            0.0 ask; 0.0 PORT 2.3; 0.1 PORT (mapped port) 2.3; 0.1 works
+            0.0 ask; 0.0 PORT 1.3; 0.1 PORT (mapped port) 2.3; 0.1 works
             behind NAT, the server refused 203.0.113.9 (PORT); the server connects to a port that the router forwards (PORT)
         port behind NAT, no router maps
-            0.0 ask; 0.0 PORT 2.3; 0.1 PORT (mapped port) 2.3; 2.1 EPSV 1.3; 2.1 works
+            0.0 ask; 0.0 PORT 1.3; 0.1 PORT (mapped port) 2.3; 2.1 EPSV 1.3; 2.1 works
             behind NAT, the server refused 203.0.113.9 (PORT); we connect to the server instead (EPSV)
         port behind NAT, 425 (ProFTPD, the NAT rejects)
-            0.0 ask; 0.0 PORT 2.3; 0.1 PORT (mapped port) 2.3; 2.1 EPSV 1.3; 2.1 works
+            0.0 ask; 0.0 PORT 1.3; 0.1 PORT (mapped port) 2.3; 2.1 EPSV 1.3; 2.1 works
             PORT: the server answered 425; we connect to the server instead (EPSV)
         port behind NAT, silence
-            0.0 ask; 0.0 PORT 2.3; 2.4 PORT (mapped port) 2.3; 4.4 nothing left
+            0.0 ask; 0.0 PORT 1.3; 1.4 PORT (mapped port) 2.3; 3.4 nothing left
         eprt behind NAT
-            0.0 ask; 0.0 EPRT 2.3; 0.1 EPRT (mapped port) 2.3; 2.1 EPSV 1.3; 2.1 works
+            0.0 ask; 0.0 EPRT 1.3; 0.1 EPRT (mapped port) 2.3; 2.1 EPSV 1.3; 2.1 works
             behind NAT, the server refused 203.0.113.9 (EPRT); we connect to the server instead (EPSV)
         a configured address that is refused leaves the other command
             0.0 PORT 2.3; 0.0 EPRT 2.3; 0.1 works
@@ -453,7 +453,7 @@ fn what_is_remembered_goes_first_and_needs_no_scout() {
         PASV (address in the reply): 0.0 PASV (address in the reply) 1.3; 0.1 works; 
         PORT: 0.0 PORT 2.3; 2.3 EPSV 1.3; 2.7 scout asks; 2.7 scout PORT (mapped port) 2.3; 3.7 PASV 1.3; 5.0 nothing left; 
         PORT: 0.0 PORT 2.3; 2.3 EPSV 1.3; 2.4 works; 
-        PASV: 0.0 PASV 1.3; 1.4 scout asks; 1.4 scout PORT 2.3; 1.5 PORT 2.3; 1.6 works; 
+        PASV: 0.0 PASV 1.3; 1.4 scout asks; 1.4 scout PORT 1.3; 1.5 PORT 2.3; 1.6 works; 
     "#]]
     .assert_eq(&all);
 }

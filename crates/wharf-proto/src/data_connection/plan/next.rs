@@ -168,9 +168,14 @@ impl Plan {
         let patience = match self.policy.patience {
             Some(fixed) => fixed,
             None => {
+                let wanted = patience(self.search.round_trip);
+                // Behind a NAT our own address arrives only through a helper: a server that takes it (ProFTPD) shall not
+                // cost more time than is left for a port of the router.
+                let unlikely =
+                    path.address == Address::Own && self.nat.is_on_our_side(self.policy.own);
                 let wanted = match path.opener {
-                    Opener::User => patience(self.search.round_trip),
-                    Opener::Server => patience(self.search.round_trip) + SERVER_OPENS,
+                    Opener::Server if !unlikely => wanted + SERVER_OPENS,
+                    _ => wanted,
                 };
                 let commands = self.search.round_trip.saturating_mul(2);
                 let left = self.left(now).saturating_sub(commands);
