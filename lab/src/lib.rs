@@ -167,7 +167,7 @@ pub fn run(arguments: Vec<String>) -> ExitCode {
     let mut parts: Vec<&(&str, Part, &str)> = Vec::new();
     for command in &commands {
         match command.as_str() {
-            "all" => parts.extend(&PARTS),
+            "all" => parts.extend(PARTS),
             "setup" => {}
             word => match PARTS.iter().find(|part| part.0 == word) {
                 Some(part) => parts.push(part),
