@@ -1,6 +1,8 @@
 //! One open port: wharf's server tells its passive clients the control port itself, and unmodified
 //! clients download, upload and list in every topology in which the control connection stands. Then one
-//! shared data port beside it, where a firewall, a gateway or a balancer lets it through.
+//! shared data port beside it, where a firewall, a gateway or a balancer lets it through. And what the
+//! server does untold: after one client who could not reach its range, everybody of that address gets
+//! through.
 //!
 //! Nothing is told to the clients but "passive", and what each needs where the server's announced
 //! address is not the one it dialled.
@@ -26,6 +28,9 @@ const CLIENTS: [&str; 6] = ["curl", "lftp", "tnftp", "ncftp", "inetutils", "whar
 /// four times over before it turns to PORT, needs 22 s.
 const LIMIT: Duration = Duration::from_secs(40);
 
+/// Within this time the first client arrives at a server that does not know yet that its range is closed.
+const FIRST: Duration = Duration::from_secs(5);
+
 /// Between the beginnings of operations that overlap.
 const APART: Duration = Duration::from_millis(1500);
 
@@ -49,12 +54,15 @@ struct Offer {
     arguments: &'static [&'static str],
     /// The topologies in which it has to work; all of them when empty.
     rows: &'static [&'static str],
+    /// Somebody has to have failed first: wharf's client, which asks twice and so arrives at once.
+    learns: bool,
 }
 
 const ONE_PORT: Offer = Offer {
     title: "the control port itself",
     arguments: &["--one-port", "on"],
     rows: &[],
+    learns: false,
 };
 
 const SHARED_PORT: Offer = Offer {
@@ -70,12 +78,31 @@ const SHARED_PORT: Offer = Offer {
         "haproxy-range-proxy",
         "ipv6-server-range",
     ],
+    learns: false,
+};
+
+/// What the server does untold: the range, and the control port for those who do not get there.
+const AUTOMATIC: Offer = Offer {
+    title: "the control port for those to whom the range is closed",
+    arguments: &[],
+    rows: &[
+        "open",
+        "client-egress-21",
+        "server-fw-21-strict",
+        "server-fw-range-reject",
+        "both-fw",
+        "server-dnat-21",
+        "both-nat-upnp",
+        "haproxy-21",
+        "haproxy-21-proxy",
+    ],
+    learns: true,
 };
 
 /// Fills and prints the matrices.
 #[allow(clippy::unnecessary_wraps)] // a part may fail; this one has nothing to fail by
 pub(crate) fn run(settings: &Settings, tally: &Tally) -> Result<()> {
-    for offer in [ONE_PORT, SHARED_PORT] {
+    for offer in [ONE_PORT, SHARED_PORT, AUTOMATIC] {
         print(settings, tally, offer);
     }
     Ok(())
@@ -163,6 +190,15 @@ impl Scene {
             row,
             payload,
         };
+        if offer.learns {
+            match scene.operate("wharf", Does::Get)? {
+                Cell::Fails(why) => return Err(format!("the first client: {why}").into()),
+                Cell::Works(elapsed) if elapsed > FIRST => {
+                    return Err(format!("the first client took {}", seconds(elapsed)).into());
+                }
+                _ => {}
+            }
+        }
         let operations: Vec<(u32, (&str, Does))> = (0..)
             .zip(
                 CLIENTS
@@ -202,6 +238,8 @@ impl Scene {
         } else {
             "got.bin"
         });
+        // Of whoever failed first.
+        let _ = fs::remove_file(&local);
         if does == Does::Put {
             fs::hard_link(&self.payload, &local)?;
         }
