@@ -14,9 +14,9 @@
 //!    peer's where that is allowed ([`PathPolicy::targets`]).
 //! 3. As soon as a failure speaks of the network (not only of a command), or nothing user-opened is left, the scout is
 //!    sent for, a moment after PASV: a way that needs nothing but PASV shows within three round trips, and a server that
-//!    takes data connections on its control port shall not have to tell the scout from one. It asks the server for the address it sees us at, then tries PORT, EPRT, LPRT with our own address, and
-//!    behind a NAT a mapped port and our outside address. Its silence is waited for D + 1 s, or D for our own address
-//!    behind a NAT.
+//!    takes data connections on its control port shall not have to tell the scout from one. It asks the server for the
+//!    address it sees us at, then tries PORT, EPRT, LPRT with our own address, and behind a NAT a mapped port and our
+//!    outside address. Its silence is waited for D + 1 s, or D for our own address behind a NAT.
 //! 4. What the scout has proven is used on main at once; a connect that is still waiting there is dropped.
 //! 5. If no scout can be had (421, 530, no answer), server-opened paths are tried on main, the last.
 //!
