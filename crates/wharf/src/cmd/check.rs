@@ -15,7 +15,7 @@ use wharf_storage::{ListOrder, Storage};
 use super::foundation;
 use super::serve::start_log;
 use crate::args::CheckArgs;
-use crate::args::value::{AdvertiseHost, wildcard};
+use crate::args::value::{AdvertiseHost, OnePort, wildcard};
 use crate::config::Settings;
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
@@ -166,7 +166,19 @@ fn addresses(settings: &Settings, report: &mut Report<'_>) {
 }
 
 fn passive_ports(settings: &Settings, report: &mut Report<'_>) {
-    let range = settings.data.passive_ports;
+    let data = &settings.data;
+    match (data.one_port, data.port) {
+        (OnePort::On, _) => {
+            report.good("data connections come to the control port: no other has to be let in");
+            return;
+        }
+        (OnePort::Auto, _) => {
+            report.good("clients that do not come to a passive port are sent to the control port");
+        }
+        (OnePort::Off, _) => {}
+    }
+    // All shared ports are listened on, of a range one at a time.
+    let range = data.port.unwrap_or(data.passive_ports);
     let ip = settings
         .listen
         .first()
@@ -182,6 +194,10 @@ fn passive_ports(settings: &Settings, report: &mut Report<'_>) {
     }
     match refusal {
         None => report.good(&format!("passive ports {range}, all free")),
+        Some(error) if data.port.is_some() => report.bad(&Failure::new(
+            Exit::Unavailable,
+            format!("the shared data ports {range} cannot all be listened on: {error}"),
+        )),
         Some(error) if taken.len() == total as usize => report.bad(&Failure::new(
             Exit::Unavailable,
             format!("none of the passive ports {range} can be listened on: {error}"),
