@@ -2,7 +2,7 @@
 //!
 //! A [`Path`] is *who opens, to which address, arranged by which command*. Which of them are tried, when and on which
 //! control connection is decided in [`plan`](super::plan); what a failure rules out, in
-//! [`candidates`](super::candidates).
+//! `candidates.rs`.
 
 use std::fmt;
 use std::net::IpAddr;
