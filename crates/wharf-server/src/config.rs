@@ -34,6 +34,10 @@ pub struct Config {
     /// Whether clients of one address may use the control port for data while they are logged in as different
     /// users. Default [`SharedAddress::OneUser`]
     pub shared_address: SharedAddress,
+    /// Networks of carriers' NATs that give control and data connections of one client different
+    /// addresses: all addresses of such a network count as one client where a data connection is
+    /// paired with its session, so that whoever has one of them can take it. Default none
+    pub address_pools: Vec<Network>,
     /// The address that PASV tells the client. Default: the one that the client reached
     pub advertise: Advertise,
     /// Whether PORT and EPRT are served (active mode). Default yes
@@ -88,6 +92,7 @@ impl Default for Config {
             one_port: OnePort::default(),
             data_port: None,
             shared_address: SharedAddress::default(),
+            address_pools: Vec::new(),
             advertise: Advertise::default(),
             active: true,
             port_policy: PortPolicy::default(),
@@ -108,6 +113,19 @@ impl Default for Config {
             observer: None,
             recorder: None,
         }
+    }
+}
+
+impl Config {
+    /// The pool of addresses that a client is in
+    pub(crate) fn pool_of(&self, client: IpAddr) -> Option<Network> {
+        let mut pools = self.address_pools.iter();
+        pools.find(|pool| pool.contains(client)).copied()
+    }
+
+    /// What a client counts as where connections are paired with sessions
+    pub(crate) fn counted_as(&self, client: IpAddr) -> IpAddr {
+        self.pool_of(client).map_or(client, Network::address)
     }
 }
 

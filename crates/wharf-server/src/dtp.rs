@@ -84,7 +84,7 @@ impl Session {
         let config = &self.setup.config;
         Dtp {
             net: Arc::clone(&self.setup.net),
-            guard: Guard::new(self.peer().ip()),
+            guard: self.guard(),
             patience: config.patience,
             stall: config.stall,
             conversion,

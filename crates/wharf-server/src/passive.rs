@@ -93,6 +93,12 @@ impl Session {
         }
     }
 
+    /// Who may come for the data connections of this session
+    pub(crate) fn guard(&self) -> Guard {
+        let client = self.peer().ip();
+        Guard::new(client).or_pool(self.setup.config.pool_of(client))
+    }
+
     fn shared_data_doors(&self) -> Vec<Door> {
         let Some(place) = &self.place else {
             return Vec::new();
@@ -127,7 +133,7 @@ impl Session {
         let port = self.data_port.take();
         if self.passive.pending() == Some(PassivePort::Data)
             && let Some(port) = port
-            && port.is_unused(&Guard::new(self.peer().ip())).await
+            && port.is_unused(&self.guard()).await
         {
             self.nobody_came();
         }

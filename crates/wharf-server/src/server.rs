@@ -162,7 +162,7 @@ impl Server {
                         let _ = done.send(rearrange(&mut doors, &setup, &config).await);
                     }
                 },
-                event = doors.next() => take_in(&mut porter, &doors, event),
+                event = doors.next() => take_in(&mut porter, &doors, &self.handle, event),
                 work = porter.next() => sort(&mut porter, &doors, work),
             }
             let way = porter.way();
@@ -181,7 +181,7 @@ impl Server {
             while porter.is_busy() {
                 tokio::select! {
                     () = sessions.wait() => break,
-                    event = doors.next() => take_in(&mut porter, &doors, event),
+                    event = doors.next() => take_in(&mut porter, &doors, &self.handle, event),
                     work = porter.next() => sort(&mut porter, &doors, work),
                 }
                 for Admitted { conn, .. } in porter.admitted() {
@@ -430,9 +430,13 @@ async fn rearrange(doors: &mut Doors, setup: &Setup, config: &Config) -> Result<
     Ok(data_doors)
 }
 
-fn take_in(porter: &mut Porter, doors: &Doors, event: Event) {
+fn take_in(porter: &mut Porter, doors: &Doors, handle: &Handle, event: Event) {
     match event {
-        Event::Arrived(entrance, conn) => porter.arrived(entrance, *conn),
+        Event::Arrived(entrance, conn) => {
+            let client = conn.peer_addr().ip();
+            let address = handle.setup().config.counted_as(client);
+            porter.arrived(entrance, *conn, address);
+        }
         Event::Swept(number) => porter.swept(number, doors),
     }
 }

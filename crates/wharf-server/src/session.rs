@@ -153,7 +153,7 @@ impl Session {
 
     /// By this door, so that its data connections may come the same way
     pub(crate) fn came_in(mut self, entrance: Entrance, way: WayToPorter) -> Self {
-        let client = self.peer().ip();
+        let client = self.setup.config.counted_as(self.peer().ip());
         self.place = Some(Place::new(self.number, client, entrance, way));
         self.recall_passive_port();
         self

@@ -171,11 +171,10 @@ impl Porter {
         self.admitted.drain(..)
     }
 
-    /// Somebody came in
-    pub(crate) fn arrived(&mut self, entrance: Entrance, conn: Conn) {
+    /// Somebody came in, and counts as a client with this address
+    pub(crate) fn arrived(&mut self, entrance: Entrance, conn: Conn, address: IpAddr) {
         self.conns += 1;
         let id = ConnId(self.conns);
-        let address = conn.peer_addr().ip();
         self.held.insert(id, Admitted { conn, entrance });
         // Who was there before may have left meanwhile.
         self.look_at(address);

@@ -212,3 +212,22 @@ async fn a_session_without_a_server_uses_the_range() {
     ours.read_to_string(&mut told).await.unwrap();
     assert!(told.contains("(|||50"), "{told}");
 }
+
+/// A carrier's NAT gives the data connection another address than the control connection
+#[tokio::test(start_paused = true)]
+async fn a_listed_pool_of_addresses_is_one_client() {
+    for one_port in [OnePort::On, OnePort::Off] {
+        for data_port in [None, "2020".parse().ok()] {
+            let stage = Stage::with(|config| {
+                config.one_port = one_port;
+                config.data_port = data_port;
+                config.address_pools = vec!["198.51.100.0/24".parse().unwrap()];
+            })
+            .await;
+            let mut client = Client::login(&stage, "ann").await;
+            client.say("EPSV", 229).await;
+            client.data = Some(client.stranger().await);
+            client.download_here("RETR digits", b"0123456789").await;
+        }
+    }
+}

@@ -162,6 +162,11 @@ impl Network {
         self.prefix
     }
 
+    /// The address that it was made with.
+    pub fn address(self) -> IpAddr {
+        self.address
+    }
+
     /// Is the address in this network? A v4-mapped address counts as IPv4.
     pub fn contains(self, address: IpAddr) -> bool {
         match (self.address, canonical(address)) {

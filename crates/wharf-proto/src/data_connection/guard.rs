@@ -8,6 +8,7 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use super::advertise::Network;
 use super::advertise::is_public;
 use super::port_policy::is_of_a_nat;
 use super::{Offer, canonical};
@@ -21,6 +22,7 @@ pub const LOWEST_TARGET_PORT: u16 = 1024;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Guard {
     control_peer: IpAddr,
+    pool: Option<Network>,
 }
 
 impl Guard {
@@ -28,7 +30,15 @@ impl Guard {
     pub fn new(control_peer: IpAddr) -> Self {
         Self {
             control_peer: canonical(control_peer),
+            pool: None,
         }
+    }
+
+    /// Data connections may come from any address of this network: the peer stands behind a carrier's NAT that gives
+    /// each of its connections another one of them.
+    #[must_use]
+    pub fn or_pool(self, pool: Option<Network>) -> Self {
+        Self { pool, ..self }
     }
 
     /// The peer of the control connection, v4-mapped forms resolved.
@@ -36,10 +46,10 @@ impl Guard {
         self.control_peer
     }
 
-    /// May a data connection with this peer be used? Only if it comes from the peer of the control connection; its port
-    /// says nothing.
+    /// May a data connection with this peer be used? Only if it comes from the peer of the control connection, or from
+    /// its pool; its port says nothing.
     pub fn admits(&self, peer: IpAddr) -> bool {
-        canonical(peer) == self.control_peer
+        canonical(peer) == self.control_peer || self.pool.is_some_and(|pool| pool.contains(peer))
     }
 
     /// May the server-DTP connect to this target? As [`check_target`].

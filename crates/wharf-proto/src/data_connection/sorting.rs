@@ -56,6 +56,7 @@
 //! * Whoever shares the address (NAT, proxy, balancer without PROXY protocol) and connects on purpose at that moment is
 //!   noticed when the real connection is there (rule 11): a denial of service, no theft. Alone (as above) it is theft.
 //! * A data connection that comes from another address (an address pool) is not recognised; it is greeted as control.
+//!   The caller may count a known pool as one address.
 //! * A late SYN of a transfer that was given up may meet the next transfer of its address. Rules 16 and 17 make it
 //!   unlikely; as a second arrival it refuses that transfer (rule 11).
 //!

@@ -128,6 +128,14 @@ pub(crate) struct ServeArgs {
     )]
     pub(crate) shared_address: Option<SharedAddress>,
 
+    /// Network of a carrier NAT whose addresses count as one client; may be repeated
+    ///
+    /// Some carriers give the control and the data connections of one client different addresses; without
+    /// this such data connections are strangers. Whoever has an address of the network can then take a
+    /// data connection of any client in it.
+    #[arg(long, value_name = "NET", env = "WHARF_ADDRESS_POOL", value_parser = value::network, value_delimiter = ',', help_heading = "Data connections")]
+    pub(crate) address_pool: Vec<Network>,
+
     /// Address or name told to passive clients; may be repeated, NET=ADDR for clients of one network
     ///
     /// Needed behind a NAT: the address clients reach from outside. With NET=ADDR the rule only holds

@@ -223,6 +223,7 @@ pub(crate) fn server_config(
             value::SharedAddress::OneUser => SharedAddress::OneUser,
             value::SharedAddress::AnyUser => SharedAddress::AnyUser,
         },
+        address_pools: settings.data.address_pools.clone(),
         advertise: advertise(settings),
         active: settings.data.active,
         active_port: Some(settings.data.active_port).filter(|port| *port != 0),

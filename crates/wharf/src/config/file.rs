@@ -144,6 +144,12 @@ pub(crate) const SETTINGS: &[Setting] = &[
         set: |s, v, _| text(v, value::shared_address).map(|who| s.data.shared_address = who),
     },
     Setting {
+        key: "data.address_pools",
+        example: "[]",
+        help: "Networks of carrier NATs that give the connections of one client different addresses: all addresses of such a network count as one client when a data connection is paired with its session.",
+        set: |s, v, _| list(v, value::network).map(|pools| s.data.address_pools = pools),
+    },
+    Setting {
         key: "data.advertise",
         example: "[\"203.0.113.7\", \"192.168.0.0/16=192.168.1.5\"]",
         help: "Address or name told to passive clients when the server stands behind a NAT; NET=ADDR holds for clients of that network only. \"auto\" finds it out: a public address that clients have reached, else what the router says. Default: the address the client reached.",

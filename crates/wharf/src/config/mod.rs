@@ -63,6 +63,7 @@ pub(crate) struct DataSettings {
     /// Shared data ports, instead of the passive ones.
     pub(crate) port: Option<PortRange>,
     pub(crate) shared_address: SharedAddress,
+    pub(crate) address_pools: Vec<Network>,
     pub(crate) advertise: Vec<Advertise>,
     pub(crate) active: bool,
     /// Source port of active data connections; 0: any.
@@ -105,6 +106,7 @@ impl Default for Settings {
                 one_port: OnePort::Auto,
                 port: None,
                 shared_address: SharedAddress::OneUser,
+                address_pools: Vec::new(),
                 advertise: Vec::new(),
                 active: true,
                 active_port: 20,
@@ -155,6 +157,9 @@ impl Settings {
         over(&mut data.one_port, args.one_port.as_ref());
         over_some(&mut data.port, args.data_port.as_ref());
         over(&mut data.shared_address, args.shared_address.as_ref());
+        if !args.address_pool.is_empty() {
+            data.address_pools.clone_from(&args.address_pool);
+        }
         if !args.advertise.is_empty() {
             data.advertise.clone_from(&args.advertise);
         }
