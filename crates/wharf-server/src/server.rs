@@ -162,8 +162,9 @@ impl Server {
                         let _ = done.send(rearrange(&mut doors, &setup, &config).await);
                     }
                 },
-                event = doors.next() => take_in(&mut porter, &doors, &self.handle, event),
-                work = porter.next() => sort(&mut porter, &doors, work),
+                step = next_step(&mut doors, &mut porter) => {
+                    take_step(&mut porter, &doors, &self.handle, step);
+                }
             }
             let way = porter.way();
             for admitted in porter.admitted() {
@@ -181,8 +182,9 @@ impl Server {
             while porter.is_busy() {
                 tokio::select! {
                     () = sessions.wait() => break,
-                    event = doors.next() => take_in(&mut porter, &doors, &self.handle, event),
-                    work = porter.next() => sort(&mut porter, &doors, work),
+                    step = next_step(&mut doors, &mut porter) => {
+                        take_step(&mut porter, &doors, &self.handle, step);
+                    }
                 }
                 for Admitted { conn, .. } in porter.admitted() {
                     conn.abort();
@@ -430,21 +432,31 @@ async fn rearrange(doors: &mut Doors, setup: &Setup, config: &Config) -> Result<
     Ok(data_doors)
 }
 
-fn take_in(porter: &mut Porter, doors: &Doors, handle: &Handle, event: Event) {
-    match event {
-        Event::Arrived(entrance, conn) => {
+/// What the task that takes everybody in does next
+enum Step {
+    Door(Event),
+    Porter(Work),
+}
+
+/// Whichever is ready, without preference: a crowd at the door shall not keep the sessions inside waiting, nor they the
+/// crowd
+async fn next_step(doors: &mut Doors, porter: &mut Porter) -> Step {
+    tokio::select! {
+        event = doors.next() => Step::Door(event),
+        work = porter.next() => Step::Porter(work),
+    }
+}
+
+fn take_step(porter: &mut Porter, doors: &Doors, handle: &Handle, step: Step) {
+    match step {
+        Step::Door(Event::Arrived(entrance, conn)) => {
             let client = conn.peer_addr().ip();
             let address = handle.setup().config.counted_as(client);
             porter.arrived(entrance, *conn, address);
         }
-        Event::Swept(number) => porter.swept(number, doors),
-    }
-}
-
-fn sort(porter: &mut Porter, doors: &Doors, work: Work) {
-    match work {
-        Work::Order(order) => porter.order(order, doors),
-        Work::Alarm => porter.alarmed(doors),
+        Step::Door(Event::Swept(number)) => porter.swept(number, doors),
+        Step::Porter(Work::Order(order)) => porter.order(order, doors),
+        Step::Porter(Work::Alarm) => porter.alarmed(doors),
     }
 }
 

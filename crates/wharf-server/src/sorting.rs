@@ -142,7 +142,6 @@ impl Porter {
     pub(crate) async fn next(&mut self) -> Work {
         let alarm = self.alarm();
         tokio::select! {
-            biased;
             Some(order) = self.orders.recv() => Work::Order(order),
             () = async { sleep_until(alarm.unwrap_or_else(Instant::now)).await }, if alarm.is_some() => Work::Alarm,
         }
