@@ -10,7 +10,7 @@ use std::time::Duration;
 use wharf_proto::data_connection::Flow;
 use wharf_proto::data_connection::sorting::{
     ARRIVALS, ARRIVALS_IN_ALL, Ask, ConnId, Door, DropReason, Proof, Refusal, SessionId,
-    SharedAddress, Sorter, Takes, User, Verdict, WAITERS,
+    SharedAddress, Sorter, Takes, UNDECIDED, User, Verdict, WAITERS,
 };
 
 struct Play {
@@ -89,6 +89,7 @@ fn word(verdict: &Verdict) -> String {
                 DropReason::Stranger => "stranger",
                 DropReason::Unawaited => "unawaited",
                 DropReason::Gone => "gone",
+                DropReason::Ambiguous => "ambiguous",
                 DropReason::Flood => "flood",
             };
             format!("drop {} {why}", conn_word(*conn))
@@ -470,6 +471,16 @@ fn races_that_cannot_be_told_apart_are_refused() {
             2000 . => @1021 control a, @1021 control b",
         ),
         (
+            "11: behind a 150 nobody is greeted",
+            "
+            0 ask s1 A ctl => granted s1 ctl
+            1 ask s2 A ctl
+            5 say s1 out => nobody s1
+            10 come a A ctl
+            11 come b A ctl => refused s1 cannot-tell-2, drop a ambiguous, drop b ambiguous
+            300 . => @261 granted s2 ctl",
+        ),
+        (
             "10: a control client first, and a client that sends command and SYN at once (FileZilla)",
             "
             0 ask s1 A ctl => granted s1 ctl
@@ -827,14 +838,14 @@ fn a_proof_binds_whatever_the_address() {
 fn everything_is_bounded() {
     let mut play = Play::new();
     play.act("ask s1 A ctl");
-    for number in 0..ARRIVALS + 4 {
+    for number in 0..UNDECIDED + 4 {
         play.act(&format!("come {} A ctl", conn_word(ConnId(number as u64))));
     }
     let count = |play: &Play, what: &str| {
         let words = play.heard.iter().map(|(_, verdict)| word(verdict));
         words.filter(|word| word.contains(what)).count()
     };
-    assert_eq!(play.sorter.held(), ARRIVALS);
+    assert_eq!(play.sorter.held(), UNDECIDED);
     assert_eq!(count(&play, "flood"), 4);
 
     // Those who wait

@@ -27,7 +27,7 @@
 //! | 8 | undecided, spoke, and no transfer is announced within 250 ms | control connection |
 //! | 9 | undecided, ended without a word before the announcement, or at any time in a download | dropped (health check, port scan, a client that gave up) |
 //! | 10 | announced, and exactly one is undecided, and has been for the *settle time* | the session's data connection |
-//! | 11 | announced, and two or more are undecided | the transfer is refused; nothing goes to any of them |
+//! | 11 | announced, and two or more are undecided | the transfer is refused; nothing goes to any of them. If nobody had come at the announcement, so that the client may have heard 150, all are dropped: it would take a greeting for the file |
 //! | 12 | undecided for 1.5 s and twice the time from arming to it (10 s at most) without an announcement | control connection |
 //! | 13 | after 11, or when an armed session withdraws with arrivals undecided | the client closes its own: as soon as one has ended, or after 1 s, the rest are control connections |
 //! | 14 | a desk is armed, or clears up as in 13 | other sessions of the address wait their turn: in order, 256 at most, 10 s at most |
@@ -35,7 +35,7 @@
 //! | 16 | armed and nobody came, and the session withdrew | the desk rests 250 ms before *another* session is armed: a connection may be under way |
 //! | 17 | a session may use several data doors | one at which nobody of its address is armed, the least recently used by this address first |
 //! | 18 | [`SharedAddress::OneUser`], and sessions of different users are logged in from the address | no arming at a control door, no verdict "data" there |
-//! | 19 | more than 16 undecided at a desk, or 1024 in all | dropped |
+//! | 19 | more than 256 undecided at a desk, or 1024 in all | dropped |
 //!
 //! The *settle time* is a round trip at least, between 5 and 200 ms: the time from arming to the announcement or to the
 //! arrival, whichever came later, and it counts from that moment. Whoever opens the data connection before the transfer
@@ -97,7 +97,9 @@ pub const REST: Duration = Duration::from_millis(250);
 pub const REMEMBERED: Duration = Duration::from_mins(1);
 /// Sessions of one address that may wait for a turn.
 pub const WAITERS: usize = 256;
-/// Undecided arrivals at one desk; at a data door, connections of one grant.
+/// Undecided arrivals at one desk: as many as sessions may wait for it.
+pub const UNDECIDED: usize = 256;
+/// At a data door, connections of one grant.
 pub const ARRIVALS: usize = 16;
 /// Undecided arrivals in all.
 pub const ARRIVALS_IN_ALL: usize = 1024;
@@ -292,6 +294,8 @@ pub enum DropReason {
     Unawaited,
     /// Rule 9.
     Gone,
+    /// Rule 11.
+    Ambiguous,
     /// Rule 19.
     Flood,
 }
@@ -302,6 +306,7 @@ impl fmt::Display for DropReason {
             Self::Stranger => "nobody of its address waits for a data connection",
             Self::Unawaited => "its session waits for no data connection",
             Self::Gone => "it ended without a word",
+            Self::Ambiguous => "it cannot be told apart from another of its address",
             Self::Flood => "too many undecided connections",
         })
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::{
     ARRIVALS, Ask, CLEARING, ConnId, Door, DropReason, EARLY_WORD, Flow, REMEMBERED, REST, Refusal,
     SETTLE_LEAST, SETTLE_MOST, SessionId, SharedAddress, TURN, TURN_ALONE, TURN_PATIENCE, Takes,
-    UNANNOUNCED, UNANNOUNCED_MOST, User, Verdict, WAITERS,
+    UNANNOUNCED, UNANNOUNCED_MOST, UNDECIDED, User, Verdict, WAITERS,
 };
 
 /// One client address
@@ -140,7 +140,7 @@ impl Guest {
                 armed.came += 1;
                 Seen::Data(armed.session)
             }
-            Takes::Control if room && desk.undecided.len() < ARRIVALS => {
+            Takes::Control if room && desk.undecided.len() < UNDECIDED => {
                 desk.undecided.push(Arrival {
                     conn,
                     at: now,
@@ -409,7 +409,15 @@ impl Desk {
                 address,
             },
         };
+        // Rule 11: who has heard 150 takes a greeting for the file.
+        let heard_150 = armed.told && matches!(why, Refusal::CannotTell { .. });
         out.extend([Verdict::Refused { session, why }]);
+        if heard_150 {
+            out.extend(self.undecided.drain(..).map(|arrival| Verdict::Drop {
+                conn: arrival.conn,
+                why: DropReason::Ambiguous,
+            }));
+        }
         self.disarm(now);
     }
 
