@@ -60,6 +60,11 @@
 //! * A late SYN of a transfer that was given up may meet the next transfer of its address. Rules 16 and 17 make it
 //!   unlikely; as a second arrival it refuses that transfer (rule 11).
 //!
+//! * Clients of one address that log in anew for every transfer (eight curl at once) meet each other: up to every second
+//!   transfer is refused by rule 11, and comes about only with those that repeat it (lftp, wharf, `curl --retry`). Taking
+//!   the one that speaks first for an upload would spare half of that, and would believe a stranger who speaks unasked:
+//!   tried, and an upload was mixed up. A data door does not have the problem.
+//!
 //! At data doors rules 1 and 6 to 13 do not occur, and the first three points come down to "whoever has the address".
 //! With a proof (rule 4) none of this remains.
 
@@ -260,7 +265,7 @@ impl fmt::Display for Refusal {
             ),
             Self::CannotTell { count, address } => write!(
                 f,
-                "cannot tell which of {count} connections from {address} is yours; try again"
+                "cannot tell which of {count} connections from {address} is yours; try again, one at a time (a separate --data-port at the server would tell)"
             ),
             Self::Crowded { address } => write!(
                 f,

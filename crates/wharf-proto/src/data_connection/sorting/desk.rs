@@ -410,7 +410,7 @@ impl Desk {
             },
         };
         // Rule 11: who has heard 150 takes a greeting for the file.
-        let heard_150 = armed.told && matches!(why, Refusal::CannotTell { .. });
+        let heard_150 = armed.told;
         out.extend([Verdict::Refused { session, why }]);
         if heard_150 {
             out.extend(self.undecided.drain(..).map(|arrival| Verdict::Drop {
