@@ -237,7 +237,15 @@ impl<'c> Download<'c> {
 
     /// Reads the rest into `writer`, which is flushed. In TYPE A nothing may have been read before.
     pub(crate) async fn receive<W: AsyncWrite + Unpin>(&mut self, writer: &mut W) -> Result<Moved> {
-        let Some(data) = &mut self.running.data else {
+        let Running {
+            client,
+            data: Some(data),
+            overheard,
+            progress,
+            stall,
+            ..
+        } = &mut self.running
+        else {
             return Ok(Moved::default());
         };
         let conversion = if self.decoding.is_some() {
@@ -245,15 +253,17 @@ impl<'c> Download<'c> {
         } else {
             Conversion::Verbatim
         };
-        let stall = self.running.stall.after;
-        match wharf_net::pump::receive(data, writer, conversion, &self.running.progress, stall)
+        let pump = wharf_net::pump::receive(data, writer, conversion, progress, stall.after);
+        match overheard
+            .unless_ended(client, || progress.moved(), pump)
             .await
         {
-            Ok(moved) => {
+            Some(Ok(moved)) => {
                 self.ended = true;
                 Ok(moved)
             }
-            Err(error) => Err(self.running.pump_failed(error).await),
+            Some(Err(error)) => Err(self.running.pump_failed(error).await),
+            None => Err(self.running.ended_by_server().await),
         }
     }
 

@@ -83,13 +83,19 @@ impl Client {
         memory.learn(self.endpoint(), peer, own, &experience, SystemTime::now());
     }
 
-    /// The way that had just begun to be used broke before a byte came through: it was none.
-    pub(crate) fn fell_through(&mut self, fresh: &Fresh, took: Duration) -> Error {
+    /// The way that had just begun to be used broke before a byte came through, or the server goes on waiting for a data
+    /// connection: it was none.
+    pub(crate) fn fell_through(
+        &mut self,
+        fresh: &Fresh,
+        evidence: Evidence,
+        took: Duration,
+    ) -> Error {
         let tried = Tried {
             path: fresh.path,
             target: Some(fresh.target),
             replied: None,
-            evidence: Evidence::Dropped,
+            evidence,
             took,
         };
         let mut plan = self.plan.clone();

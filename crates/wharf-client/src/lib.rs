@@ -49,6 +49,7 @@ mod active;
 mod confirmation;
 mod data;
 mod experience;
+mod overheard;
 mod reach;
 mod scout;
 mod transfer;

@@ -16,6 +16,7 @@ use tokio::time::{Instant, Sleep, timeout};
 use wharf_net::DataConnection;
 use wharf_net::mapping::Mapping;
 use wharf_net::pump::{Progress, PumpError};
+use wharf_proto::data_connection::plan::Evidence;
 use wharf_proto::user_transfer::{DataEvent, Direction, Step, Timeout, UserTransfer, Verdict};
 use wharf_proto::{Command, Pathname, Reply, Timestamp};
 
@@ -25,6 +26,7 @@ use crate::data::Opened;
 use crate::dialogue::{LEAST_PATIENCE, seconds};
 use crate::error::{Access, Error, ErrorKind, Result};
 use crate::experience::Fresh;
+use crate::overheard::Overheard;
 
 /// What is known about a remote file before it is transferred.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -64,7 +66,7 @@ pub(crate) struct Running<'c> {
     pub(crate) command: String,
     access: Access,
     pub(crate) data: Option<DataConnection>,
-    completion: Option<Reply>,
+    pub(crate) overheard: Overheard,
     pub(crate) judge: UserTransfer,
     comparison: Option<Comparison>,
     /// Text that can be had again, not a file.
@@ -105,7 +107,7 @@ impl<'c> Running<'c> {
             command: command.redacted(),
             access,
             data: opened.data,
-            completion: opened.completion,
+            overheard: Overheard::new(direction, opened.completion),
             judge,
             comparison: None,
             listing: false,
@@ -123,6 +125,7 @@ impl<'c> Running<'c> {
         let size = self.client.offers("SIZE");
         if size || self.client.offers("MLST") {
             self.judge = self.judge.clone().comparable(base);
+            self.overheard.comparable = true;
             let path = path.clone();
             self.comparison = Some(Comparison { path, size });
         }
@@ -156,7 +159,7 @@ impl<'c> Running<'c> {
         let mut heard = Heard::default();
         let mut step = self.judge.on_data(end);
         while step == Step::Wait {
-            let next = match self.completion.take() {
+            let next = match self.overheard.take() {
                 Some(reply) => Ok(reply),
                 None => self.client.dialogue.final_reply(within).await,
             };
@@ -332,11 +335,21 @@ impl<'c> Running<'c> {
         let bytes = self.moved();
         let fresh = self.fresh.take().map(|it| (it.since.elapsed(), it));
         match self.settle(DataEvent::Broken { bytes }).await {
-            Err(told) if told.reply().is_some() => told,
+            Err(told) if let Some(reply) = told.reply().cloned() => match (fresh, reply.code()) {
+                // It waited for a data connection, and this one was none to it.
+                (Some((lived, fresh)), code) if code == 425 || code == 426 && bytes == 0 => {
+                    let evidence = Evidence::NoDataConnection { code };
+                    let error = self.client.fell_through(&fresh, evidence, lived);
+                    error.with_reply(reply)
+                }
+                _ => told,
+            },
             _ if bytes == 0
                 && let Some((lived, fresh)) = fresh =>
             {
-                self.client.fell_through(&fresh, lived).with_source(error)
+                self.client
+                    .fell_through(&fresh, Evidence::Dropped, lived)
+                    .with_source(error)
             }
             // Also when the server reports success: bytes may have been lost on their way to the caller.
             _ => self
@@ -346,6 +359,11 @@ impl<'c> Running<'c> {
                 )
                 .with_source(error),
         }
+    }
+
+    /// The server has ended the transfer, and says why.
+    pub(crate) async fn ended_by_server(&mut self) -> Error {
+        self.explain(io::ErrorKind::ConnectionAborted.into()).await
     }
 
     pub(crate) async fn pump_failed(&mut self, error: PumpError) -> Error {
@@ -372,8 +390,14 @@ impl<'c> Running<'c> {
         self.error(ErrorKind::Stalled, &what)
     }
 
-    /// An operation on the data connection that is pending: becomes an error when the stall time is over.
+    /// An operation on the data connection that is pending: becomes an error when the server has ended the transfer, or
+    /// when the stall time is over. [`Self::explain`] tells which.
     pub(crate) fn poll_stall<T>(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
+        let moved = self.moved();
+        let ended = self.overheard.poll_end(self.client, moved, cx);
+        if ended.is_ready() {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
         ready!(self.stall.poll(cx));
         let error = self.stalled(self.stall.after);
         Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, error)))

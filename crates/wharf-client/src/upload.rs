@@ -3,9 +3,11 @@
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use tokio::io::{AsyncWrite, AsyncWriteExt};
-use wharf_net::pump::{Conversion, Progress};
+use wharf_net::DataConnection;
+use wharf_net::pump::{Conversion, Progress, PumpError};
 use wharf_proto::user_transfer::{DataEvent, Direction};
 use wharf_proto::{AsciiEncoder, Command, Pathname, Reply};
 
@@ -208,31 +210,30 @@ impl Upload<'_> {
     /// Sends an opened file from `offset` on, without copying where the system can (`sendfile`). Nothing may have been
     /// written before.
     pub(crate) async fn send_file(&mut self, file: std::fs::File, offset: u64) -> Result<()> {
-        let Some(data) = &mut self.running.data else {
-            return Ok(());
-        };
-        let (progress, stall) = (&self.running.progress, self.running.stall.after);
-        if self.encoding.is_none() {
-            match wharf_net::zero_copy::send_file(&file, offset, data, progress, stall).await {
-                Ok(Some(_)) => return Ok(()),
-                Ok(None) => {}
-                Err(error) => return Err(self.running.pump_failed(error).await),
-            }
-        }
         let conversion = if self.encoding.is_some() {
             Conversion::NvtAscii
         } else {
             Conversion::Verbatim
         };
-        let mut file = tokio::fs::File::from_std(file);
-        if let Err(error) =
-            tokio::io::AsyncSeekExt::seek(&mut file, io::SeekFrom::Start(offset)).await
+        let Running {
+            client,
+            data: Some(data),
+            overheard,
+            progress,
+            stall,
+            ..
+        } = &mut self.running
+        else {
+            return Ok(());
+        };
+        let sending = send(file, offset, data, conversion, progress, stall.after);
+        match overheard
+            .unless_ended(client, || progress.moved(), sending)
+            .await
         {
-            return Err(Error::from_source(ErrorKind::Local, "local file", error));
-        }
-        match wharf_net::pump::send(&mut file, data, conversion, progress, stall).await {
-            Ok(_) => Ok(()),
-            Err(error) => Err(self.running.pump_failed(error).await),
+            Some(Ok(())) => Ok(()),
+            Some(Err(error)) => Err(self.running.pump_failed(error).await),
+            None => Err(self.running.ended_by_server().await),
         }
     }
 
@@ -323,6 +324,30 @@ impl std::fmt::Debug for Upload<'_> {
             self.running.moved()
         )
     }
+}
+
+/// The rest of the file, without copying it where that is possible.
+async fn send(
+    file: std::fs::File,
+    offset: u64,
+    data: &mut DataConnection,
+    conversion: Conversion,
+    progress: &Progress,
+    stall: Duration,
+) -> std::result::Result<(), PumpError> {
+    if conversion == Conversion::Verbatim
+        && wharf_net::zero_copy::send_file(&file, offset, data, progress, stall)
+            .await?
+            .is_some()
+    {
+        return Ok(());
+    }
+    let mut file = tokio::fs::File::from_std(file);
+    tokio::io::AsyncSeekExt::seek(&mut file, io::SeekFrom::Start(offset))
+        .await
+        .map_err(PumpError::File)?;
+    wharf_net::pump::send(&mut file, data, conversion, progress, stall).await?;
+    Ok(())
 }
 
 /// `FILE: name` in the reply to STOU (RFC 1123 §4.1.2.9).

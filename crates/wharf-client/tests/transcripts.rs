@@ -15,6 +15,7 @@
 //! | `! stranger` | lets a third host connect to that address first, and sees it dropped |
 //! | `! send TEXT`, `! zeros N`, `! expect TEXT` | moves data |
 //! | `! end`, `! broken` | sees a clean end, or a reset |
+//! | `! dropped` | sees a reset, whatever came before |
 //! | `! close`, `! reset` | ends the data connection |
 //! | `@ 2s` | waits |
 //! | `hang up`, `again` | closes the control connection, takes a new one |

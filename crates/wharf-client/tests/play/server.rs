@@ -239,6 +239,16 @@ impl Server {
                     (_, Err(error)) => Err(error.to_string()),
                 }
             }
+            "dropped" => {
+                let mut more = vec![0; 64 * 1024];
+                loop {
+                    match data.read(&mut more).await {
+                        Ok(0) => return Err("a clean end".to_owned()),
+                        Ok(_) => {}
+                        Err(_) => return Ok(()),
+                    }
+                }
+            }
             "close" => match self.talk.data.take() {
                 Some(mut data) => data.shutdown().await.map_err(text),
                 None => Ok(()),
