@@ -9,6 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use tokio::time::Instant;
 use wharf_proto::data_connection::path::Path;
 use wharf_proto::data_connection::plan::Plan;
 use wharf_proto::data_connection::policy::PathPolicy;
@@ -28,6 +29,8 @@ pub struct Client {
     /// A transfer command was sent and its final reply has not been read.
     pub(crate) in_transfer: bool,
     pub(crate) plan: Box<Plan>,
+    /// When the last search for a data connection had found nothing in spite of all patience.
+    pub(crate) hopeless: Option<Instant>,
     /// What earlier runs have found out about data connections has been looked at.
     pub(crate) recalled: bool,
     features: Option<Features>,
@@ -60,6 +63,7 @@ impl Client {
             dialogue,
             in_transfer: false,
             plan,
+            hopeless: None,
             recalled: false,
             features,
             refused: BTreeSet::new(),
@@ -95,6 +99,14 @@ impl Client {
         Arc::make_mut(&mut self.place.options).data_mode = choice;
         *self.plan = planned(&self.place, self.peer_addr().ip(), self.local_addr().ip());
         self.recalled = false;
+        self.hopeless = None;
+    }
+
+    /// The next transfer searches for a data connection, even if a moment ago no way was found. Without this, transfers
+    /// fail at once for half a minute after a search that cost time and found nothing: of many files only the first shall
+    /// cost it. For callers who ask a person in between, who may have changed something.
+    pub fn search_again(&mut self) {
+        self.hopeless = None;
     }
 
     /// Whether LIST and NLST ask for names with a leading dot, see [`Options::list_hidden`].

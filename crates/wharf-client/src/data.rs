@@ -31,6 +31,9 @@ use crate::scout::{Scout, address_as_seen};
 /// So soon a server resets the data connection of a stranger that it has said 150 to, the way back not counted.
 const SOON: Duration = Duration::from_millis(5);
 
+/// A search that found nothing any sooner may as well be repeated for the next file.
+const COSTLY: Duration = Duration::from_secs(1);
+
 /// A transfer that has begun.
 pub(crate) struct Opened {
     /// `None`: the server completed at once without opening one (some do for empty listings).
@@ -89,6 +92,7 @@ impl Client {
         content: Content,
         access: Access,
     ) -> Result<Opened> {
+        self.still_hopeless(command)?;
         let mut plan = self.plan.clone();
         self.recall(&mut plan);
         plan.begin(self.dialogue.round_trip());
@@ -105,6 +109,7 @@ impl Client {
                     self.learnt(&plan, None);
                     let error = self.no_way(&plan);
                     self.plan = plan;
+                    self.hopeless = (began.elapsed() >= COSTLY).then(Instant::now);
                     return Err(error);
                 }
                 OnMain::Ask(within) => {

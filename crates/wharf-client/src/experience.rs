@@ -4,18 +4,41 @@ use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
+use wharf_proto::Command;
 use wharf_proto::data_connection::path::Path;
 use wharf_proto::data_connection::plan::{Event, Evidence, Lane, Plan, Tried};
 use wharf_proto::data_connection::policy;
 
 use crate::client::Client;
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, Result};
 use crate::memory::{Experience, Loser};
+
+/// So long a search in vain speaks for the transfers after it.
+const HOPELESS: Duration = Duration::from_secs(30);
 
 impl Client {
     pub(crate) fn no_way(&self, plan: &Plan) -> Error {
         let what = format!("no data connection to {}", self.peer_addr().ip());
         Error::new(ErrorKind::DataConnection, what).with_tried(plan.tried(), plan.explain())
+    }
+
+    /// What has just been sought in vain is not sought again for every file of many: the explanation has been given.
+    ///
+    /// # Errors
+    /// [`ErrorKind::DataConnection`], as long as the last hopeless search is not long ago.
+    pub(crate) fn still_hopeless(&self, command: &Command) -> Result<()> {
+        let Some(ago) = self.hopeless.map(|it| it.elapsed()) else {
+            return Ok(());
+        };
+        if ago >= HOPELESS {
+            return Ok(());
+        }
+        let line = command.redacted();
+        let name = line.split_once(' ').map_or(&*line, |(_, name)| name);
+        let peer = self.peer_addr().ip();
+        let what =
+            format!("{name}: not tried, no data connection to {peer} came about just before");
+        Err(Error::new(ErrorKind::DataConnection, what))
     }
 
     /// A change of path is told once.

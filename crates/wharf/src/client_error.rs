@@ -22,11 +22,10 @@ pub(crate) fn failure(error: &Error) -> Failure {
     };
     let failure = Failure::new(exit_of(error.kind()), message).with_details(details);
     match error.kind() {
-        ErrorKind::DataConnection if not_all_tried(error) => failure.with_hint(
-            "--mode auto tries every way; `wharf help modes` explains them, -v shows what happens",
-        ),
+        // Only said again.
+        ErrorKind::DataConnection if error.tried().is_empty() && error.reply().is_none() => failure,
         ErrorKind::DataConnection => failure.with_hint(
-            "`wharf help modes` explains data modes; -p or -A choose one, -v shows what happens",
+            "`wharf help modes` explains the ways that are tried, -v shows what happens",
         ),
         ErrorKind::Truncated | ErrorKind::Stalled => {
             failure.with_hint("-c goes on where a transfer stopped")
@@ -37,14 +36,6 @@ pub(crate) fn failure(error: &Error) -> Failure {
         ErrorKind::Busy => failure.with_hint("trying again later may help"),
         _ => failure,
     }
-}
-
-/// Whether the user's choice left ways out.
-fn not_all_tried(error: &Error) -> bool {
-    error
-        .explanation()
-        .iter()
-        .any(|line| line.contains("another data mode was asked for"))
 }
 
 /// Commands whose argument a person knows as a file or directory.

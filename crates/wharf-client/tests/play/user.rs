@@ -185,6 +185,10 @@ async fn act(client: &mut Client, disk: &Disk, verb: &str, rest: &str) -> Result
             client.set_data_mode(rest.parse().unwrap());
             String::new()
         }
+        "search-again" => {
+            client.search_again();
+            String::new()
+        }
         "abort" => client.abort().await.map(|()| String::new())?,
         "cancel-retrieve" => {
             let path = path();

@@ -6,6 +6,7 @@ use super::Opener;
 use super::advertise::{is_private, is_public};
 use super::as_seen::Nat;
 use super::evidence::{Evidence, NoListener, Tried};
+use super::guard::LOWEST_TARGET_PORT;
 use super::path::Address;
 use super::policy::PathPolicy;
 
@@ -28,6 +29,13 @@ pub enum Cause {
         /// The address that the server sees, if it told.
         outside: Option<IpAddr>,
     },
+    /// The server refuses the address that the user told us to name.
+    GivenAddressRefused {
+        /// The address that the server sees, if it told.
+        seen: Option<IpAddr>,
+    },
+    /// The server refuses to connect to a port so low (RFC 2577 §3).
+    LowPortRefused,
     /// The server sees an address that is nobody's on our side: something in front of it hides us.
     HiddenFromServer {
         /// The address that the server sees.
@@ -141,11 +149,20 @@ fn active(policy: &PathPolicy, nat: Nat, tried: &[Tried]) -> Option<Cause> {
             outside => Cause::BehindNat { outside },
         });
     }
-    let own_refused = seen.iter().any(|it| {
-        it.path.address == Address::Own && matches!(it.evidence, Evidence::AddressRefused { .. })
+    let own_refused = seen.iter().find_map(|it| match it.evidence {
+        Evidence::AddressRefused { outside, .. } if it.path.address == Address::Own => {
+            Some((outside, it.target))
+        }
+        _ => None,
     });
-    if own_refused {
-        Some(Cause::BehindNat { outside: None })
+    if let Some((seen, target)) = own_refused {
+        Some(if target.is_some_and(|it| it.port() < LOWEST_TARGET_PORT) {
+            Cause::LowPortRefused
+        } else if policy.external_address {
+            Cause::GivenAddressRefused { seen }
+        } else {
+            Cause::BehindNat { outside: None }
+        })
     } else if some(|it| matches!(it, Evidence::NobodyCame)) {
         let likely = is_private(policy.own) && !is_private(policy.control_peer);
         Some(if likely && !policy.external_address {
@@ -186,6 +203,14 @@ impl Cause {
             Self::BehindNat { outside: None } => {
                 "this machine is behind NAT: the server cannot connect to us".to_owned()
             }
+            Self::GivenAddressRefused { seen: Some(seen) } => {
+                format!("the server sees us at {seen} and refuses the address of --active-addr")
+            }
+            Self::GivenAddressRefused { seen: None } => {
+                "the server refuses the address of --active-addr: servers connect only to the address they see us at"
+                    .to_owned()
+            }
+            Self::LowPortRefused => "the server connects to no port below 1024".to_owned(),
             Self::HiddenFromServer { seen } => format!(
                 "the server sees us as {seen}: a balancer or proxy in front of it hides us, so that it cannot connect to us"
             ),
@@ -226,6 +251,10 @@ impl Cause {
                  --mode port --active-addr OUTSIDE-ADDRESS --port-range 50000-50009"
                     .to_owned(),
             ],
+            Self::GivenAddressRefused { .. } => vec![
+                "here: correct --active-addr, or leave it out: wharf asks the server and the router".to_owned(),
+            ],
+            Self::LowPortRefused => vec!["here: choose a --port-range from 1024 on".to_owned()],
             Self::HiddenFromServer { .. } => vec![
                 "the server's administrator: passive mode through the balancer (all ports, or wharf's one-port), or the PROXY protocol"
                     .to_owned(),
@@ -243,6 +272,55 @@ impl Cause {
                 "here: choose another or a wider --port-range, or --mode passive, which needs none".to_owned(),
             ],
             Self::CannotListen(NoListener::Other) | Self::NotOffered(_) => Vec::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::data_connection::path::Path;
+
+    /// Whoever names an address or a range himself hears about that, not about a NAT that nobody has seen.
+    #[test]
+    fn a_refused_address_is_put_down_to_who_chose_it() {
+        let (server, own) = (
+            "203.0.113.5".parse().unwrap(),
+            "203.0.113.9".parse().unwrap(),
+        );
+        let refused = |target: &str| Tried {
+            path: Path::PORT,
+            target: Some(target.parse().unwrap()),
+            replied: None,
+            evidence: Evidence::AddressRefused {
+                code: 500,
+                outside: None,
+            },
+            took: Duration::ZERO,
+        };
+        for (external_address, target, cause) in [
+            (
+                false,
+                "203.0.113.9:40000",
+                Cause::BehindNat { outside: None },
+            ),
+            (
+                true,
+                "203.0.113.77:40000",
+                Cause::GivenAddressRefused { seen: None },
+            ),
+            (false, "203.0.113.9:900", Cause::LowPortRefused),
+            (true, "203.0.113.77:900", Cause::LowPortRefused),
+        ] {
+            let policy = PathPolicy {
+                external_address,
+                ..PathPolicy::auto(server, own)
+            };
+            let found = Diagnosis::of(&policy, Nat::Unknown, &[refused(target)]);
+            assert_eq!(found.causes(), [cause], "{target}");
+            assert!(found.lines().len() >= 2, "{target}: cause and remedy");
         }
     }
 }

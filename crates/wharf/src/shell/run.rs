@@ -33,6 +33,11 @@ pub(super) async fn line(shell: &mut Shell, line: &[u8]) -> Result<(), Failure> 
         shell.client()?;
     }
     words.remove(0);
+    if shell.interactive
+        && let Some(client) = &mut shell.client
+    {
+        client.search_again(); // who has read why may have changed something
+    }
     complete(shell, row, &mut words).await?;
     execute(shell, row.action, &words).await
 }
