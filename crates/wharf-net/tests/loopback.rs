@@ -282,6 +282,29 @@ async fn the_urgent_mark_does_not_hold_up_what_lies_behind_it() {
     unreachable!("no ABOR");
 }
 
+/// As a client does beside a transfer.
+#[tokio::test]
+async fn a_reply_wakes_who_has_asked_for_it_with_a_future_that_is_gone() {
+    let (near, far) = pair().await;
+    let mut user = UserControl::new(near, LIMITS, Trace::off());
+    let mut server = ServerControl::new(far, 512, Trace::off());
+    let (asked, has_asked) = tokio::sync::oneshot::channel();
+    let mut asked = Some(asked);
+    // A task of its own: nothing else wakes it.
+    let hearing = tokio::spawn(std::future::poll_fn(move |cx| {
+        let polled = std::pin::pin!(user.next_reply()).poll(cx);
+        if let Some(asked) = asked.take() {
+            asked.send(()).unwrap();
+        }
+        polled
+    }));
+    has_asked.await.unwrap();
+    server.queue(&wharf_proto::Reply::new(226, "done"));
+    server.flush().await.unwrap();
+    let heard = tokio::time::timeout(PATIENCE, hearing).await;
+    assert_eq!(heard.unwrap().unwrap().unwrap().code(), 226);
+}
+
 #[tokio::test]
 async fn the_last_reply_arrives_although_the_user_sends_on() {
     let (near, far) = pair().await;

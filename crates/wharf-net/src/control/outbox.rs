@@ -2,6 +2,7 @@
 //! not read them.
 
 use std::fmt;
+use std::future::poll_fn;
 use std::io;
 use std::time::Duration;
 
@@ -89,7 +90,8 @@ fn not_read() -> io::Error {
     )
 }
 
-/// One read; 0 is the end. Cancel-safe.
+/// One read; 0 is the end. Cancel-safe, and the task that polled it last is woken even when the future is gone: beside a
+/// transfer it is made anew with every poll.
 ///
 /// Not tokio's `read` where the socket is TCP: the kernel stops a read at the urgent mark, and tokio takes a short read
 /// for an empty socket and would wait for the next segment while ABOR already lies behind the mark.
@@ -98,7 +100,7 @@ pub(super) async fn read(conn: &mut Conn, into: &mut [u8]) -> io::Result<usize> 
         return conn.read(into).await;
     };
     loop {
-        stream.readable().await?;
+        poll_fn(|cx| stream.poll_read_ready(cx)).await?; // `readable()` forgets its task when dropped
         match stream.try_read(into) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => (),
             outcome => return outcome,

@@ -233,7 +233,7 @@ fn a_used_up_port_range_is_named() {
             ended.stderr
         );
         assert!(
-            ended.stderr.contains("hint: --mode auto"),
+            ended.stderr.contains("next: --mode auto"),
             "{}",
             ended.stderr
         );

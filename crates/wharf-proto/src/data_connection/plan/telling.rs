@@ -1,6 +1,6 @@
 //! What the search tells people.
 
-use super::{Evidence, Plan, Tried};
+use super::{Evidence, Main, Plan, Tried};
 use crate::data_connection::Opener;
 use crate::data_connection::diagnosis::Diagnosis;
 use crate::data_connection::path::{Address, Path};
@@ -68,8 +68,10 @@ impl Plan {
         };
         let choice = self.policy.choice;
         if self.candidates.has(opener) {
-            if self.next_open(opener) {
+            if self.next_open(opener) && self.search.main == Main::Over {
                 format!("{name}: not tried, no time was left")
+            } else if self.next_open(opener) {
+                format!("{name}: not tried, the transfer had begun; the next one tries it")
             } else {
                 format!("{name}: not tried, ruled out earlier in this session")
             }
