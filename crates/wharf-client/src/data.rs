@@ -92,7 +92,8 @@ impl Client {
         content: Content,
         access: Access,
     ) -> Result<Opened> {
-        self.still_hopeless(command)?;
+        let line = command.redacted();
+        self.still_hopeless(line.split_once(' ').map_or(&*line, |(_, name)| name))?;
         let mut plan = self.plan.clone();
         self.recall(&mut plan);
         plan.begin(self.dialogue.round_trip());

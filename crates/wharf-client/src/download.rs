@@ -56,6 +56,7 @@ impl Client {
     /// [`ErrorKind::Unsupported`] when REST is refused, [`ErrorKind::Changed`] when the remote file is shorter than
     /// `offset`.
     pub async fn retrieve(&mut self, path: &Pathname, offset: u64) -> Result<Download<'_>> {
+        self.still_hopeless(path.display())?;
         let known = match (self.is_binary(), offset) {
             (true, 0) => self.known(path).await?,
             (true, _) => Known {

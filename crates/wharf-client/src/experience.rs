@@ -1,10 +1,10 @@
 //! What a search for a data connection leaves behind: for people, for this session, and for later runs.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
-use wharf_proto::Command;
 use wharf_proto::data_connection::path::Path;
 use wharf_proto::data_connection::plan::{Event, Evidence, Lane, Plan, Tried};
 use wharf_proto::data_connection::policy;
@@ -26,15 +26,13 @@ impl Client {
     ///
     /// # Errors
     /// [`ErrorKind::DataConnection`], as long as the last hopeless search is not long ago.
-    pub(crate) fn still_hopeless(&self, command: &Command) -> Result<()> {
+    pub(crate) fn still_hopeless(&self, name: impl fmt::Display) -> Result<()> {
         let Some(ago) = self.hopeless.map(|it| it.elapsed()) else {
             return Ok(());
         };
         if ago >= HOPELESS {
             return Ok(());
         }
-        let line = command.redacted();
-        let name = line.split_once(' ').map_or(&*line, |(_, name)| name);
         let peer = self.peer_addr().ip();
         let what =
             format!("{name}: not tried, no data connection to {peer} came about just before");

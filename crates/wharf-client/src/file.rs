@@ -100,6 +100,8 @@ impl Client {
         local: &Path,
         how: &FileOptions,
     ) -> Result<Moved> {
+        // Before a server that allows one session is asked to let us in anew.
+        self.still_hopeless(remote.display())?;
         let known = match self.is_binary() {
             true if how.resume => self.known_exactly(remote).await?,
             true if how.keep_time => self.known_with_time(remote).await?,
@@ -199,6 +201,7 @@ impl Client {
         let file = fs::File::open(local).map_err(failed)?;
         let metadata = file.metadata().map_err(failed)?;
         let length = metadata.len();
+        self.still_hopeless(remote.display())?;
         let mut offset = 0;
         if how.resume {
             if !self.is_binary() {

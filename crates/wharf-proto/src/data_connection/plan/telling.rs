@@ -36,6 +36,12 @@ impl Plan {
             (Opener::User, _) if cause.path.opener == Opener::Server => {
                 format!("we connect to the server instead ({})", path.offer)
             }
+            (Opener::User, Address::ControlPeer) if cause.path.address == Address::AsReplied => {
+                format!(
+                    "the address that we are connected to works ({})",
+                    path.offer
+                )
+            }
             (Opener::User, _) => format!("{} works instead", path.offer),
         };
         Some(format!("{}; {instead}", cause.as_cause()))
