@@ -10,7 +10,7 @@
 use std::error::Error as _;
 use std::future::Future;
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::time::{Instant, sleep, sleep_until};
 use wharf_proto::user_transfer::{Checked, Step, Timeout};
@@ -21,7 +21,7 @@ use crate::dialogue::Dialogue;
 use crate::error::{Access, Error, Result};
 use crate::listing::facts_of;
 use crate::transfer::Running;
-use crate::verbs::number;
+use crate::verbs::{number, time};
 
 /// A server that lets nobody in a second time is not knocked at for ever.
 const LOGINS: u32 = 4;
@@ -35,7 +35,15 @@ pub(crate) struct Comparison {
     pub(crate) path: Pathname,
     /// SIZE is offered; MLST otherwise.
     pub(crate) size: bool,
+    /// How long the file is without what is transferred.
+    pub(crate) base: u64,
+    /// For an upload, to a server that tells times: when it began. A file of the right length may be the one that was
+    /// there before, as long as the server keeps the new one aside until it is whole.
+    pub(crate) since: Option<SystemTime>,
 }
+
+/// Servers have clocks and time zones of their own; a file that is older than this before an upload began is not it.
+const ANOTHER_CLOCK: Duration = Duration::from_hours(15);
 
 /// What came after the data.
 #[derive(Default)]
@@ -49,10 +57,14 @@ pub(crate) struct Heard {
 pub(crate) struct Second {
     session: Session,
     comparison: Comparison,
+    /// The length that the whole file has.
+    whole: Option<u64>,
     dialogue: Option<Dialogue>,
     logins: u32,
     /// Nobody listens there any more.
     gone: bool,
+    /// The last look showed a file that had been there before the upload.
+    old: bool,
     /// What the last look brought, for people.
     pub(crate) seen: String,
 }
@@ -67,10 +79,12 @@ impl Running<'_> {
     ) -> (Step, Second) {
         let mut second = Second {
             session: self.client.session(),
+            whole: comparison.base.checked_add(self.moved()),
             comparison,
             dialogue: None,
             logins: 0,
             gone: false,
+            old: false,
             seen: String::new(),
         };
         let completion = self.client.options().completion_timeout;
@@ -145,6 +159,10 @@ impl Running<'_> {
 impl Second {
     async fn look(&mut self) -> Checked {
         match self.length().await {
+            Ok(Some(_)) if self.old => {
+                "the server holds a file from before".clone_into(&mut self.seen);
+                Checked::Nothing
+            }
             Ok(Some(length)) => {
                 self.seen = format!("the server holds {length} bytes");
                 Checked::Length(length)
@@ -192,11 +210,29 @@ impl Second {
         if reply.class() != ReplyClass::Completion {
             return Err(Error::refused(Access::Reads, question.redacted(), reply));
         }
-        Ok(if self.comparison.size {
-            number(reply.text())
+        let (length, mut modified) = if self.comparison.size {
+            (number(reply.text()), None)
         } else {
-            facts_of(&reply).and_then(|it| it.size)
-        })
+            let facts = facts_of(&reply);
+            (
+                facts.as_ref().and_then(|it| it.size),
+                facts.and_then(|it| it.modify),
+            )
+        };
+        self.old = false;
+        if let Some(since) = self.comparison.since
+            && length.is_some()
+            && length == self.whole
+        {
+            if modified.is_none() {
+                let mdtm = Command::Mdtm(self.comparison.path.clone());
+                let reply = dialogue.exchange(&mdtm, within).await?;
+                modified = time(&reply);
+            }
+            let latest = modified.and_then(|it| SystemTime::from(it).checked_add(ANOTHER_CLOCK));
+            self.old = latest.is_some_and(|it| it < since);
+        }
+        Ok(length)
     }
 
     /// The control connection, if it can be used further.

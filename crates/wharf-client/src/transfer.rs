@@ -10,7 +10,7 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::time::{Instant, Sleep, timeout};
 use wharf_net::DataConnection;
@@ -127,7 +127,15 @@ impl<'c> Running<'c> {
             self.judge = self.judge.clone().comparable(base);
             self.overheard.comparable = true;
             let path = path.clone();
-            self.comparison = Some(Comparison { path, size });
+            // MLST tells the time with the length.
+            let tells_times = !size || self.client.offers("MDTM");
+            let since = (self.access == Access::Writes && tells_times).then(SystemTime::now);
+            self.comparison = Some(Comparison {
+                path,
+                size,
+                base,
+                since,
+            });
         }
     }
 

@@ -172,15 +172,7 @@ impl Client {
         let mdtm = Command::Mdtm(path.clone());
         let reply = self.ask(&mdtm).await?;
         match (reply.class(), reply.code()) {
-            (ReplyClass::Completion, _) => {
-                let word = reply
-                    .text()
-                    .as_bytes()
-                    .split(|it| *it == b' ')
-                    .next_back()
-                    .unwrap_or_default();
-                Ok(Timestamp::from_wire(word).ok())
-            }
+            (ReplyClass::Completion, _) => Ok(time(&reply)),
             (_, 500 | 502 | 504) => Ok(None),
             _ => Err(Error::refused(Access::Reads, mdtm.redacted(), reply)),
         }
@@ -296,6 +288,15 @@ pub(crate) fn is_about_the_file(error: &Error) -> bool {
     error
         .reply()
         .is_some_and(|it| final_word(it) && it.code() != 421)
+}
+
+/// The time in a 213.
+pub(crate) fn time(reply: &Reply) -> Option<Timestamp> {
+    if reply.class() != ReplyClass::Completion {
+        return None;
+    }
+    let word = reply.text().as_bytes().split(|it| *it == b' ').next_back();
+    Timestamp::from_wire(word.unwrap_or_default()).ok()
 }
 
 /// `213 1234`: the number may be followed by text.
