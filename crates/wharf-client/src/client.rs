@@ -41,7 +41,7 @@ pub struct Client {
     wanted: RepresentationType,
     /// Where `change_dir` has led, for logging in anew; `None` is the login directory.
     directory: Option<Pathname>,
-    notes: Vec<String>,
+    pub(crate) notes: Vec<String>,
 }
 
 impl Client {

@@ -100,6 +100,8 @@ impl Client {
         let began = Instant::now();
         let mut scout = Scout::new(self.place.clone(), self.login.clone());
         let mut wanted = None;
+        // Once a server had to be left because it waits for a connection of its own, the news about the way say enough.
+        let mut told = usize::MAX;
         loop {
             let wanted_now = match wanted.take() {
                 Some(wanted) => wanted,
@@ -109,6 +111,7 @@ impl Client {
                 OnMain::GiveUp => {
                     self.learnt(&plan, None);
                     let error = self.no_way(&plan);
+                    self.notes.truncate(told);
                     self.plan = plan;
                     self.hopeless = (began.elapsed() >= COSTLY).then(Instant::now);
                     return Err(error);
@@ -140,11 +143,15 @@ impl Client {
                         Ok(Ok(opened)) => {
                             plan.worked(path);
                             self.learnt(&plan, Some(path));
+                            self.notes.truncate(told);
                             self.announce(&plan);
                             self.plan = plan;
                             return Ok(opened);
                         }
-                        Ok(Err(failed)) => plan.on(Event::Failed(Lane::Main, failed)),
+                        Ok(Err(failed)) => {
+                            told = told.min(self.notes.len());
+                            plan.on(Event::Failed(Lane::Main, failed));
+                        }
                         Err(error) => {
                             // The file is not there, say: that costs the next one no search.
                             if stands {
