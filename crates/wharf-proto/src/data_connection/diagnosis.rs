@@ -231,6 +231,7 @@ impl Cause {
         }
     }
 
+    /// Rules are inserted, not added: behind a last "drop" they would do nothing. `--mode active` fits both families.
     fn remedy(self, server: IpAddr) -> Vec<String> {
         let family = if server.is_ipv4() { "ip" } else { "ip6" };
         match self {
@@ -238,7 +239,7 @@ impl Cause {
                 "the server's administrator: open a range of ports and tell the server the same range (wharf: passive_ports), \
                  or let it use its control port alone (wharf serve --one-port on)"
                     .to_owned(),
-                "with nftables: nft add rule inet filter input tcp dport 50000-50199 ct state new accept".to_owned(),
+                "with nftables: nft insert rule inet filter input tcp dport 50000-50199 ct state new accept".to_owned(),
             ],
             Self::PassiveNotAccepted => vec![
                 "the NAT's administrator: one outside address per inside host (paired address pooling)".to_owned(),
@@ -248,7 +249,7 @@ impl Cause {
             ],
             Self::BehindNat { .. } => vec![
                 "here: switch on PCP, NAT-PMP or UPnP in the router, or forward ports and name them: \
-                 --mode port --active-addr OUTSIDE-ADDRESS --port-range 50000-50009"
+                 --mode active --active-addr OUTSIDE-ADDRESS --port-range 50000-50009"
                     .to_owned(),
             ],
             Self::GivenAddressRefused { .. } => vec![
@@ -260,9 +261,9 @@ impl Cause {
                     .to_owned(),
             ],
             Self::InboundDropped | Self::InboundRefused => vec![
-                "here: let the server's connections in, then try --mode port --port-range 50000-50009".to_owned(),
+                "here: let the server's connections in, then try --mode active --port-range 50000-50009".to_owned(),
                 format!(
-                    "with nftables: nft add rule inet filter input {family} saddr {server} tcp dport 50000-50009 ct state new accept"
+                    "with nftables: nft insert rule inet filter input {family} saddr {server} tcp dport 50000-50009 ct state new accept"
                 ),
             ],
             Self::CannotListen(NoListener::InUse(None) | NoListener::Forbidden(None)) => {
