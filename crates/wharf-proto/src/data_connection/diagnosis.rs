@@ -236,10 +236,10 @@ impl Cause {
         let family = if server.is_ipv4() { "ip" } else { "ip6" };
         match self {
             Self::PassivePortsDropped | Self::PassivePortsRefused => vec![
-                "the server's administrator: open a range of ports and tell the server the same range (wharf: passive_ports), \
-                 or let it use its control port alone (wharf serve --one-port on)"
+                "the server's administrator: open a range of ports and tell the server the same range (wharf serve --passive-ports), \
+                 or let it use its control port alone (--one-port on)"
                     .to_owned(),
-                "with nftables: nft insert rule inet filter input tcp dport 50000-50199 ct state new accept".to_owned(),
+                "with nftables: nft insert rule inet filter input tcp dport 50000-50999 ct state new accept".to_owned(),
             ],
             Self::PassiveNotAccepted => vec![
                 "the NAT's administrator: one outside address per inside host (paired address pooling)".to_owned(),

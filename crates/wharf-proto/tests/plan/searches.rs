@@ -522,16 +522,16 @@ fn the_explanation_names_attempts_causes_and_remedies() {
         PASV 203.0.113.9:50000: no answer, 1.3 s
         active: not tried, another data mode was asked for
         likely cause: the server's firewall (or one in front of it, or this network's own) drops connections to its passive ports
-        the server's administrator: open a range of ports and tell the server the same range (wharf: passive_ports), or let it use its control port alone (wharf serve --one-port on)
-        with nftables: nft insert rule inet filter input tcp dport 50000-50199 ct state new accept
+        the server's administrator: open a range of ports and tell the server the same range (wharf serve --passive-ports), or let it use its control port alone (--one-port on)
+        with nftables: nft insert rule inet filter input tcp dport 50000-50999 ct state new accept
         next: --mode auto tries the other ways, too
 
         EPSV 203.0.113.9:50000: no answer, 1.3 s
         PASV 203.0.113.9:50000: no answer, 1.3 s
         PORT 203.0.113.9:50000: the server did not connect, 2.3 s
         likely cause: the server's firewall (or one in front of it, or this network's own) drops connections to its passive ports
-        the server's administrator: open a range of ports and tell the server the same range (wharf: passive_ports), or let it use its control port alone (wharf serve --one-port on)
-        with nftables: nft insert rule inet filter input tcp dport 50000-50199 ct state new accept
+        the server's administrator: open a range of ports and tell the server the same range (wharf serve --passive-ports), or let it use its control port alone (--one-port on)
+        with nftables: nft insert rule inet filter input tcp dport 50000-50999 ct state new accept
         likely cause: a firewall on this side (or the server's, outbound) drops the server's connections to us
         here: let the server's connections in, then try --mode active --port-range 50000-50009
         with nftables: nft insert rule inet filter input ip saddr 203.0.113.9 tcp dport 50000-50009 ct state new accept
@@ -542,8 +542,8 @@ fn the_explanation_names_attempts_causes_and_remedies() {
         PORT (mapped port) 203.0.113.9:50000: no router here forwards ports on request (PCP, NAT-PMP, UPnP), 2.0 s
         PORT (outside address) 203.0.113.9:50000: the server did not connect, 2.3 s
         likely cause: the server's firewall (or one in front of it, or this network's own) drops connections to its passive ports
-        the server's administrator: open a range of ports and tell the server the same range (wharf: passive_ports), or let it use its control port alone (wharf serve --one-port on)
-        with nftables: nft insert rule inet filter input tcp dport 50000-50199 ct state new accept
+        the server's administrator: open a range of ports and tell the server the same range (wharf serve --passive-ports), or let it use its control port alone (--one-port on)
+        with nftables: nft insert rule inet filter input tcp dport 50000-50999 ct state new accept
         likely cause: this machine is behind NAT: the server sees 198.51.100.1 and cannot connect to us
         here: switch on PCP, NAT-PMP or UPnP in the router, or forward ports and name them: --mode active --active-addr OUTSIDE-ADDRESS --port-range 50000-50009
 
@@ -551,8 +551,8 @@ fn the_explanation_names_attempts_causes_and_remedies() {
         PASV 203.0.113.9:50000: connection refused, 0.0 s
         PORT 203.0.113.9:50000: our address refused with 500, 0.0 s
         likely cause: only the control port reaches the server: its passive ports are rejected by a firewall or not forwarded by the NAT in front of it
-        the server's administrator: open a range of ports and tell the server the same range (wharf: passive_ports), or let it use its control port alone (wharf serve --one-port on)
-        with nftables: nft insert rule inet filter input tcp dport 50000-50199 ct state new accept
+        the server's administrator: open a range of ports and tell the server the same range (wharf serve --passive-ports), or let it use its control port alone (--one-port on)
+        with nftables: nft insert rule inet filter input tcp dport 50000-50999 ct state new accept
         likely cause: the server sees us as 10.20.0.1: a balancer or proxy in front of it hides us, so that it cannot connect to us
         the server's administrator: passive mode through the balancer (all ports, or wharf's one-port), or the PROXY protocol
 
