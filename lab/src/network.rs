@@ -4,18 +4,9 @@ use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
 
 use crate::namespace::Namespace;
+use crate::topology::nats::MASQUERADE;
 use crate::topology::{self, ClientSide, Middlebox, ServerSide, Topology};
 use crate::{Result, middlebox, payload};
-
-/// The carrier's own NAT.
-const CARRIER: &str = r#"
-table ip lab {
-  chain post { type nat hook postrouting priority srcnat; oifname "wan" masquerade; }
-  chain forward { type filter hook forward priority filter; policy drop;
-    ct state established,related accept
-    iifname "lan" accept
-  }
-}"#;
 
 /// Private addresses lead nowhere from the public side; the answer is an ICMP error, at once.
 const NO_PRIVATE: &str = "route add unreachable 10.0.0.0/8\n\
@@ -94,7 +85,7 @@ impl Network {
         if row.client == ClientSide::CarrierNat {
             let carrier = Namespace::create("carrier")?;
             forwards(&carrier)?;
-            carrier.nft(CARRIER)?;
+            carrier.nft(MASQUERADE)?;
             client_gateway.join("wan", &carrier, "lan")?;
             carrier.join("wan", &server_gateway, "wan")?;
             client_gateway.ip("addr add 100.64.0.2 peer 100.64.0.1 dev wan\n\

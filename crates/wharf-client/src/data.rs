@@ -25,7 +25,7 @@ use crate::client::Client;
 use crate::dialogue::{LEAST_PATIENCE, seconds};
 use crate::error::{Access, Error, ErrorKind, Result};
 use crate::experience::Fresh;
-use crate::reach::{Failures, Reached, Way, evidence, tried};
+use crate::reach::{Content, Failures, Reached, Way, evidence, tried};
 use crate::scout::{Scout, address_as_seen};
 
 /// So soon a server resets the data connection of a stranger that it has said 150 to, the way back not counted.
@@ -53,16 +53,6 @@ enum Half {
     Reached(Box<Reached>),
     Failed(Failures),
     Stopped(OnMain),
-}
-
-/// Which representation a transfer needs.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Content {
-    /// A file: the TYPE that the caller has set.
-    File,
-    /// A listing: text in whatever TYPE is set. Servers end its lines with CRLF in TYPE I as well, and a TYPE more would
-    /// cost every listing two round trips.
-    Listing,
 }
 
 /// The part of the plan's wishes that this control connection is wanted for.

@@ -10,8 +10,9 @@ use wharf_proto::user_transfer::{DataEvent, Direction};
 use wharf_proto::{AsciiDecoder, Command, Pathname, Reply, ReplyClass, Timestamp};
 
 use crate::client::Client;
-use crate::data::{Content, Opened};
+use crate::data::Opened;
 use crate::error::{Access, Error, ErrorKind, Result};
+use crate::reach::Content;
 use crate::transfer::{Known, Running};
 
 /// One read from the data connection while line ends are converted.

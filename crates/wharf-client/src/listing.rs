@@ -10,10 +10,11 @@ use wharf_proto::facts::{FactType, Facts};
 use wharf_proto::{Command, Pathname, Reply, ReplyClass};
 
 use crate::client::Client;
-use crate::data::{Content, Opened};
+use crate::data::Opened;
 use crate::download::Download;
 use crate::entry::{Entry, EntryKind, Line, Modified, Reader};
 use crate::error::{Access, Error, ErrorKind, Result};
+use crate::reach::Content;
 use crate::verbs::is_about_the_file;
 
 /// Longest line of a listing; longer than any name on any file system.

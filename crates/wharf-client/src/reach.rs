@@ -16,8 +16,17 @@ use wharf_proto::{Command, Reply, ReplyClass, host_port};
 
 use crate::active::{Invitation, no_listener};
 use crate::client::Client;
-use crate::data::Content;
 use crate::error::{Access, Error, Result};
+
+/// Which representation a transfer needs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Content {
+    /// A file: the TYPE that the caller has set.
+    File,
+    /// A listing: text in whatever TYPE is set. Servers end its lines with CRLF in TYPE I as well, and a TYPE more would
+    /// cost every listing two round trips.
+    Listing,
+}
 
 /// The address in a 227 is tried so much later than the control peer's (RFC 8305 §5: recommended 250 ms).
 const STAGGER: Duration = Duration::from_millis(250);

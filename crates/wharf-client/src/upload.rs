@@ -12,8 +12,8 @@ use wharf_proto::user_transfer::{DataEvent, Direction};
 use wharf_proto::{AsciiEncoder, Command, Pathname, Reply};
 
 use crate::client::Client;
-use crate::data::Content;
 use crate::error::{Access, Error, ErrorKind, Result};
+use crate::reach::Content;
 use crate::transfer::Running;
 
 /// Bytes taken from one `write` while line ends are converted.

@@ -2,21 +2,13 @@
 //! unless a PROXY header tells.
 
 use super::Expected::{Fails, Misaddressed, Refused, Works};
+use super::nats::MASQUERADE;
 use super::{ALL, Middlebox, OPEN, PASSIVE_ACTIVE_MISADDRESSED, ServerSide, Topology, Ways, ways};
-
-/// The server may go out; nothing comes in but through the balancer.
-const GATEWAY: &str = r#"
-table ip lab {
-  chain post { type nat hook postrouting priority srcnat; oifname "wan" masquerade; }
-  chain forward { type filter hook forward priority filter; policy drop;
-    ct state established,related accept
-    iifname "lan" accept
-  }
-}"#;
 
 const BALANCED: Topology = Topology {
     server: ServerSide::Forwarded,
-    server_gateway: GATEWAY,
+    // The server may go out; nothing comes in but through the balancer.
+    server_gateway: MASQUERADE,
     advertise: Some("203.0.113.1"),
     ..OPEN
 };

@@ -8,7 +8,7 @@
 mod balancers;
 mod filters;
 mod ipv6;
-mod nats;
+pub(crate) mod nats;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::LazyLock;

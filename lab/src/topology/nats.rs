@@ -18,7 +18,8 @@ table ip lab {
   }
 }"#;
 
-pub(super) const CLIENT_NAT: &str = r#"
+/// The plain masquerading gateway: a home router, a carrier, the network behind a balancer.
+pub(crate) const MASQUERADE: &str = r#"
 table ip lab {
   chain post { type nat hook postrouting priority srcnat; oifname "wan" masquerade; }
   chain forward { type filter hook forward priority filter; policy drop;
@@ -146,7 +147,7 @@ pub(super) static ROWS: &[Topology] = &[
         name: "client-nat",
         what: "client behind masquerading NAT, no helper",
         client: ClientSide::Nat,
-        client_gateway: CLIENT_NAT,
+        client_gateway: MASQUERADE,
         ways: PASSIVE_ACTIVE_MISADDRESSED,
         ..OPEN
     },
@@ -161,7 +162,7 @@ pub(super) static ROWS: &[Topology] = &[
         name: "cgnat",
         what: "client behind home NAT behind carrier NAT",
         client: ClientSide::CarrierNat,
-        client_gateway: CLIENT_NAT,
+        client_gateway: MASQUERADE,
         ways: PASSIVE_ACTIVE_MISADDRESSED,
         ..OPEN
     },
@@ -227,7 +228,7 @@ pub(super) static ROWS: &[Topology] = &[
         name: "both-nat",
         what: "client NAT, and server DNAT that names the private address",
         client: ClientSide::Nat,
-        client_gateway: CLIENT_NAT,
+        client_gateway: MASQUERADE,
         server: ServerSide::Forwarded,
         server_gateway: DNAT_RANGE,
         ways: ways(Works, Works, Fails, Misaddressed, Misaddressed),
@@ -237,7 +238,7 @@ pub(super) static ROWS: &[Topology] = &[
         name: "both-nat-fixed",
         what: "client NAT and server DNAT, public address told",
         client: ClientSide::Nat,
-        client_gateway: CLIENT_NAT,
+        client_gateway: MASQUERADE,
         server: ServerSide::Forwarded,
         server_gateway: DNAT_RANGE,
         advertise: Some("203.0.113.1"),
