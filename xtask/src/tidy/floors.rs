@@ -6,9 +6,13 @@ const FLOORS: &[(&str, u8)] = &[
     ("wharf-proto", 0),
     ("wharf-net", 1),
     ("wharf-storage", 1),
+    ("wharf-firewall", 1),
+    ("wharf-ladder", 1),
     ("wharf-accounts", 2),
     ("wharf-client", 2),
     ("wharf-server", 3),
+    ("wharf-proxy", 3),
+    ("wharf-doctor", 3),
     ("wharf", 4),
 ];
 
@@ -17,6 +21,11 @@ const FORBIDDEN: &[(&str, &str)] = &[
     ("wharf-server", "wharf-client"),
     ("wharf-accounts", "wharf-net"),
     ("wharf-client", "wharf-accounts"),
+    ("wharf-proxy", "wharf-client"),
+    ("wharf-proxy", "wharf-storage"),
+    ("wharf-proxy", "wharf-accounts"),
+    ("wharf-doctor", "wharf-storage"),
+    ("wharf-doctor", "wharf-accounts"),
 ];
 
 pub(crate) fn floors(files: &[File], faults: &mut Vec<String>) {

@@ -45,7 +45,7 @@ pub(crate) fn laws(files: &[File], faults: &mut Vec<String>) {
             .all(|w| text.contains(w))
         },
     );
-    for krate in ["wharf-server", "wharf-client"] {
+    for krate in ["wharf-server", "wharf-client", "wharf-proxy"] {
         must_hold(
             files,
             &format!("crates/{krate}/clippy.toml"),
