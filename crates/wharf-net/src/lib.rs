@@ -38,4 +38,5 @@ pub use control::{ControlError, ServerControl, Undecoded, UserControl};
 mod data;
 pub use data::{DataConnection, DataPort, OpenError};
 pub mod pump;
+pub mod shared_port;
 pub mod zero_copy;

@@ -29,11 +29,9 @@
 //! ```
 
 mod config;
-mod doors;
 mod outside;
 mod server;
 mod setup;
-mod sorting;
 
 mod limits;
 mod log;

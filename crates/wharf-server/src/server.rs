@@ -12,17 +12,15 @@ use tokio::time::{Instant, sleep};
 use tokio_util::task::TaskTracker;
 use wharf_accounts::Authenticator;
 use wharf_net::proxy_protocol::{Balancers, ProxyProtocol};
+use wharf_net::shared_port::{Admitted, DataDoor, DataDoors, NewDoor, Reception, WayToPorter};
 use wharf_net::{Conn, ListenAt, Listener, Net};
-use wharf_proto::data_connection::sorting::{Door, Takes};
 
 use crate::config::Config;
-use crate::doors::{DataDoor, DataDoors, Doors, Entrance, Event, NewDoor};
 use crate::limits::Full;
 use crate::log;
 use crate::outside::Outside;
 use crate::session::{self, Session};
 use crate::setup::{Setup, Shared, Stop, cut, stopping};
-use crate::sorting::{Admitted, Porter, WayToPorter, Work};
 
 /// Sessions that outlive the deadline of a stop by this much hang in their storage, and are left behind
 const OVERDUE: Duration = Duration::from_secs(5);
@@ -68,7 +66,6 @@ pub struct Server {
     addresses: Vec<SocketAddr>,
     handle: Handle,
     orders: mpsc::Receiver<Order>,
-    porter: Porter,
 }
 
 /// Steers a running server from elsewhere: a signal handler, an administration interface
@@ -99,7 +96,7 @@ impl Server {
         for &at in &config.listen {
             doors.push(control_door(&*net, at, &config, &shared).await?);
         }
-        let addresses = doors.iter().map(|new| new.listener.local_addr()).collect();
+        let addresses = doors.iter().map(NewDoor::local_addr).collect();
         let (data_doors, new) = open_data_doors(&*net, &config, &[], &shared).await?;
         doors.extend(new);
         if shared.seats < config.max_sessions.min(FEW) {
@@ -114,7 +111,6 @@ impl Server {
         Ok(Self {
             doors,
             addresses,
-            porter: Porter::new(),
             handle: Handle {
                 setup: Arc::new(RwLock::new(Arc::new(Setup {
                     config,
@@ -143,11 +139,10 @@ impl Server {
     /// Serves until [`Handle::stop`]; returns when the last session has ended
     pub async fn run(mut self) {
         let sessions = TaskTracker::new();
-        let mut doors = Doors::default();
+        let mut reception = Reception::new();
         for new in std::mem::take(&mut self.doors) {
-            doors.open(new);
+            reception.open(new);
         }
-        let mut porter = self.porter;
         let mut stopped = self.handle.stop.subscribe();
         let mut chores = JoinSet::new();
         chores.spawn(Outside::keep_asking(self.handle.clone()));
@@ -159,15 +154,15 @@ impl Server {
                     Order::Listen(config, done) => {
                         let setup = self.handle.setup();
                         // The asker may have gone; the doors are changed all the same.
-                        let _ = done.send(rearrange(&mut doors, &setup, &config).await);
+                        let _ = done.send(rearrange(&mut reception, &setup, &config).await);
                     }
                 },
-                step = next_step(&mut doors, &mut porter) => {
-                    take_step(&mut porter, &doors, &self.handle, step);
+                step = reception.next() => {
+                    reception.take(step, |client| self.handle.counted_as(client));
                 }
             }
-            let way = porter.way();
-            for admitted in porter.admitted() {
+            let way = reception.way();
+            for admitted in reception.admitted() {
                 let setup = self.handle.setup();
                 let stop = self.handle.stop.subscribe();
                 sessions.spawn(receive(setup, admitted, way.clone(), stop));
@@ -179,19 +174,19 @@ impl Server {
         sessions.close();
         let ended = async {
             // Transfers that are under way may wait for their data connection at the control port.
-            while porter.is_busy() {
+            while reception.is_busy() {
                 tokio::select! {
                     () = sessions.wait() => break,
-                    step = next_step(&mut doors, &mut porter) => {
-                        take_step(&mut porter, &doors, &self.handle, step);
+                    step = reception.next() => {
+                        reception.take(step, |client| self.handle.counted_as(client));
                     }
                 }
-                for Admitted { conn, .. } in porter.admitted() {
+                for Admitted { conn, .. } in reception.admitted() {
                     conn.abort();
                 }
             }
             // Who asks for a port now is refused.
-            drop((doors, porter));
+            drop(reception);
             sessions.wait().await;
         };
         let overdue = async {
@@ -259,6 +254,11 @@ impl Handle {
     /// Sessions now
     pub fn sessions(&self) -> usize {
         self.setup().shared.limits.sessions()
+    }
+
+    /// The address that a client counts as, as the configuration of now says
+    fn counted_as(&self, client: IpAddr) -> IpAddr {
+        self.setup().config.counted_as(client)
     }
 
     pub(crate) fn setup(&self) -> Arc<Setup> {
@@ -372,17 +372,8 @@ async fn control_door(
     config: &Config,
     shared: &Shared,
 ) -> Result<NewDoor, Error> {
-    Ok(NewDoor {
-        entrance: Entrance {
-            door: Door {
-                number: shared.next_door(),
-                takes: Takes::Control,
-            },
-            wanted: at,
-        },
-        listener: listen(net, at, &config.listen).await?,
-        until: None,
-    })
+    let listener = listen(net, at, &config.listen).await?;
+    Ok(NewDoor::control(shared.next_door(), at, listener))
 }
 
 /// The shared data ports of a configuration, those of `old` that it has in common with it left open
@@ -415,49 +406,25 @@ async fn open_data_doors(
 }
 
 /// Opens what is new in `config`, then closes what is no longer in it; all or nothing
-async fn rearrange(doors: &mut Doors, setup: &Setup, config: &Config) -> Result<DataDoors, Error> {
+async fn rearrange(
+    reception: &mut Reception,
+    setup: &Setup,
+    config: &Config,
+) -> Result<DataDoors, Error> {
     let mut new = Vec::new();
     for &at in &config.listen {
-        if !doors.has_control(at) {
+        if !reception.has_control(at) {
             new.push(control_door(&*setup.net, at, config, &setup.shared).await?);
         }
     }
     let old = &setup.data_doors;
     let (data_doors, more) = open_data_doors(&*setup.net, config, old, &setup.shared).await?;
-    doors.keep(&config.listen);
+    reception.keep(&config.listen);
     for door in new.into_iter().chain(more) {
-        tracing::info!(address = %door.listener.local_addr(), "listening");
-        doors.open(door);
+        tracing::info!(address = %door.local_addr(), "listening");
+        reception.open(door);
     }
     Ok(data_doors)
-}
-
-/// What the task that takes everybody in does next
-enum Step {
-    Door(Event),
-    Porter(Work),
-}
-
-/// Whichever is ready, without preference: a crowd at the door shall not keep the sessions inside waiting, nor they the
-/// crowd
-async fn next_step(doors: &mut Doors, porter: &mut Porter) -> Step {
-    tokio::select! {
-        event = doors.next() => Step::Door(event),
-        work = porter.next() => Step::Porter(work),
-    }
-}
-
-fn take_step(porter: &mut Porter, doors: &Doors, handle: &Handle, step: Step) {
-    match step {
-        Step::Door(Event::Arrived(entrance, conn)) => {
-            let client = conn.peer_addr().ip();
-            let address = handle.setup().config.counted_as(client);
-            porter.arrived(entrance, *conn, address);
-        }
-        Step::Door(Event::Swept(number)) => porter.swept(number, doors),
-        Step::Porter(Work::Order(order)) => porter.order(order, doors),
-        Step::Porter(Work::Alarm) => porter.alarmed(doors),
-    }
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 use tracing::Instrument;
 use wharf_accounts::Granted;
+use wharf_net::shared_port::{Entrance, Place, WayToPorter};
 use wharf_net::{Conn, DataPort, ServerControl, Trace};
 use wharf_proto::data_connection::passive_choice::{PassiveChoice, PassivePort};
 use wharf_proto::facts::FactSet;
@@ -23,12 +24,10 @@ use wharf_proto::{Command, CommandErrorKind, Line, Reply, Verb};
 use wharf_storage::Storage;
 
 use crate::commands::lines::OFFERED;
-use crate::doors::Entrance;
 use crate::dtp::LONG;
 use crate::failure::{Circumstances, Failure, Outcome, Told};
 use crate::limits::UserSeat;
 use crate::setup::{Setup, Stop, stopping};
-use crate::sorting::{Place, WayToPorter};
 
 /// So many lines that are no FTP command may come before the login; then it is no FTP client
 const NONSENSE_BEFORE_LOGIN: u32 = 10;

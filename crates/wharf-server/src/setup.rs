@@ -11,10 +11,10 @@ use tokio::time::{Instant, sleep_until};
 use wharf_accounts::Authenticator;
 use wharf_net::Net;
 use wharf_net::proxy_protocol::Balancers;
+use wharf_net::shared_port::DataDoors;
 use wharf_proto::data_connection::passive_choice::{Lesson, PassiveMemory, PassivePort};
 
 use crate::config::Config;
-use crate::doors::DataDoors;
 use crate::limits::Limits;
 use crate::log::XferLog;
 use crate::outside::Outside;

@@ -1,26 +1,20 @@
-//! Carries out what the rules of `wharf_proto::data_connection::sorting` decide: holds the connections that are
-//! undecided, looks at them, and hands each to the session it belongs to, or to nobody.
-//!
-//! The [`Porter`] lives in the task that takes in all connections, so an ordinary control connection goes no other way than
-//! without it; the rules cost it one look into a map. Sessions talk to it through a [`Place`], whose channel holds a few
-//! orders a session at most, since a session asks again only after it was answered. A session gets its data connections
-//! through a [`Listener`] like any other, so that nothing above knows about shared ports.
+//! Carries out what the [`Sorter`] decides: holds the connections that are undecided, looks at them, and hands each to the
+//! session it belongs to, or to nobody.
 
 use std::collections::HashMap;
-use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
-use wharf_net::{Conn, Flow, Heard, Listener};
+use wharf_proto::data_connection::Flow;
 use wharf_proto::data_connection::sorting::{
-    ARRIVALS, Ask, ConnId, Door, DropReason, Proof, Refusal, SessionId, SharedAddress, Sorter,
-    Takes, User, Verdict,
+    Ask, ConnId, Door, DropReason, Proof, Refusal, SessionId, Sorter, Verdict,
 };
 
-use crate::doors::{Doors, Entrance};
+use super::doors::{Doors, Entrance};
+use super::order::{Grant, MAILBOX, Mail, Order, Request, WayToPorter, reset};
+use crate::conn::{Conn, Heard};
 
 /// How often undecided connections are looked at: whether they have spoken or ended. They are looked at besides whenever
 /// something is decided about them.
@@ -29,53 +23,16 @@ const LOOK: Duration = Duration::from_millis(25);
 /// A door that does not answer a sweep in this time is waited for no longer: it is closing
 const SWEEP_PATIENCE: Duration = Duration::from_millis(100);
 
-/// Connections and words that wait for a session
-const MAILBOX: usize = ARRIVALS + 8;
-
-/// What sessions want of the porter
-pub(crate) enum Order {
-    LoggedIn(SessionId, IpAddr, User),
-    LoggedOut(SessionId),
-    Ask(Request),
-    Announced(SessionId, u64, Flow),
-    Withdrawn(SessionId, u64),
-    Gone(SessionId),
-}
-
-/// Holds a few orders a session at most: none asks again before it was answered
-pub(crate) type WayToPorter = mpsc::UnboundedSender<Order>;
-
-/// PASV, EPSV or LPSV wants a shared port
-pub(crate) struct Request {
-    session: SessionId,
-    /// Which of its grants this will be
-    grant: u64,
-    address: IpAddr,
-    doors: Vec<Door>,
-    shared_address: SharedAddress,
-    answer: oneshot::Sender<Result<Grant, Refusal>>,
-}
-
-struct Grant {
-    door: Door,
-    mail: mpsc::Receiver<Mail>,
-}
-
-/// What a session with a grant is told
-enum Mail {
-    Conn(Box<Conn>),
-    Refused(Refusal),
-    NobodyYet,
-}
-
-/// A control connection to be served, and where it came in
-pub(crate) struct Admitted {
-    pub(crate) conn: Conn,
-    pub(crate) entrance: Entrance,
+/// A control connection to be served, and where it came in.
+pub struct Admitted {
+    /// All its bytes are unread.
+    pub conn: Conn,
+    /// For its [`Place`](super::Place).
+    pub entrance: Entrance,
 }
 
 /// Sorts what comes in
-pub(crate) struct Porter {
+pub(super) struct Porter {
     sorter: Sorter,
     began: Instant,
     conns: u64,
@@ -114,9 +71,9 @@ enum Dealing {
     Granted(u64, mpsc::Sender<Mail>),
 }
 
-impl Porter {
-    pub(crate) fn new() -> Self {
-        let (way, orders) = mpsc::unbounded_channel();
+impl Default for Porter {
+    fn default() -> Self {
+        let (way, orders) = WayToPorter::new();
         Self {
             sorter: Sorter::new(),
             began: Instant::now(),
@@ -132,14 +89,16 @@ impl Porter {
             announced: Vec::new(),
         }
     }
+}
 
+impl Porter {
     /// What a session talks to it through
-    pub(crate) fn way(&self) -> WayToPorter {
+    pub(super) fn way(&self) -> WayToPorter {
         self.way.clone()
     }
 
     /// Something to do; cancel-safe
-    pub(crate) async fn next(&mut self) -> Work {
+    pub(super) async fn next(&mut self) -> Work {
         let alarm = self.alarm();
         tokio::select! {
             Some(order) = self.orders.recv() => Work::Order(order),
@@ -157,7 +116,7 @@ impl Porter {
     }
 
     /// Whether a transfer is under way that a stop must not cut
-    pub(crate) fn is_busy(&self) -> bool {
+    pub(super) fn is_busy(&self) -> bool {
         let mut dealings = self.sessions.values();
         dealings.any(|dealing| match dealing {
             Dealing::Asking(..) => false,
@@ -166,12 +125,12 @@ impl Porter {
     }
 
     /// The control connections to be served now
-    pub(crate) fn admitted(&mut self) -> std::vec::Drain<'_, Admitted> {
+    pub(super) fn admitted(&mut self) -> std::vec::Drain<'_, Admitted> {
         self.admitted.drain(..)
     }
 
     /// Somebody came in, and counts as a client with this address
-    pub(crate) fn arrived(&mut self, entrance: Entrance, conn: Conn, address: IpAddr) {
+    pub(super) fn arrived(&mut self, entrance: Entrance, conn: Conn, address: IpAddr) {
         self.conns += 1;
         let id = ConnId(self.conns);
         self.held.insert(id, Admitted { conn, entrance });
@@ -184,7 +143,7 @@ impl Porter {
     }
 
     /// A session wants something
-    pub(crate) fn order(&mut self, order: Order, doors: &Doors) {
+    pub(super) fn order(&mut self, order: Order, doors: &Doors) {
         let now = self.now();
         match order {
             Order::LoggedIn(session, address, user) => {
@@ -243,7 +202,7 @@ impl Porter {
 
     /// Time has passed. What the rules decide now shall hang on who has come, not on whom we have looked at: the control
     /// doors are swept first.
-    pub(crate) fn alarmed(&mut self, doors: &Doors) {
+    pub(super) fn alarmed(&mut self, doors: &Doors) {
         let now = Instant::now();
         if self.next_look.is_some_and(|at| at <= now) {
             self.look_at_all();
@@ -276,7 +235,7 @@ impl Porter {
     }
 
     /// A door has handed on everybody who came before the sweep
-    pub(crate) fn swept(&mut self, number: u64, doors: &Doors) {
+    pub(super) fn swept(&mut self, number: u64, doors: &Doors) {
         if number == self.sweeps
             && let Some(sweep) = &mut self.sweeping
         {
@@ -434,180 +393,7 @@ impl Porter {
 }
 
 /// What is to be done next
-pub(crate) enum Work {
+pub(super) enum Work {
     Order(Order),
     Alarm,
-}
-
-fn reset(mail: Mail) {
-    if let Mail::Conn(conn) = mail {
-        conn.abort();
-    }
-}
-
-/// A session's way to the porter; dropping it tells that the session is over
-pub(crate) struct Place {
-    session: SessionId,
-    client: IpAddr,
-    /// The control door that it came in by
-    pub(crate) entrance: Entrance,
-    orders: WayToPorter,
-    grants: u64,
-    /// The porter has heard of it
-    known: bool,
-}
-
-impl Place {
-    pub(crate) fn new(
-        session: u64,
-        client: IpAddr,
-        entrance: Entrance,
-        orders: WayToPorter,
-    ) -> Self {
-        Self {
-            session: SessionId(session),
-            client,
-            entrance,
-            orders,
-            grants: 0,
-            known: false,
-        }
-    }
-
-    pub(crate) fn logged_in(&mut self, user: User) {
-        self.known = true;
-        self.tell(Order::LoggedIn(self.session, self.client, user));
-    }
-
-    pub(crate) fn logged_out(&self) {
-        if self.known {
-            self.tell(Order::LoggedOut(self.session));
-        }
-    }
-
-    /// Waits for a turn at one of the doors; told is where the client is to be sent, from the door that was granted
-    pub(crate) async fn ask(
-        &mut self,
-        doors: Vec<Door>,
-        shared_address: SharedAddress,
-        at: impl FnOnce(Door) -> SocketAddr,
-    ) -> Result<Box<dyn Listener>, Refusal> {
-        self.known = true;
-        self.grants += 1;
-        let (answer, answered) = oneshot::channel();
-        self.tell(Order::Ask(Request {
-            session: self.session,
-            grant: self.grants,
-            address: self.client,
-            doors,
-            shared_address,
-            answer,
-        }));
-        // The porter ends with the server.
-        let Grant { door, mail } = answered.await.map_err(|_| Refusal::NoDoor)??;
-        Ok(Box::new(SharedListener {
-            at: at(door),
-            takes: door.takes,
-            session: self.session,
-            grant: self.grants,
-            orders: self.orders.clone(),
-            mail,
-            announced: false,
-            kept: None,
-            refused: None,
-        }))
-    }
-
-    fn tell(&self, order: Order) {
-        // Without a porter there is nobody who could mistake a connection.
-        let _ = self.orders.send(order);
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        if self.known {
-            self.tell(Order::Gone(self.session));
-        }
-    }
-}
-
-/// What a session holds of a shared port: the connections that the porter gives it
-struct SharedListener {
-    at: SocketAddr,
-    takes: Takes,
-    session: SessionId,
-    grant: u64,
-    orders: WayToPorter,
-    mail: mpsc::Receiver<Mail>,
-    announced: bool,
-    /// Came before it was asked for
-    kept: Option<Conn>,
-    refused: Option<Refusal>,
-}
-
-impl SharedListener {
-    /// The next connection; `None` when nobody has come yet
-    async fn next(&mut self) -> io::Result<Option<Conn>> {
-        if let Some(why) = &self.refused {
-            return Err(io::Error::other(why.clone()));
-        }
-        match self.mail.recv().await {
-            Some(Mail::Conn(conn)) => Ok(Some(*conn)),
-            Some(Mail::NobodyYet) => Ok(None),
-            Some(Mail::Refused(why)) => {
-                self.refused = Some(why.clone());
-                Err(io::Error::other(why))
-            }
-            None => Err(io::ErrorKind::BrokenPipe.into()),
-        }
-    }
-}
-
-#[async_trait]
-impl Listener for SharedListener {
-    async fn accept(&mut self) -> io::Result<Conn> {
-        if let Some(conn) = self.kept.take() {
-            return Ok(conn);
-        }
-        loop {
-            if let Some(conn) = self.next().await? {
-                return Ok(conn);
-            }
-        }
-    }
-
-    fn local_addr(&self) -> SocketAddr {
-        self.at
-    }
-
-    fn announce(&mut self, flow: Flow) {
-        if !self.announced {
-            self.announced = true;
-            let order = Order::Announced(self.session, self.grant, flow);
-            let _ = self.orders.send(order);
-        }
-    }
-
-    async fn settle(&mut self) -> io::Result<()> {
-        // At a data door it is clear at once whose a connection is.
-        if self.takes == Takes::Control && self.announced && self.kept.is_none() {
-            self.kept = self.next().await?;
-        }
-        Ok(())
-    }
-}
-
-impl Drop for SharedListener {
-    fn drop(&mut self) {
-        let _ = self.orders.send(Order::Withdrawn(self.session, self.grant));
-        // Who came and was not taken sees that it is no end of a file.
-        self.mail.close();
-        while let Ok(mail) = self.mail.try_recv() {
-            reset(mail);
-        }
-        if let Some(conn) = self.kept.take() {
-            conn.abort();
-        }
-    }
 }

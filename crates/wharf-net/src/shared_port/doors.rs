@@ -1,7 +1,7 @@
-//! The listening ports of a server and who comes in: one task a door, one queue for all.
+//! Listening ports and who comes in: one task a door, one queue for all.
 //!
-//! What arrives at a control door or at a shared data door is handed on with the door's number; whose it is, is decided in
-//! `sorting.rs`.
+//! What arrives at a control door or at a shared data door is handed on with the door's number; whose it is, the porter
+//! finds out.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -10,8 +10,10 @@ use std::time::Duration;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
-use wharf_net::{Conn, Listener};
 use wharf_proto::data_connection::sorting::{Door, Takes};
+
+use crate::conn::Conn;
+use crate::net::Listener;
 
 /// After `accept` fails for want of descriptors there is no use in trying again at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -20,48 +22,70 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const ACCEPT_WARNING: Duration = Duration::from_secs(10);
 
 /// What a door reports
-pub(crate) enum Event {
+pub(super) enum Event {
     /// Somebody came
     Arrived(Entrance, Box<Conn>),
     /// Nobody else had come when this sweep was asked for
     Swept(u64),
 }
 
-/// Where somebody came in
+/// Where somebody came in.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Entrance {
-    pub(crate) door: Door,
-    /// The address in the configuration, which data doors have in common with their control door
-    pub(crate) wanted: SocketAddr,
+pub struct Entrance {
+    /// The door.
+    pub door: Door,
+    /// The address in the configuration, which data doors have in common with their control door.
+    pub wanted: SocketAddr,
 }
 
-/// A listener that has become a door, and is not open yet
-pub(crate) struct NewDoor {
-    pub(crate) entrance: Entrance,
-    pub(crate) listener: Box<dyn Listener>,
+/// A listener that has become a door, and is not open yet.
+pub struct NewDoor {
+    entrance: Entrance,
+    listener: Box<dyn Listener>,
     /// For data doors: the door is closed with the last session that may use it
-    pub(crate) until: Option<oneshot::Receiver<()>>,
+    until: Option<oneshot::Receiver<()>>,
 }
 
-/// A shared data port, open for as long as somebody has this
-pub(crate) struct DataDoor {
-    pub(crate) door: Door,
-    /// Of the control listeners whose clients it serves
-    pub(crate) ip: IpAddr,
-    pub(crate) port: u16,
+impl NewDoor {
+    /// A control door. `number` is its own among all doors of its [`Reception`](super::Reception); `wanted` is the address
+    /// in the configuration, whose port may be 0.
+    pub fn control(number: u32, wanted: SocketAddr, listener: Box<dyn Listener>) -> Self {
+        let door = Door {
+            number,
+            takes: Takes::Control,
+        };
+        Self {
+            entrance: Entrance { door, wanted },
+            listener,
+            until: None,
+        }
+    }
+
+    /// Where it listens, with the real port.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.listener.local_addr()
+    }
+}
+
+/// A shared data port, open for as long as somebody has this.
+pub struct DataDoor {
+    /// The door.
+    pub door: Door,
+    /// Of the control listeners whose clients it serves.
+    pub ip: IpAddr,
+    /// Its real port.
+    pub port: u16,
     /// Held for its drop, which closes the door
     _open: oneshot::Sender<()>,
 }
 
-/// The shared data ports of a configuration
-pub(crate) type DataDoors = Arc<[Arc<DataDoor>]>;
+/// The shared data ports of a configuration.
+pub type DataDoors = Arc<[Arc<DataDoor>]>;
 
 impl DataDoor {
-    pub(crate) fn new(
-        number: u32,
-        ip: IpAddr,
-        listener: Box<dyn Listener>,
-    ) -> (Arc<Self>, NewDoor) {
+    /// A data door for the clients of the control listeners on `ip`; `number` is its own among all doors. The second half
+    /// is to be opened.
+    pub fn new(number: u32, ip: IpAddr, listener: Box<dyn Listener>) -> (Arc<Self>, NewDoor) {
         let door = Door {
             number,
             takes: Takes::Data,
@@ -87,7 +111,7 @@ impl DataDoor {
 }
 
 /// Every open door
-pub(crate) struct Doors {
+pub(super) struct Doors {
     control: Vec<ControlDoor>,
     tasks: JoinSet<()>,
     sender: mpsc::Sender<Event>,
@@ -120,7 +144,7 @@ impl Default for Doors {
 }
 
 impl Doors {
-    pub(crate) fn open(&mut self, new: NewDoor) {
+    pub(super) fn open(&mut self, new: NewDoor) {
         let NewDoor {
             entrance,
             listener,
@@ -146,19 +170,19 @@ impl Doors {
     }
 
     /// Whether there is a control door for this address of the configuration
-    pub(crate) fn has_control(&self, wanted: SocketAddr) -> bool {
+    pub(super) fn has_control(&self, wanted: SocketAddr) -> bool {
         self.control
             .iter()
             .any(|door| door.entrance.wanted == wanted)
     }
 
     /// Whether a door is still open; data doors are as long as anybody may ask
-    pub(crate) fn is_open(&self, door: Door) -> bool {
+    pub(super) fn is_open(&self, door: Door) -> bool {
         door.takes == Takes::Data || self.control.iter().any(|it| it.entrance.door == door)
     }
 
     /// Closes the control doors that are not `wanted` any more
-    pub(crate) fn keep(&mut self, wanted: &[SocketAddr]) {
+    pub(super) fn keep(&mut self, wanted: &[SocketAddr]) {
         self.control.retain(|door| {
             let stays = wanted.contains(&door.entrance.wanted);
             if !stays {
@@ -170,7 +194,7 @@ impl Doors {
     }
 
     /// Every control door answers with [`Event::Swept`] when it has handed on whoever came before now; how many they are
-    pub(crate) fn sweep(&self, number: u64) -> usize {
+    pub(super) fn sweep(&self, number: u64) -> usize {
         for door in &self.control {
             let wanted = &door.sweep.wanted;
             wanted.store(number, std::sync::atomic::Ordering::Release);
@@ -179,7 +203,7 @@ impl Doors {
         self.control.len()
     }
 
-    pub(crate) async fn next(&mut self) -> Event {
+    pub(super) async fn next(&mut self) -> Event {
         match self.events.recv().await {
             Some(event) => event,
             // Not reached: a sender lives in `self`.
