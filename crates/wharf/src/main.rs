@@ -131,6 +131,7 @@ fn output_of(command: &Command) -> Output {
         Command::Mv(args) => (args.client.quiet, args.client.verbose),
         Command::Stat(args) => (args.client.quiet, args.client.verbose),
         Command::Forget(args) => (args.quiet, 0),
+        Command::Doctor(args) => (args.client.quiet, args.client.verbose),
         Command::Ftp(args) => (args.quiet, 0),
         Command::User(_) | Command::Help(_) => (false, 0),
     };
@@ -189,6 +190,7 @@ async fn client_command(command: Command, output: &Output) -> Result<(), Failure
         Command::Mkdir(args) => cmd::mkdir::run(args, output).await,
         Command::Mv(args) => cmd::mv::run(args, output).await,
         Command::Stat(args) => cmd::stat::run(args, output).await,
+        Command::Doctor(args) => Box::pin(cmd::doctor::run(*args, output)).await,
         // Dispatched before.
         Command::Serve(_)
         | Command::Check(_)

@@ -9,6 +9,7 @@
 )]
 
 pub(crate) mod client;
+pub(crate) mod doctor;
 pub(crate) mod ftp;
 pub(crate) mod serve;
 pub(crate) mod value;
@@ -20,6 +21,7 @@ pub(crate) use client::{
     CatArgs, ClientArgs, ForgetArgs, GetArgs, ListArgs, MakeDirArgs, ModeArg, MoveArgs, PutArgs,
     RemoveArgs, StatArgs,
 };
+pub(crate) use doctor::DoctorArgs;
 pub(crate) use ftp::FtpArgs;
 pub(crate) use serve::{CheckArgs, ServeArgs, UserArgs, UserCommand};
 
@@ -75,6 +77,9 @@ pub(crate) enum Command {
     /// Forget what is remembered about a server
     #[command(long_about = client::FORGET_LONG)]
     Forget(ForgetArgs),
+    /// Find out why data connections do not come about, and who must act
+    #[command(long_about = doctor::DOCTOR_LONG)]
+    Doctor(Box<DoctorArgs>),
     /// Interactive client; also what `ftp` and `pftp` start when wharf is installed under that name
     #[command(long_about = ftp::FTP_LONG)]
     Ftp(FtpArgs),

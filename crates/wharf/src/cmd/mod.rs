@@ -3,6 +3,7 @@
 
 pub(crate) mod cat;
 pub(crate) mod check;
+pub(crate) mod doctor;
 pub(crate) mod forget;
 mod foundation;
 pub(crate) mod get;
