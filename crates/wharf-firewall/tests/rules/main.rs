@@ -1,0 +1,4 @@
+//! The rules of every case, in every dialect.
+
+mod cases;
+mod golden;
