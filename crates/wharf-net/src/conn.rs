@@ -25,7 +25,10 @@ pub struct Conn {
     bound: SocketAddr,
     local: SocketAddr,
     peer: SocketAddr,
-    note: Option<SourceNote>,
+    /// `local` is not this host's: its packet filter led the connection here
+    intercepted: bool,
+    /// In a box: it is rare
+    note: Option<Box<SourceNote>>,
 }
 
 enum Carrier {
@@ -71,6 +74,7 @@ impl Conn {
             bound: local,
             local,
             peer: canonical(peer),
+            intercepted: false,
             note: None,
         })
     }
@@ -87,6 +91,7 @@ impl Conn {
             bound: canonical(local),
             local: canonical(local),
             peer: canonical(peer),
+            intercepted: false,
             note: None,
         }
     }
@@ -131,7 +136,7 @@ impl Conn {
     /// Remembers that the connection does not come from the port that was wanted.
     #[must_use]
     pub fn with_source_note(mut self, note: SourceNote) -> Self {
-        self.note = Some(note);
+        self.note = Some(Box::new(note));
         self
     }
 
@@ -141,7 +146,8 @@ impl Conn {
     }
 
     /// Where the socket is on this host: what further sockets of the same dialogue are bound to. The same as
-    /// [`local_addr`](Self::local_addr) unless a balancer told which address of its own the peer has reached.
+    /// [`local_addr`](Self::local_addr) unless a balancer told which address of its own the peer has reached, or the
+    /// connection was [intercepted](Self::intercepted).
     pub fn bound_addr(&self) -> SocketAddr {
         self.bound
     }
@@ -153,6 +159,25 @@ impl Conn {
         self.local = canonical(local);
         self.peer = canonical(peer);
         self
+    }
+
+    /// The same connection, which its peer opened to `destination`: the packet filter of this host has led it here.
+    #[must_use]
+    pub fn intercepted(mut self, destination: SocketAddr) -> Self {
+        self.local = canonical(destination);
+        self.intercepted = true;
+        self
+    }
+
+    /// Where the peer wanted to go, if that is not this host: then [`local_addr`](Self::local_addr) is the same, what the
+    /// peer takes us for, and [`bound_addr`](Self::bound_addr) where the socket is. Only [`TransparentNet`] looks.
+    ///
+    /// `None` for a connection that was meant for this host, and for one that comes from it: to go on to where that was
+    /// going could go in circles.
+    ///
+    /// [`TransparentNet`]: crate::TransparentNet
+    pub fn original_destination(&self) -> Option<SocketAddr> {
+        self.intercepted.then_some(self.local)
     }
 
     /// The peer's end, IPv4-mapped addresses as IPv4.
@@ -170,7 +195,7 @@ impl Conn {
 
     /// Why the connection does not come from the preferred source port, if it does not.
     pub fn source_note(&self) -> Option<&SourceNote> {
-        self.note.as_ref()
+        self.note.as_deref()
     }
 
     /// Whether the peer has ended it and left nothing to read.

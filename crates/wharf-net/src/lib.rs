@@ -28,6 +28,8 @@ pub use net::{Flow, ListenAt, Listener, Net, Ports, RangeExhausted, Source};
 pub mod mapping;
 mod tcp;
 pub use tcp::TcpNet;
+mod interception;
+pub use interception::TransparentNet;
 mod conn;
 pub use conn::{Conn, Heard, SourceNote, Stream};
 pub mod proxy_protocol;

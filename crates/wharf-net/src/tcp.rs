@@ -12,6 +12,7 @@ use socket2::SockRef;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use crate::conn::{Conn, SourceNote, canonical};
+use crate::interception;
 use crate::mapping::{self, PortMapper};
 use crate::net::{ListenAt, Listener, Net, Ports, RangeExhausted, Source};
 
@@ -32,24 +33,7 @@ impl TcpNet {
 #[async_trait]
 impl Net for TcpNet {
     async fn connect(&self, from: Source, to: SocketAddr) -> io::Result<Conn> {
-        match from {
-            Source::Any => attempt(None, to).await,
-            Source::Address(ip) => attempt(Some(SocketAddr::new(ip, 0)), to).await,
-            Source::Port(wanted) => match attempt(Some(wanted), to).await {
-                Err(denied) if port_was_denied(&denied) => {
-                    let mut any_port = wanted;
-                    any_port.set_port(0);
-                    let conn = attempt(Some(any_port), to).await?;
-                    let used = conn.local_addr();
-                    Ok(conn.with_source_note(SourceNote {
-                        wanted,
-                        used,
-                        reason: denied.to_string(),
-                    }))
-                }
-                outcome => outcome,
-            },
-        }
+        connect(Owner::Us, from, to).await
     }
 
     /// The soft limit of the process is raised to its hard limit, as far as that is granted: it is 1024 on most
@@ -70,25 +54,7 @@ impl Net for TcpNet {
     }
 
     async fn listen(&self, at: ListenAt) -> io::Result<Box<dyn Listener>> {
-        let bound = match at.ports {
-            Ports::Any => bind(at, 0)?,
-            Ports::One(port) => bind(at, port)?,
-            Ports::Range(range) => {
-                let free = range.order(random()).find_map(|port| match bind(at, port) {
-                    Err(e) if e.kind() == io::ErrorKind::AddrInUse => None,
-                    outcome => Some(outcome),
-                });
-                match free {
-                    Some(outcome) => outcome?,
-                    None => return Err(RangeExhausted { ip: at.ip, range }.into_error()),
-                }
-            }
-        };
-        let local = bound.local_addr()?;
-        Ok(Box::new(Listening {
-            inner: bound,
-            local,
-        }))
+        listen(Owner::Us, at)
     }
 
     async fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
@@ -115,9 +81,65 @@ impl Net for TcpNet {
     }
 }
 
+/// Whose the addresses may be that sockets are bound to and that arrivals were meant for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Owner {
+    /// This machine's.
+    Us,
+    /// Anybody's: the packet filter leads here what was meant for others.
+    Anybody,
+}
+
+pub(crate) async fn connect(owner: Owner, from: Source, to: SocketAddr) -> io::Result<Conn> {
+    match from {
+        Source::Any => attempt(owner, None, to).await,
+        Source::Address(ip) => attempt(owner, Some(SocketAddr::new(ip, 0)), to).await,
+        Source::Port(wanted) => match attempt(owner, Some(wanted), to).await {
+            Err(denied) if port_was_denied(&denied) => {
+                let mut any_port = wanted;
+                any_port.set_port(0);
+                let conn = attempt(owner, Some(any_port), to).await?;
+                let used = conn.local_addr();
+                Ok(conn.with_source_note(SourceNote {
+                    wanted,
+                    used,
+                    reason: denied.to_string(),
+                }))
+            }
+            outcome => outcome,
+        },
+    }
+}
+
+pub(crate) fn listen(owner: Owner, at: ListenAt) -> io::Result<Box<dyn Listener>> {
+    let bound = match at.ports {
+        Ports::Any => bind(owner, at, 0)?,
+        Ports::One(port) => bind(owner, at, port)?,
+        Ports::Range(range) => {
+            let free = range
+                .order(random())
+                .find_map(|port| match bind(owner, at, port) {
+                    Err(e) if e.kind() == io::ErrorKind::AddrInUse => None,
+                    outcome => Some(outcome),
+                });
+            match free {
+                Some(outcome) => outcome?,
+                None => return Err(RangeExhausted { ip: at.ip, range }.into_error()),
+            }
+        }
+    };
+    let local = bound.local_addr()?;
+    Ok(Box::new(Listening {
+        inner: bound,
+        local,
+        owner,
+    }))
+}
+
 struct Listening {
     inner: TcpListener,
     local: SocketAddr,
+    owner: Owner,
 }
 
 #[async_trait]
@@ -126,7 +148,11 @@ impl Listener for Listening {
         let (stream, peer) = self.inner.accept().await?;
         // Fails only when the peer is gone again, which its first use will tell.
         let _ = stream.set_nodelay(true);
-        Conn::accepted(stream, peer)
+        let conn = Conn::accepted(stream, peer)?;
+        Ok(match self.owner {
+            Owner::Us => conn,
+            Owner::Anybody => interception::recognise(conn),
+        })
     }
 
     fn local_addr(&self) -> SocketAddr {
@@ -134,7 +160,7 @@ impl Listener for Listening {
     }
 }
 
-async fn attempt(from: Option<SocketAddr>, to: SocketAddr) -> io::Result<Conn> {
+async fn attempt(owner: Owner, from: Option<SocketAddr>, to: SocketAddr) -> io::Result<Conn> {
     let to = canonical(to);
     let socket = socket_for(to.ip())?;
     if let Some(from) = from.map(canonical)
@@ -143,7 +169,9 @@ async fn attempt(from: Option<SocketAddr>, to: SocketAddr) -> io::Result<Conn> {
         // Without this a port could be the source of one connection at a time, and for a minute after it (TIME_WAIT)
         // of none: the second transfer in a row would fail with "Address already in use".
         socket.set_reuseaddr(true)?;
-        socket.bind(fitting(from, to))?;
+        let from = fitting(from, to);
+        interception::prepare(owner, &socket, from.ip());
+        socket.bind(from)?;
     }
     let stream = socket.connect(to).await?;
     let _ = stream.set_nodelay(true);
@@ -183,7 +211,7 @@ fn fitting(from: SocketAddr, to: SocketAddr) -> SocketAddr {
     }
 }
 
-fn bind(at: ListenAt, port: u16) -> io::Result<TcpListener> {
+fn bind(owner: Owner, at: ListenAt, port: u16) -> io::Result<TcpListener> {
     let (ip, only_ipv6) = match at.ip {
         // Alone it does not name an interface (RFC 4007 §6); the guard keeps the other interfaces' hosts out.
         IpAddr::V6(ip) if ip.is_unicast_link_local() => (Ipv6Addr::UNSPECIFIED.into(), true),
@@ -196,6 +224,7 @@ fn bind(at: ListenAt, port: u16) -> io::Result<TcpListener> {
     if ip.is_ipv6() {
         SockRef::from(&socket).set_only_v6(only_ipv6)?;
     }
+    interception::prepare(owner, &socket, ip);
     socket.bind(SocketAddr::new(ip, port))?;
     socket.listen(BACKLOG)
 }

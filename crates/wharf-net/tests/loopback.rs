@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use wharf_net::{
     Conn, DataConnection, DataPort, ListenAt, Listener, Net, OpenError, Ports, RangeExhausted,
-    ServerControl, Source, TcpNet, Trace, UserControl,
+    ServerControl, Source, TcpNet, Trace, TransparentNet, UserControl,
 };
 use wharf_proto::data_connection::guard::Guard;
 use wharf_proto::data_connection::passive::PortRange;
@@ -321,4 +321,28 @@ async fn the_last_reply_arrives_although_the_user_sends_on() {
     });
     closed.unwrap();
     assert_eq!(reply.unwrap().code(), 421);
+}
+
+#[tokio::test]
+async fn what_was_meant_for_this_host_has_no_original_destination() {
+    let mut door = TransparentNet
+        .listen(ListenAt::any(LOOPBACK))
+        .await
+        .unwrap();
+    let at = door.local_addr();
+    let near = TransparentNet
+        .connect(Source::Address(LOOPBACK), at)
+        .await
+        .unwrap();
+    let conn = door.accept().await.unwrap();
+    assert_eq!(conn.original_destination(), None);
+    assert_eq!(
+        (conn.local_addr(), conn.peer_addr()),
+        (at, near.local_addr())
+    );
+
+    let meant = "203.0.113.5:21".parse().unwrap();
+    let conn = conn.intercepted(meant);
+    assert_eq!(conn.original_destination(), Some(meant));
+    assert_eq!((conn.local_addr(), conn.bound_addr()), (meant, at));
 }
