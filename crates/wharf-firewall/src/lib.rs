@@ -6,7 +6,8 @@
 //! * [`flow`]: the connections that must pass, each with the step of a data mode that needs it;
 //! * [`rule`] and [`rule_set`]: rules in no dialect, each with its reasons;
 //! * [`explain`]: the reasons as sentences, the article's four rules corrected;
-//! * [`dialect`]: the rules as text, one file and one row a dialect.
+//! * [`dialect`]: the rules as text, one file and one row a dialect;
+//! * [`loaded`]: the way back, from what `nft -j list ruleset` prints to what becomes of a connection.
 //!
 //! ```
 //! use wharf_firewall::{Deployment, RuleSet, Scope, Style, dialect};
@@ -28,6 +29,7 @@ pub mod deployment;
 pub mod dialect;
 pub mod explain;
 pub mod flow;
+pub mod loaded;
 pub mod rule;
 pub mod rule_set;
 
