@@ -167,6 +167,10 @@ impl Greeting {
         ))
     }
 
+    pub(crate) fn place(&self) -> &Place {
+        &self.place
+    }
+
     pub(crate) fn into_dialogue(self) -> Dialogue {
         self.dialogue
     }

@@ -48,6 +48,7 @@ mod verbs;
 mod active;
 mod confirmation;
 mod data;
+pub mod examine;
 mod experience;
 mod overheard;
 mod reach;

@@ -26,6 +26,8 @@
 mod net;
 pub use net::{Flow, ListenAt, Listener, Net, Ports, RangeExhausted, Source};
 pub mod mapping;
+mod touch;
+pub use touch::{Touch, touch};
 mod tcp;
 pub use tcp::TcpNet;
 mod interception;

@@ -25,6 +25,17 @@ pub trait Net: Send + Sync + 'static {
     /// Those of `connect(2)`: `ConnectionRefused`, `TimedOut`, `HostUnreachable`, `NetworkUnreachable`, ...
     async fn connect(&self, from: Source, to: SocketAddr) -> io::Result<Conn>;
 
+    /// Opens a connection whose packets are forwarded by so many hosts on the way at most (TTL, hop limit). The router
+    /// at which the limit is used up says so, as a rule, and that is `HostUnreachable` at once: how far a SYN to one port
+    /// gets, compared with another port of the same host, tells on whose side of the way it is dropped.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect); `Unsupported` where nothing counts hops.
+    async fn connect_within(&self, from: Source, to: SocketAddr, hops: u8) -> io::Result<Conn> {
+        let _ = (from, to, hops);
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     /// Starts to listen.
     ///
     /// # Errors

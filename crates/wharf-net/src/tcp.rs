@@ -36,6 +36,15 @@ impl Net for TcpNet {
         connect(Owner::Us, from, to).await
     }
 
+    async fn connect_within(&self, from: Source, to: SocketAddr, hops: u8) -> io::Result<Conn> {
+        let from = match from {
+            Source::Any => None,
+            Source::Address(ip) => Some(SocketAddr::new(ip, 0)),
+            Source::Port(port) => Some(port),
+        };
+        attempt(Owner::Us, from, to, Some(hops)).await
+    }
+
     /// The soft limit of the process is raised to its hard limit, as far as that is granted: it is 1024 on most
     /// systems for the sake of programs that use `select(2)`, of which this is none.
     fn descriptors(&self) -> usize {
@@ -92,13 +101,13 @@ pub(crate) enum Owner {
 
 pub(crate) async fn connect(owner: Owner, from: Source, to: SocketAddr) -> io::Result<Conn> {
     match from {
-        Source::Any => attempt(owner, None, to).await,
-        Source::Address(ip) => attempt(owner, Some(SocketAddr::new(ip, 0)), to).await,
-        Source::Port(wanted) => match attempt(owner, Some(wanted), to).await {
+        Source::Any => attempt(owner, None, to, None).await,
+        Source::Address(ip) => attempt(owner, Some(SocketAddr::new(ip, 0)), to, None).await,
+        Source::Port(wanted) => match attempt(owner, Some(wanted), to, None).await {
             Err(denied) if port_was_denied(&denied) => {
                 let mut any_port = wanted;
                 any_port.set_port(0);
-                let conn = attempt(owner, Some(any_port), to).await?;
+                let conn = attempt(owner, Some(any_port), to, None).await?;
                 let used = conn.local_addr();
                 Ok(conn.with_source_note(SourceNote {
                     wanted,
@@ -160,9 +169,19 @@ impl Listener for Listening {
     }
 }
 
-async fn attempt(owner: Owner, from: Option<SocketAddr>, to: SocketAddr) -> io::Result<Conn> {
+async fn attempt(
+    owner: Owner,
+    from: Option<SocketAddr>,
+    to: SocketAddr,
+    hops: Option<u8>,
+) -> io::Result<Conn> {
     let to = canonical(to);
     let socket = socket_for(to.ip())?;
+    match hops {
+        Some(hops) if to.is_ipv4() => SockRef::from(&socket).set_ttl_v4(hops.into())?,
+        Some(hops) => SockRef::from(&socket).set_unicast_hops_v6(hops.into())?,
+        None => {}
+    }
     if let Some(from) = from.map(canonical)
         && !(from.ip().is_unspecified() && from.port() == 0)
     {

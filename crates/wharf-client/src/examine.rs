@@ -1,0 +1,378 @@
+//! A control connection for finding out: asks the server questions and tries one way to a data connection after the
+//! other, each with a listing of the login directory and never with a file. What it means is judged elsewhere
+//! (`wharf-doctor`); a [`Client`](crate::Client) that wants a file does not come here.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use tokio::io::AsyncReadExt;
+use tokio::time::{Instant, sleep_until, timeout};
+use wharf_net::{DataConnection, DataPort, Source};
+use wharf_proto::command::ListArgument;
+use wharf_proto::data_connection::guard::Guard;
+use wharf_proto::data_connection::path::{Attempt, Path};
+use wharf_proto::data_connection::plan::{Asked, Evidence};
+use wharf_proto::data_connection::policy::PathPolicy;
+use wharf_proto::data_connection::{Offer, Opener};
+use wharf_proto::{Command, Reply, ReplyClass, host_port};
+
+use crate::active::Invitation;
+use crate::connect::{Greeting, Login, Place, log_in};
+use crate::dialogue::Dialogue;
+use crate::error::Result;
+use crate::reach::evidence;
+
+/// Bytes of a listing that prove that data flows; what comes after them is cut off.
+const ENOUGH: usize = 64 * 1024;
+
+/// What a server that broke the data connection off may still have to say about it.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
+/// A logged-in control connection that only asks.
+pub struct Examiner {
+    place: Place,
+    login: Login,
+    dialogue: Dialogue,
+    greeting: Reply,
+}
+
+/// Why a way did not carry data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Obstacle {
+    /// What was seen says something about the way.
+    Path(Evidence),
+    /// The server refused the listing for a reason of its own (550, 530).
+    Refused(Reply),
+    /// The control connection fell silent, or broke; in words.
+    Control(String),
+}
+
+/// What came of one way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Probed {
+    /// The way.
+    pub path: Path,
+    /// Where the data connection went, or was asked to.
+    pub target: Option<SocketAddr>,
+    /// What the 227 named, or the control peer with the port of the 229.
+    pub replied: Option<SocketAddr>,
+    /// The server's end of the data connection, where there was one.
+    pub peer: Option<SocketAddr>,
+    /// The answer to PASV, EPSV, PORT or EPRT.
+    pub arranged: Option<Reply>,
+    /// The last answer to LIST.
+    pub listed: Option<Reply>,
+    /// Whether data came through.
+    pub result: std::result::Result<(), Obstacle>,
+    /// How long it took, commands included.
+    pub took: Duration,
+}
+
+impl Greeting {
+    /// Logs in on this control connection for finding out.
+    ///
+    /// # Errors
+    /// Those of [`Greeting::login`].
+    pub async fn examine(self, login: Login, within: Duration) -> Result<Examiner> {
+        let greeting = self.reply().clone();
+        let mut place = self.place().clone();
+        // Further control connections must come to the same machine.
+        place.addresses = vec![self.peer_addr()];
+        let mut dialogue = self.into_dialogue();
+        log_in(&mut dialogue, &login, within).await?;
+        Ok(Examiner {
+            place,
+            login,
+            dialogue,
+            greeting,
+        })
+    }
+}
+
+impl Examiner {
+    /// The 220.
+    pub fn greeting(&self) -> &Reply {
+        &self.greeting
+    }
+
+    /// The server's end of the control connection.
+    pub fn peer_addr(&self) -> SocketAddr {
+        self.dialogue.control().peer_addr()
+    }
+
+    /// Our end of it.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.dialogue.control().local_addr()
+    }
+
+    /// The shortest time between a command and its reply so far.
+    pub fn round_trip(&self) -> Duration {
+        self.dialogue.round_trip()
+    }
+
+    /// Whether it can be asked something more. Not after a server was left alone with a data connection.
+    pub fn is_ready(&self) -> bool {
+        self.dialogue.in_step()
+    }
+
+    /// Who can be sent for another control connection; outlives this one.
+    pub fn door(&self) -> Door {
+        Door {
+            place: self.place.clone(),
+            login: self.login.clone(),
+        }
+    }
+
+    /// A command and its final reply.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Timeout`](crate::ErrorKind::Timeout), [`ErrorKind::Closed`](crate::ErrorKind::Closed) and the like;
+    /// negative replies are none.
+    pub async fn ask(&mut self, command: &Command, within: Duration) -> Result<Reply> {
+        self.dialogue.exchange(command, within).await
+    }
+
+    /// Tries a way. Afterwards [`is_ready`](Self::is_ready) tells whether this control connection can go on.
+    pub async fn try_path(&mut self, attempt: &Attempt) -> Probed {
+        let began = Instant::now();
+        let mut probed = Probed {
+            path: attempt.path,
+            target: None,
+            replied: None,
+            peer: None,
+            arranged: None,
+            listed: None,
+            result: Ok(()),
+            took: Duration::ZERO,
+        };
+        probed.result = match attempt.path.opener {
+            Opener::User => self.passive(attempt, &mut probed).await,
+            Opener::Server => self.active(attempt, &mut probed).await,
+        };
+        probed.took = began.elapsed();
+        probed
+    }
+
+    /// QUIT, if there is anybody to say it to.
+    pub async fn quit(mut self) {
+        if !self.is_ready() {
+            return;
+        }
+        let within = self.dialogue.patience();
+        if self.dialogue.exchange(&Command::Quit, within).await.is_ok() {
+            self.dialogue.close().await;
+        }
+    }
+
+    async fn passive(
+        &mut self,
+        attempt: &Attempt,
+        probed: &mut Probed,
+    ) -> std::result::Result<(), Obstacle> {
+        let path = attempt.path;
+        let command = match path.offer {
+            Offer::Epsv => Command::Epsv(host_port::EpsvArgument::Unspecified),
+            _ => Command::Pasv,
+        };
+        let reply = self.arrange(attempt, &command, probed).await?;
+        let peer = self.peer_addr();
+        let text = reply.text().as_bytes();
+        let named = match (path.offer, reply.code()) {
+            (Offer::Epsv, 229) => {
+                host_port::read_229(text).map(|port| SocketAddr::new(peer.ip(), port))
+            }
+            (Offer::Pasv, 227) => host_port::read_227(text).map(SocketAddr::V4),
+            _ => None,
+        };
+        let named = named.ok_or(Obstacle::Path(Evidence::ReplyUnreadable))?;
+        probed.replied = Some(named);
+        let policy = PathPolicy::auto(peer.ip(), self.local_addr().ip());
+        let targets = policy.targets(path, named).map_err(Obstacle::Path)?;
+        let target = Guard::scoped(peer, targets.first);
+        probed.target = Some(target);
+        let source = match self.local_addr().ip() {
+            // Means nothing without its interface, which the target names.
+            IpAddr::V6(ip) if ip.is_unicast_link_local() => Source::Any,
+            ip => Source::Address(ip),
+        };
+        let port = DataPort::Target { source, to: target };
+        let guard = Guard::new(peer.ip());
+        let trace = self.dialogue.control().trace().clone();
+        let opened = port
+            .open_traced(&*self.place.net, &guard, attempt.patience, &trace)
+            .await;
+        let data = opened.map_err(|error| Obstacle::Path(evidence(&error)))?;
+        probed.peer = Some(data.peer_addr());
+        self.command(&list()).await?;
+        self.listing(Some(data), attempt.patience, probed).await
+    }
+
+    async fn active(
+        &mut self,
+        attempt: &Attempt,
+        probed: &mut Probed,
+    ) -> std::result::Result<(), Obstacle> {
+        let local = self.local_addr().ip();
+        let (net, options) = (&*self.place.net, &self.place.options);
+        let prepared = Invitation::prepare(net, options, local, attempt).await;
+        let invitation = prepared.map_err(|(told, evidence)| {
+            probed.target = told;
+            Obstacle::Path(evidence)
+        })?;
+        probed.target = Some(invitation.told);
+        self.arrange(attempt, &invitation.command, probed).await?;
+        self.command(&list()).await?;
+        let guard = Guard::new(self.peer_addr().ip());
+        let trace = self.dialogue.control().trace().clone();
+        let net = std::sync::Arc::clone(&self.place.net);
+        let opening = invitation
+            .port
+            .open_traced(&*net, &guard, attempt.patience, &trace);
+        tokio::pin!(opening);
+        loop {
+            tokio::select! {
+                opened = &mut opening => {
+                    let data = opened.map_err(|error| Obstacle::Path(evidence(&error)))?;
+                    probed.peer = Some(data.peer_addr());
+                    return self.listing(Some(data), attempt.patience, probed).await;
+                }
+                reply = self.dialogue.any_reply() => {
+                    let reply = reply.map_err(|error| Obstacle::Control(error.to_string()))?;
+                    probed.listed = Some(reply.clone());
+                    match reply.class() {
+                        ReplyClass::Preliminary => {}
+                        // A short listing may be over before we have looked at our listener.
+                        ReplyClass::Completion => {
+                            let opened = timeout(LAST_WORDS.min(attempt.patience), &mut opening).await;
+                            if let Ok(Ok(data)) = opened {
+                                probed.peer = Some(data.peer_addr());
+                            }
+                            return Ok(());
+                        }
+                        _ => return Err(refused(attempt.path.offer, &reply)),
+                    }
+                }
+            }
+        }
+    }
+
+    /// The arranging command, positively answered.
+    async fn arrange(
+        &mut self,
+        attempt: &Attempt,
+        command: &Command,
+        probed: &mut Probed,
+    ) -> std::result::Result<Reply, Obstacle> {
+        // As patient with the reply as with the connection, and a moment more.
+        let within = attempt.patience + LAST_WORDS;
+        let reply = self.dialogue.exchange(command, within).await;
+        let reply = reply.map_err(|error| Obstacle::Control(error.to_string()))?;
+        probed.arranged = Some(reply.clone());
+        if let Some(evidence) = Evidence::from_reply(attempt.path.offer, Asked::Offer, &reply) {
+            return Err(Obstacle::Path(evidence));
+        }
+        if reply.class() == ReplyClass::Completion {
+            Ok(reply)
+        } else {
+            Err(Obstacle::Refused(reply))
+        }
+    }
+
+    async fn command(&mut self, command: &Command) -> std::result::Result<(), Obstacle> {
+        let sent = self.dialogue.send(command).await;
+        sent.map_err(|error| Obstacle::Control(error.to_string()))
+    }
+
+    /// Reads the listing and the replies to it until it is clear whether data flows.
+    async fn listing(
+        &mut self,
+        data: Option<DataConnection>,
+        patience: Duration,
+        probed: &mut Probed,
+    ) -> std::result::Result<(), Obstacle> {
+        let offer = probed.path.offer;
+        let mut deadline = Instant::now() + patience;
+        let mut data = data;
+        let mut buffer = vec![0; 4096];
+        let mut beginning: Vec<u8> = Vec::new();
+        let mut bytes = 0;
+        let mut broken = false;
+        loop {
+            tokio::select! {
+                reply = self.dialogue.any_reply() => {
+                    let reply = reply.map_err(|error| Obstacle::Control(error.to_string()))?;
+                    probed.listed = Some(reply.clone());
+                    match reply.class() {
+                        ReplyClass::Preliminary => {}
+                        ReplyClass::Completion => return Ok(()),
+                        _ => return Err(refused(offer, &reply)),
+                    }
+                }
+                read = read(&mut data, &mut buffer), if data.is_some() => match read {
+                    Ok(0) => data = None,
+                    Ok(n) => {
+                        if beginning.len() < 4 {
+                            beginning.extend(buffer.iter().take(n).take(4));
+                        }
+                        bytes += n;
+                        if bytes > ENOUGH {
+                            return Ok(());
+                        }
+                    }
+                    Err(_) => {
+                        data = None;
+                        broken = true;
+                    }
+                },
+                () = sleep_until(deadline) => {
+                    let greeted = probed.listed.is_none() && beginning.starts_with(b"220");
+                    return match (greeted, bytes > 0, data.is_some()) {
+                        (true, ..) => Err(Obstacle::Path(Evidence::Greeted)),
+                        (_, true, _) => Ok(()),
+                        (_, _, false) => Err(Obstacle::Path(Evidence::Dropped)),
+                        _ => Err(Obstacle::Control("no reply to LIST".to_owned())),
+                    };
+                }
+            }
+            if broken && bytes == 0 {
+                deadline = deadline.min(Instant::now() + LAST_WORDS);
+            }
+        }
+    }
+}
+
+/// The way to another control connection of the same user to the same address.
+#[derive(Clone)]
+pub struct Door {
+    place: Place,
+    login: Login,
+}
+
+impl Door {
+    /// Connects and logs in once more.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Busy`](crate::ErrorKind::Busy) and those of connecting and logging in.
+    pub async fn enter(&self, within: Duration) -> Result<Examiner> {
+        let greeting = self.place.dial(Instant::now()).await?;
+        greeting.examine(self.login.clone(), within).await
+    }
+}
+
+fn list() -> Command {
+    Command::List(ListArgument::of(None))
+}
+
+fn refused(offer: Offer, reply: &Reply) -> Obstacle {
+    match Evidence::from_reply(offer, Asked::Transfer, reply) {
+        Some(evidence) => Obstacle::Path(evidence),
+        None => Obstacle::Refused(reply.clone()),
+    }
+}
+
+async fn read(data: &mut Option<DataConnection>, buffer: &mut [u8]) -> std::io::Result<usize> {
+    match data {
+        Some(data) => data.read(buffer).await,
+        None => std::future::pending().await,
+    }
+}
