@@ -5,7 +5,7 @@
 //! * [`args`]: what may be typed; [`config`]: what the server's settings file may say;
 //! * [`cmd`]: one file a command; [`shell`]: the interactive client, a table of commands;
 //! * [`session`], [`login`], [`client_error`], [`listing`], [`progress`]: what client commands share;
-//! * [`output`], [`screen`], [`logging`], [`trace_file`], [`exit`], [`help`]: what is said, and the status at the end.
+//! * [`output`], [`screen`], [`terminal`], [`logging`], [`trace_file`], [`exit`], [`help`]: what is said, and the status at the end.
 //!
 //! Under the name `ftp` or `pftp` (a symbolic link is enough) the program is the interactive client.
 
@@ -25,6 +25,7 @@ mod progress;
 mod screen;
 mod session;
 mod shell;
+mod terminal;
 mod trace_file;
 
 use std::ffi::OsString;
@@ -133,7 +134,7 @@ fn output_of(command: &Command) -> Output {
         Command::Forget(args) => (args.quiet, 0),
         Command::Doctor(args) => (args.client.quiet, args.client.verbose),
         Command::Ftp(args) => (args.quiet, 0),
-        Command::User(_) | Command::Help(_) => (false, 0),
+        Command::User(_) | Command::Help(_) | Command::Ladder(_) => (false, 0),
     };
     Output::new(quiet, verbose)
 }
@@ -143,6 +144,7 @@ fn execute(command: Command, output: &Output) -> Result<(), Failure> {
         Command::Help(args) => return help::run(&args.topic),
         Command::User(args) => return cmd::user::run(&args.command, output),
         Command::Forget(args) => return cmd::forget::run(&args, output),
+        Command::Ladder(args) => return cmd::ladder::run(&args, output),
         _ => {}
     }
     let serving = matches!(command, Command::Serve(_) | Command::Check(_));
@@ -197,6 +199,7 @@ async fn client_command(command: Command, output: &Output) -> Result<(), Failure
         | Command::User(_)
         | Command::Forget(_)
         | Command::Ftp(_)
+        | Command::Ladder(_)
         | Command::Help(_) => Ok(()),
     }
 }

@@ -11,6 +11,7 @@
 pub(crate) mod client;
 pub(crate) mod doctor;
 pub(crate) mod ftp;
+pub(crate) mod ladder;
 pub(crate) mod serve;
 pub(crate) mod value;
 
@@ -23,6 +24,7 @@ pub(crate) use client::{
 };
 pub(crate) use doctor::DoctorArgs;
 pub(crate) use ftp::FtpArgs;
+pub(crate) use ladder::{LadderArgs, LadderFormat};
 pub(crate) use serve::{CheckArgs, ServeArgs, UserArgs, UserCommand};
 
 /// FTP that simply works: server and client in one program
@@ -80,6 +82,9 @@ pub(crate) enum Command {
     /// Find out why data connections do not come about, and who must act
     #[command(long_about = doctor::DOCTOR_LONG)]
     Doctor(Box<DoctorArgs>),
+    /// Draw a session: hosts, ports, who opened which connection
+    #[command(long_about = ladder::LADDER_LONG)]
+    Ladder(LadderArgs),
     /// Interactive client; also what `ftp` and `pftp` start when wharf is installed under that name
     #[command(long_about = ftp::FTP_LONG)]
     Ftp(FtpArgs),

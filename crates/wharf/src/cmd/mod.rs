@@ -7,6 +7,7 @@ pub(crate) mod doctor;
 pub(crate) mod forget;
 mod foundation;
 pub(crate) mod get;
+pub(crate) mod ladder;
 pub(crate) mod ls;
 pub(crate) mod mkdir;
 pub(crate) mod mv;

@@ -1,0 +1,214 @@
+//! What every picture says about a rung.
+
+use wharf_proto::data_connection::Opener;
+use wharf_proto::trace::{DataEnd, Side};
+
+use super::seconds;
+use crate::ladder::{Connection, Direction, Ladder, Rung, Session, Step};
+
+/// Which way the line of a rung runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Way {
+    ToServer,
+    ToUser,
+    Both,
+}
+
+/// What the line of a rung stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Command,
+    /// Of a reply's first digit.
+    Reply(u8),
+    OpenControl,
+    OpenData,
+    Data,
+    /// Does not arrive.
+    Broken,
+}
+
+/// A rung in the form that all pictures have in common.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// A line from one side to the other; what stands below it, if it needs more words.
+    Line {
+        way: Way,
+        kind: Kind,
+        label: String,
+        below: Option<String>,
+    },
+    /// Words between the two sides, of no connection in particular.
+    Words { text: String, alarm: bool },
+    /// What was folded; the words depend on the room.
+    Folded,
+    /// Time goes by.
+    Gap(String),
+    /// The control connection ends.
+    End { text: String, alarm: bool },
+}
+
+pub(crate) fn shape(rung: &Rung) -> Shape {
+    match &rung.step {
+        Step::Open {
+            connection,
+            opener,
+            remark,
+        } => Shape::Line {
+            way: way(*opener),
+            kind: match connection {
+                Connection::Control => Kind::OpenControl,
+                Connection::Data | Connection::DataAtControlPort => Kind::OpenData,
+            },
+            label: opens(*connection, remark.as_deref()),
+            below: None,
+        },
+        Step::Command(text) => Shape::Line {
+            way: Way::ToServer,
+            kind: Kind::Command,
+            label: text.clone(),
+            below: None,
+        },
+        Step::Reply { text, more, class } => Shape::Line {
+            way: Way::ToUser,
+            kind: Kind::Reply(*class),
+            label: match more {
+                0 => text.clone(),
+                1 => format!("{text} (+ 1 line)"),
+                more => format!("{text} (+ {more} lines)"),
+            },
+            below: None,
+        },
+        Step::Folded(_) => Shape::Folded,
+        Step::Listening { opener } => Shape::Words {
+            text: match opener {
+                Opener::User => "the server listens for the data connection".to_owned(),
+                Opener::Server => "the user listens for the data connection".to_owned(),
+            },
+            alarm: false,
+        },
+        Step::Data {
+            bytes,
+            direction,
+            end,
+            took,
+        } => {
+            let after = took.map_or(String::new(), |took| format!(" in {}", seconds(took)));
+            Shape::Line {
+                way: match direction {
+                    Direction::ToServer => Way::ToServer,
+                    Direction::ToUser => Way::ToUser,
+                    Direction::Unknown => Way::Both,
+                },
+                kind: if *end == DataEnd::Clean {
+                    Kind::Data
+                } else {
+                    Kind::Broken
+                },
+                label: format!("{}{after}{}", counted(*bytes), ended(*end)),
+                below: None,
+            }
+        }
+        Step::Broken {
+            opener,
+            reason,
+            waited,
+        } => Shape::Line {
+            way: way(*opener),
+            kind: Kind::Broken,
+            label: "data connection".to_owned(),
+            below: Some(match waited {
+                Some(waited) => format!("{reason}, after {}", seconds(*waited)),
+                None => reason.clone(),
+            }),
+        },
+        Step::Stranger { from, at } => Shape::Words {
+            text: match at {
+                Side::User => format!("stranger {from} came to the user's port: dropped"),
+                Side::Server => format!("stranger {from} came to the server's port: dropped"),
+            },
+            alarm: true,
+        },
+        Step::Pause(time) => Shape::Gap(seconds(*time)),
+        Step::Close { reason, orderly } => Shape::End {
+            text: match (reason.as_str(), orderly) {
+                ("closed" | "end" | "", _) => "the control connection ends".to_owned(),
+                (reason, _) => format!("the control connection ends: {reason}"),
+            },
+            alarm: !orderly,
+        },
+        Step::Note(text) => Shape::Words {
+            text: text.clone(),
+            alarm: false,
+        },
+    }
+}
+
+fn way(opener: Opener) -> Way {
+    match opener {
+        Opener::User => Way::ToServer,
+        Opener::Server => Way::ToUser,
+    }
+}
+
+fn opens(connection: Connection, remark: Option<&str>) -> String {
+    let what = match connection {
+        Connection::Control => "control connection",
+        Connection::Data => "data connection",
+        Connection::DataAtControlPort => "data connection, to the control port",
+    };
+    match remark {
+        Some(remark) => format!("{what}, {remark}"),
+        None => what.to_owned(),
+    }
+}
+
+fn ended(end: DataEnd) -> &'static str {
+    match end {
+        DataEnd::Clean => "",
+        DataEnd::Broken => ", then broken",
+        DataEnd::Aborted => ", then given up",
+        DataEnd::Stalled => ", then nothing more",
+    }
+}
+
+/// `1 byte`, `100,000 bytes`.
+fn counted(bytes: u64) -> String {
+    let digits = bytes.to_string();
+    let mut text = String::with_capacity(digits.len() * 2);
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text.push_str(if bytes == 1 { " byte" } else { " bytes" });
+    text
+}
+
+/// What stands above a session.
+pub(crate) struct Title {
+    pub(crate) user: String,
+    pub(crate) server: String,
+    /// Where there are several sessions, and it is not alone.
+    pub(crate) heading: Option<String>,
+}
+
+pub(crate) fn title(session: &Session, alone: bool) -> Title {
+    let name =
+        |address: Option<std::net::IpAddr>| address.map_or("?".to_owned(), |it| it.to_string());
+    Title {
+        user: name(session.user),
+        server: name(session.server),
+        heading: (!alone).then(|| format!("session {}", session.number)),
+    }
+}
+
+/// What stands below the whole picture.
+pub(crate) fn remainder(ladder: &Ladder) -> Option<String> {
+    match ladder.left_out {
+        0 if ladder.sessions.is_empty() => Some("nothing happened".to_owned()),
+        0 => None,
+        1 => Some("1 more is not drawn".to_owned()),
+        more => Some(format!("{more} more are not drawn")),
+    }
+}
