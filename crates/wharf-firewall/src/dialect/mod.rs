@@ -7,6 +7,7 @@
 //! stands, comments included; names that only the reader knows (an interface, a network, an image) are variables with a
 //! comment.
 
+mod iptables;
 mod nftables;
 
 use crate::explain;
@@ -29,7 +30,7 @@ pub struct Dialect {
 }
 
 /// Every dialect, in the order of the documentation
-pub const DIALECTS: &[Dialect] = &[nftables::DIALECT];
+pub const DIALECTS: &[Dialect] = &[nftables::DIALECT, iptables::DIALECT];
 
 /// The dialect of this name
 pub fn find(name: &str) -> Option<&'static Dialect> {
