@@ -41,7 +41,7 @@ pub(crate) const TABLE: &[(Exit, &str)] = &[
     (Exit::Done, "everything was done"),
     (
         Exit::Partial,
-        "part of it failed: several files or addresses were given and not all succeeded",
+        "part of it failed: several files or addresses were given and not all succeeded; firewall --check: what is loaded differs",
     ),
     (
         Exit::Usage,
@@ -90,7 +90,7 @@ pub(crate) const TABLE: &[(Exit, &str)] = &[
     (Exit::NoUser, "server commands: no such user"),
     (
         Exit::Unavailable,
-        "server commands: an address, port or directory is not available",
+        "server commands: an address, port, directory or program (nft) is not available",
     ),
     (
         Exit::Software,
@@ -103,7 +103,7 @@ pub(crate) const TABLE: &[(Exit, &str)] = &[
     (Exit::NoPermission, "server commands: permission is missing"),
     (
         Exit::Config,
-        "server commands: the configuration is wrong (serve, check)",
+        "server commands: the configuration is wrong (serve, check, firewall)",
     ),
     (
         Exit::Interrupted,

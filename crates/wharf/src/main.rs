@@ -132,6 +132,7 @@ fn output_of(command: &Command) -> Output {
         Command::Mv(args) => (args.client.quiet, args.client.verbose),
         Command::Stat(args) => (args.client.quiet, args.client.verbose),
         Command::Forget(args) => (args.quiet, 0),
+        Command::Firewall(args) => (args.quiet, 0),
         Command::Doctor(args) => (args.client.quiet, args.client.verbose),
         Command::Ftp(args) => (args.quiet, 0),
         Command::User(_) | Command::Help(_) | Command::Ladder(_) => (false, 0),
@@ -145,6 +146,7 @@ fn execute(command: Command, output: &Output) -> Result<(), Failure> {
         Command::User(args) => return cmd::user::run(&args.command, output),
         Command::Forget(args) => return cmd::forget::run(&args, output),
         Command::Ladder(args) => return cmd::ladder::run(&args, output),
+        Command::Firewall(args) => return cmd::firewall::run(&args, output),
         _ => {}
     }
     let serving = matches!(command, Command::Serve(_) | Command::Check(_));
@@ -198,6 +200,7 @@ async fn client_command(command: Command, output: &Output) -> Result<(), Failure
         | Command::Check(_)
         | Command::User(_)
         | Command::Forget(_)
+        | Command::Firewall(_)
         | Command::Ftp(_)
         | Command::Ladder(_)
         | Command::Help(_) => Ok(()),

@@ -10,6 +10,7 @@
 
 pub(crate) mod client;
 pub(crate) mod doctor;
+pub(crate) mod firewall;
 pub(crate) mod ftp;
 pub(crate) mod ladder;
 pub(crate) mod serve;
@@ -23,6 +24,7 @@ pub(crate) use client::{
     RemoveArgs, StatArgs,
 };
 pub(crate) use doctor::DoctorArgs;
+pub(crate) use firewall::FirewallArgs;
 pub(crate) use ftp::FtpArgs;
 pub(crate) use ladder::{LadderArgs, LadderFormat};
 pub(crate) use serve::{CheckArgs, ServeArgs, UserArgs, UserCommand};
@@ -55,6 +57,9 @@ pub(crate) enum Command {
     /// Edit the file of users that `serve --users` reads
     #[command(long_about = serve::USER_LONG)]
     User(UserArgs),
+    /// Print, load or check the firewall rules that FTP needs
+    #[command(long_about = firewall::FIREWALL_LONG)]
+    Firewall(Box<FirewallArgs>),
     /// Download files
     #[command(long_about = client::GET_LONG)]
     Get(GetArgs),

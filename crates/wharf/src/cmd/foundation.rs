@@ -51,7 +51,7 @@ pub(crate) fn settings(args: &ServeArgs) -> Result<Settings, Failure> {
     }
 }
 
-fn read_file(path: &Path) -> Result<Settings, Failure> {
+pub(super) fn read_file(path: &Path) -> Result<Settings, Failure> {
     let text = std::fs::read_to_string(path).map_err(|error| {
         Failure::new(
             Exit::Config,
