@@ -22,6 +22,7 @@ pub mod topology;
 
 mod middlebox;
 mod network;
+mod operation;
 mod payload;
 mod stage;
 mod tally;
