@@ -13,6 +13,21 @@ mod nftables;
 mod pf;
 mod ufw;
 
+mod aws;
+mod azure;
+mod cisco;
+mod docker;
+mod gcp;
+mod haproxy;
+mod kubernetes;
+mod routeros;
+mod systemd;
+mod windows;
+
+mod serve_flags;
+mod steps;
+mod terraform;
+
 use crate::explain;
 use crate::rule::Rule;
 use crate::rule_set::RuleSet;
@@ -39,6 +54,16 @@ pub const DIALECTS: &[Dialect] = &[
     firewalld::DIALECT,
     ufw::DIALECT,
     pf::DIALECT,
+    windows::DIALECT,
+    cisco::DIALECT,
+    routeros::DIALECT,
+    aws::DIALECT,
+    azure::DIALECT,
+    gcp::DIALECT,
+    kubernetes::DIALECT,
+    docker::DIALECT,
+    haproxy::DIALECT,
+    systemd::DIALECT,
 ];
 
 /// The dialect of this name
