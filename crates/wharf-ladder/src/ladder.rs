@@ -86,18 +86,11 @@ pub enum Step {
         remark: Option<String>,
     },
     /// A command.
-    Command {
-        /// The line.
-        text: String,
-        /// The port it names, where that stands there as two numbers.
-        port: Option<u16>,
-    },
+    Command(String),
     /// A reply: its first line, and how many follow.
     Reply {
         /// The first line.
         text: String,
-        /// The port it names, where that stands there as two numbers.
-        port: Option<u16>,
         /// Further lines.
         more: usize,
         /// Its first digit, 0 if it has none.
@@ -125,8 +118,8 @@ pub enum Step {
     Broken {
         /// Who should have opened it.
         opener: Opener,
-        /// What was seen, if that is not what the next reply says.
-        reason: Option<String>,
+        /// What was seen.
+        reason: String,
         /// How long it was waited, if that is a pause and the reason does not say it.
         waited: Option<Duration>,
     },
@@ -146,9 +139,7 @@ pub enum Step {
         /// After QUIT, or at least not in the middle of something.
         orderly: bool,
     },
-    /// An address that a command or reply names, and nobody sees there: a NAT, as a rule.
-    Elsewhere(String),
-    /// What the recorder found worth telling.
+    /// Something worth knowing.
     Note(String),
 }
 

@@ -64,7 +64,7 @@ fn wharf(words: &[OsString]) -> u8 {
         Ok(cli) => run(cli.command),
         Err(error) => {
             let word = words.iter().skip(1).find_map(|word| word.to_str());
-            let server_side = matches!(word, Some("serve" | "check" | "user"));
+            let server_side = matches!(word, Some("serve" | "check" | "user" | "proxy"));
             usage(
                 &error,
                 if server_side {
@@ -122,6 +122,7 @@ fn run(command: Command) -> u8 {
 fn output_of(command: &Command) -> Output {
     let (quiet, verbose) = match command {
         Command::Serve(args) => (args.quiet, args.verbose),
+        Command::Proxy(args) => (args.quiet, args.verbose),
         Command::Check(args) => (args.serve.quiet, args.serve.verbose),
         Command::Get(args) => (args.client.quiet, args.client.verbose),
         Command::Put(args) => (args.client.quiet, args.client.verbose),
@@ -149,7 +150,10 @@ fn execute(command: Command, output: &Output) -> Result<(), Failure> {
         Command::Firewall(args) => return cmd::firewall::run(&args, output),
         _ => {}
     }
-    let serving = matches!(command, Command::Serve(_) | Command::Check(_));
+    let serving = matches!(
+        command,
+        Command::Serve(_) | Command::Check(_) | Command::Proxy(_)
+    );
     let mut builder = if serving {
         tokio::runtime::Builder::new_multi_thread()
     } else {
@@ -168,6 +172,7 @@ fn execute(command: Command, output: &Output) -> Result<(), Failure> {
 async fn dispatch(command: Command, output: &Output) -> Result<(), Failure> {
     match command {
         Command::Serve(args) => return cmd::serve::run(&args, output).await,
+        Command::Proxy(args) => return cmd::proxy::run(&args, output).await,
         Command::Check(args) => return cmd::check::run(&args, output).await,
         Command::Ftp(args) => return Box::pin(shell::run(args, output)).await,
         _ => {}
@@ -197,6 +202,7 @@ async fn client_command(command: Command, output: &Output) -> Result<(), Failure
         Command::Doctor(args) => Box::pin(cmd::doctor::run(*args, output)).await,
         // Dispatched before.
         Command::Serve(_)
+        | Command::Proxy(_)
         | Command::Check(_)
         | Command::User(_)
         | Command::Forget(_)

@@ -7,6 +7,8 @@ const SOCKET_OPENERS: &[&str] = &[
     "crates/wharf-client/src/connect.rs", // the control connection of a client
     "crates/wharf/src/cmd/",              // asks which ports may be had, before serving
     "crates/wharf-net/",                  // the floor that owns sockets
+    "crates/wharf-proxy/src/proxy.rs",    // the control listeners
+    "crates/wharf-proxy/src/upstream.rs", // the control connection to the server
     "crates/wharf-server/src/server.rs",  // the control listeners
     "crates/wharf-sim/",                  // a network of its own
 ];

@@ -15,7 +15,7 @@ pub struct PortRange {
 
 impl PortRange {
     /// The ports from `lo` to `hi`, both included.
-    pub fn new(lo: u16, hi: u16) -> Result<Self, PortRangeError> {
+    pub const fn new(lo: u16, hi: u16) -> Result<Self, PortRangeError> {
         if lo == 0 {
             return Err(PortRangeError::Zero);
         }

@@ -13,6 +13,7 @@ pub(crate) mod doctor;
 pub(crate) mod firewall;
 pub(crate) mod ftp;
 pub(crate) mod ladder;
+pub(crate) mod proxy;
 pub(crate) mod serve;
 pub(crate) mod value;
 
@@ -27,6 +28,7 @@ pub(crate) use doctor::DoctorArgs;
 pub(crate) use firewall::FirewallArgs;
 pub(crate) use ftp::FtpArgs;
 pub(crate) use ladder::{LadderArgs, LadderFormat};
+pub(crate) use proxy::ProxyArgs;
 pub(crate) use serve::{CheckArgs, ServeArgs, UserArgs, UserCommand};
 
 /// FTP that simply works: server and client in one program
@@ -51,6 +53,9 @@ pub(crate) enum Command {
     /// Serve a directory over FTP
     #[command(long_about = serve::SERVE_LONG)]
     Serve(Box<ServeArgs>),
+    /// Stand between clients and a server, and translate data modes
+    #[command(long_about = proxy::PROXY_LONG)]
+    Proxy(Box<ProxyArgs>),
     /// Try out a server configuration without serving
     #[command(long_about = serve::CHECK_LONG)]
     Check(Box<CheckArgs>),

@@ -12,6 +12,7 @@ pub(crate) mod ladder;
 pub(crate) mod ls;
 pub(crate) mod mkdir;
 pub(crate) mod mv;
+pub(crate) mod proxy;
 pub(crate) mod put;
 pub(crate) mod remove;
 pub(crate) mod serve;

@@ -1,0 +1,86 @@
+//! What is not true through a proxy: protection of the connections, and third-party transfers.
+
+use wharf_proto::{Reply, Text};
+
+/// Commands of the security extensions (RFC 2228, RFC 4217) and of secure third-party transfers. TLS ends at neither
+/// side of the proxy yet, and a protected control connection could not be translated.
+const NOT_OFFERED: &[(&str, u16)] = &[
+    ("AUTH", 502),
+    ("ADAT", 503),
+    ("PBSZ", 503),
+    ("PROT", 503),
+    ("CCC", 533),
+    ("MIC", 503),
+    ("CONF", 503),
+    ("ENC", 503),
+    ("SSCN", 502),
+    ("CPSV", 502),
+];
+
+/// What we answer ourselves whether the server knows it or not.
+const ADDED: &[&str] = &["EPRT", "EPSV"];
+
+/// The refusal of a command that is not offered here.
+pub(super) fn refusal(word: &[u8]) -> Option<Reply> {
+    let (word, code) = NOT_OFFERED
+        .iter()
+        .find(|(name, _)| word.eq_ignore_ascii_case(name.as_bytes()))?;
+    Some(Reply::new(
+        *code,
+        format!("{word}: this proxy offers no TLS yet; what passes it is in clear"),
+    ))
+}
+
+/// FEAT as it is through the proxy. A refusal stays one.
+pub(super) fn features(reply: Reply) -> Reply {
+    let lines = reply.lines();
+    let [first, middle @ .., last] = lines else {
+        return reply; // no list: refused, or nothing but "211 End"
+    };
+    if reply.code() != 211 {
+        return reply;
+    }
+    let mut kept: Vec<Text> = vec![first.clone()];
+    kept.extend(
+        middle
+            .iter()
+            .filter(|line| !is_about(line, NOT_OFFERED.iter().map(|(word, _)| *word)))
+            .cloned(),
+    );
+    for word in ADDED {
+        if !kept.iter().any(|line| is_about(line, [*word])) {
+            kept.push(Text::lossy(format!(" {word}")));
+        }
+    }
+    kept.push(last.clone());
+    Reply::with_lines(211, kept)
+}
+
+/// The list of commands without those that are not offered: blanks in their place keep the columns.
+pub(super) fn help(reply: Reply) -> Reply {
+    if !reply.is_positive() {
+        return reply;
+    }
+    let lines = reply.lines().iter().map(|line| {
+        let mut bytes = line.as_bytes().to_vec();
+        let mut start = 0;
+        for word in line.as_bytes().split(|byte| !byte.is_ascii_alphabetic()) {
+            let end = start + word.len();
+            let hidden = NOT_OFFERED.iter().any(|(name, _)| word == name.as_bytes());
+            if hidden && let Some(place) = bytes.get_mut(start..end) {
+                place.fill(b' ');
+            }
+            start = end + 1;
+        }
+        Text::lossy(bytes)
+    });
+    Reply::with_lines(reply.code(), lines.collect())
+}
+
+fn is_about<'a>(line: &Text, words: impl IntoIterator<Item = &'a str>) -> bool {
+    let line = line.as_bytes().trim_ascii();
+    let word = line.split(|byte| *byte == b' ').next().unwrap_or_default();
+    words
+        .into_iter()
+        .any(|name| word.eq_ignore_ascii_case(name.as_bytes()))
+}
