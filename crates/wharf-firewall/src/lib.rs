@@ -6,6 +6,7 @@
 //! * [`flow`]: the connections that must pass, each with the step of a data mode that needs it;
 //! * [`rule`] and [`rule_set`]: rules in no dialect, each with its reasons;
 //! * [`explain`]: the reasons as sentences, the article's four rules corrected;
+//! * [`comparison`]: what is needed, compared with what is loaded;
 //! * [`dialect`]: the rules as text, one file and one row a dialect;
 //! * [`loaded`]: the way back, from what `nft -j list ruleset` prints to what becomes of a connection.
 //!
@@ -25,6 +26,7 @@
     clippy::panic
 )]
 
+pub mod comparison;
 pub mod deployment;
 pub mod dialect;
 pub mod explain;

@@ -44,9 +44,9 @@ Examples:
   sudo wharf firewall --config wharf.toml --apply nftables
   sudo wharf firewall --config wharf.toml --check
 
-Exit status: 0 done, or --check found what is needed; 1 --check found a difference; 2 wrong usage, or the
-dialect has no words for it; 69 nft is missing or refuses the rules; 77 permission missing (root); 78 the
-configuration is wrong.";
+Exit status: 0 done, or --check found what is needed; 1 --check found a difference, or the question of
+--apply was answered with no; 2 wrong usage, or the dialect has no words for it; 69 nft is missing or
+refuses the rules; 77 permission missing (root); 78 the configuration is wrong.";
 
 /// Flags of `wharf firewall`.
 #[derive(Debug, Clone, Args)]

@@ -49,10 +49,11 @@ pub(super) fn run(args: &FirewallArgs, rules: &RuleSet, output: &Output) -> Resu
         });
     }
     if !args.yes && !agreed(output)? {
-        return Err(Failure::told(Exit::Interrupted));
+        return Err(Failure::told(Exit::Partial));
     }
     nft(&["--file", "-"], &text)?;
     output.info("loaded as table inet wharf");
+    super::check::after_loading(rules, output)?;
     output.note(
         "until the next start of this machine: to keep it, write the rules to a file that /etc/nftables.conf includes; to \
          undo it: nft delete table inet wharf",
@@ -84,13 +85,13 @@ fn eprint_question(text: &str) {
 
 /// Runs nft with a text at its standard input
 fn nft(words: &[&str], text: &str) -> Result<(), Failure> {
-    let mut child = Command::new("nft")
-        .args(words)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .map_err(|error| missing(&error))?;
+    let mut child = start(|nft| {
+        nft.args(words)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+    })?;
     if let Some(mut stdin) = child.stdin.take() {
         // nft that gives up early says why itself
         let _ = stdin.write_all(text.as_bytes());
@@ -102,8 +103,19 @@ fn nft(words: &[&str], text: &str) -> Result<(), Failure> {
     Err(refused(&String::from_utf8_lossy(&ended.stderr)))
 }
 
+/// Does something with nft, which is not in everybody's PATH
+pub(super) fn start<T>(run: impl Fn(&mut Command) -> std::io::Result<T>) -> Result<T, Failure> {
+    match run(&mut Command::new("nft")) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            run(&mut Command::new("/usr/sbin/nft"))
+        }
+        other => other,
+    }
+    .map_err(|error| missing(&error))
+}
+
 /// nft cannot be run at all
-pub(super) fn missing(error: &std::io::Error) -> Failure {
+fn missing(error: &std::io::Error) -> Failure {
     let failure = Failure::new(Exit::Unavailable, format!("cannot run nft: {error}"));
     if error.kind() == std::io::ErrorKind::NotFound {
         failure.with_hint("nft is in the package nftables; other firewalls: --dialect")

@@ -1,6 +1,7 @@
 //! `wharf firewall`: the rules that FTP needs, printed, loaded, or compared with those that are loaded.
 
 mod apply;
+mod check;
 mod deployment;
 
 use std::io::Write;
@@ -27,6 +28,9 @@ pub(crate) fn run(args: &FirewallArgs, output: &Output) -> Result<(), Failure> {
     })?;
     if args.apply.is_some() {
         return apply::run(args, &rules, output);
+    }
+    if args.check {
+        return check::run(&rules, output);
     }
     let Some(dialect) = args.dialect else {
         return Err(Failure::usage("which dialect?").with_hint("--dialect nftables"));
