@@ -22,12 +22,14 @@ pub mod topology;
 
 mod middlebox;
 mod network;
+mod operation;
 mod payload;
 mod stage;
 mod tally;
 mod wire;
 
 mod auto;
+mod captures;
 mod changes;
 mod crash;
 mod harness;
@@ -115,6 +117,11 @@ const PARTS: &[(&str, Part, &str)] = &[
         "refusal",
         refusal::run,
         "wharf ftp -A behind NAT: what is said, and that the file arrives",
+    ),
+    (
+        "captures",
+        captures::run,
+        "sessions recorded with tcpdump give the pictures that are checked in",
     ),
     (
         "crash",

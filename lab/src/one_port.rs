@@ -7,15 +7,14 @@
 //! Nothing is told to the clients but "passive", and what each needs where the server's announced
 //! address is not the one it dialled.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
-use crate::client::{self, Client, Family, Job, Recipe, Way};
+use crate::client::{Client, Family, Way};
+use crate::operation::{Cell, Does, Errand, OPERATIONS, find};
 use crate::payload;
-use crate::process::{last_lines, run as run_bounded};
-use crate::server::{Kind, PASSWORD, USER};
+use crate::server::Kind;
 use crate::stage::Stage;
 use crate::tally::{Matrix, Tally, concurrently, seconds};
 use crate::topology::{Expected, Middlebox, ServerSide, TOPOLOGIES, Topology};
@@ -36,16 +35,6 @@ const APART: Duration = Duration::from_millis(1500);
 
 /// Topologies at once. Most of a cell is work, not waiting.
 const AT_ONCE: usize = 4;
-
-/// What a client does, in the order of a cell's numbers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Does {
-    Get,
-    Put,
-    List,
-}
-
-const OPERATIONS: [Does; 3] = [Does::Get, Does::Put, Does::List];
 
 /// What the server offers to passive clients.
 #[derive(Clone, Copy, Debug)]
@@ -158,12 +147,6 @@ fn print(settings: &Settings, tally: &Tally, offer: Offer) {
     ));
 }
 
-enum Cell {
-    Works(Duration),
-    Fails(String),
-    Cannot,
-}
-
 /// One topology with its server.
 struct Scene {
     stage: Stage,
@@ -223,66 +206,20 @@ impl Scene {
 
     fn operate(&self, name: &str, does: Does) -> Result<Cell> {
         let client = find(name)?;
-        let way = self.way(client)?;
-        if way.cannot.is_some() {
-            return Ok(Cell::Cannot);
-        }
-        let here = self.stage.work.directory(&format!("{name}-{does:?}"))?;
-        let (recipe, remote): (&Recipe, _) = match does {
-            Does::Get => (&client.get, "payload.bin".to_owned()),
-            Does::Put => (&client.put, format!("{name}.bin")),
-            Does::List => (&client.list, String::new()),
+        let stage = &self.stage;
+        let host = stage.network.host();
+        let errand = Errand {
+            from: &stage.network.client,
+            work: &stage.work,
+            wharf: &stage.wharf,
+            secret: &stage.secret,
+            host: &host,
+            user: Errand::USER,
+            payload: &self.payload,
+            root: &stage.root,
+            limit: LIMIT + self.row.takes,
         };
-        let local = here.join(if does == Does::Put {
-            &remote
-        } else {
-            "got.bin"
-        });
-        // Of whoever failed first.
-        let _ = fs::remove_file(&local);
-        if does == Does::Put {
-            fs::hard_link(&self.payload, &local)?;
-        }
-        let job = Job {
-            host: self.stage.network.host(),
-            user: USER.to_owned(),
-            password: PASSWORD.to_owned(),
-            secret: shown(&self.stage.secret),
-            remote,
-            local: shown(&local),
-            wharf: shown(&self.stage.wharf),
-        };
-        let Some((arguments, input)) = recipe.fill(way, &job) else {
-            return Err("the recipe has nothing to run".into());
-        };
-        let mut command = self.stage.client(&arguments[0]);
-        let trace = here.join("trace");
-        command
-            .args(&arguments[1..])
-            .current_dir(&here)
-            .env("WHARF_TRACE", &trace);
-        let outcome = run_bounded(command, input.as_bytes(), LIMIT + self.row.takes)?;
-        let arrived = match does {
-            Does::Get => payload::same(&self.payload, &local),
-            Does::Put => payload::same(&self.payload, &self.stage.root.join(&job.remote)),
-            Does::List if String::from_utf8_lossy(&outcome.stdout).contains("payload.bin") => {
-                Ok(())
-            }
-            Does::List => Err("the listing lacks payload.bin".into()),
-        };
-        Ok(match arrived {
-            Ok(()) if outcome.succeeded() => Cell::Works(outcome.elapsed),
-            arrived => {
-                let why = arrived.err().map(|why| format!("{why}; "));
-                let dialogue = fs::read_to_string(&trace).unwrap_or_default();
-                Cell::Fails(format!(
-                    "{}{} {}",
-                    why.unwrap_or_default(),
-                    outcome.last_words(),
-                    last_lines(&dialogue, 8)
-                ))
-            }
-        })
+        Ok(errand.run(client, self.way(client)?, does, name))
     }
 
     /// The client's passive way in this topology.
@@ -335,16 +272,4 @@ fn passive(client: &str, family: Family, misnamed: bool) -> &'static str {
         ("ncftp", Family::V4, true) => "PASV, else PORT",
         _ => "EPSV",
     }
-}
-
-fn find(name: &str) -> Result<&'static Client> {
-    client::FOREIGN
-        .iter()
-        .chain([&client::WHARF])
-        .find(|client| client.name == name)
-        .ok_or_else(|| format!("no client {name}").into())
-}
-
-fn shown(path: &Path) -> String {
-    path.to_string_lossy().into_owned()
 }

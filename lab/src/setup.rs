@@ -16,7 +16,7 @@ use crate::Result;
 use crate::process::run;
 
 /// Packages with the programs that the lab looks for.
-const PACKAGES: [(&str, &str); 12] = [
+const PACKAGES: [(&str, &str); 13] = [
     ("curl", "/usr/bin/curl"),
     ("lftp", "/usr/bin/lftp"),
     ("tnftp", "/usr/bin/tnftp"),
@@ -28,6 +28,7 @@ const PACKAGES: [(&str, &str); 12] = [
     ("natpmpc", "/usr/bin/natpmpc"),
     ("nftables", "/usr/sbin/nft"),
     ("iproute2", "/usr/sbin/ip"),
+    ("tcpdump", "/usr/bin/tcpdump"),
     ("python3-venv", "/usr/bin/python3"),
 ];
 

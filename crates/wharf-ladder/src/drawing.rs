@@ -30,6 +30,8 @@ pub struct Drawing {
     /// Since when a data connection is waited for, and since when it is there.
     waiting: Option<Duration>,
     opened: Option<Duration>,
+    /// The picture says already that there is no data connection.
+    drawn_broken: bool,
     /// Commands drawn whose final reply has not come. While there are any, nothing is folded.
     outstanding: usize,
     /// Commands to be folded whose final reply has not come, with their lines.
@@ -62,6 +64,7 @@ impl Drawing {
             listening: None,
             waiting: None,
             opened: None,
+            drawn_broken: false,
             outstanding: 0,
             asked: VecDeque::new(),
             fold: Fold::default(),
@@ -162,13 +165,11 @@ impl Drawing {
         if !self.options.all && self.outstanding == 0 && folding::folds(&word) {
             self.pause_before_fold(at);
             self.stretch(at);
-            self.asked.push_back((word, text, at));
+            self.asked.push_back((shown::told_word(line), text, at));
             return;
         }
         let named = Named::by_command(line);
-        if named.is_some() {
-            self.named = named;
-        }
+        self.named = named.or(self.named);
         match word.as_str() {
             "PASV" | "EPSV" | "LPSV" => self.named = None,
             "RETR" | "LIST" | "NLST" | "MLSD" => self.transfer(at, Direction::ToUser),
@@ -177,7 +178,8 @@ impl Drawing {
         }
         self.before(at);
         self.outstanding = self.outstanding.saturating_add(1);
-        self.push(at, self.control, Step::Command(text));
+        let port = named.and_then(Named::reckoned);
+        self.push(at, self.control, Step::Command { text, port });
         if let Some(named) = named {
             self.tell_name(at, named);
         }
@@ -185,14 +187,17 @@ impl Drawing {
 
     fn transfer(&mut self, at: Duration, direction: Direction) {
         self.direction = direction;
-        self.waiting = Some(at);
+        self.waiting = self.opened.is_none().then_some(at);
+        self.drawn_broken = false;
     }
 
     fn reply(&mut self, at: Duration, lines: &[Vec<u8>]) {
         let first = lines.first().map(Vec::as_slice).unwrap_or_default();
         let code = shown::code(first);
+        let named = code.and_then(|code| Named::by_reply(code, first));
         let step = Step::Reply {
             text: self.secrets.hide(&shown::reply(first)),
+            port: named.and_then(Named::reckoned),
             more: lines.len().saturating_sub(1),
             class: code.map_or(0, |code| u8::try_from(code / 100).unwrap_or(0)),
         };
@@ -210,7 +215,7 @@ impl Drawing {
             }
             // a refusal that matters: the command it belongs to is drawn after all
             self.settle();
-            self.push(asked_at, self.control, Step::Command(text));
+            self.push(asked_at, self.control, Step::Command { text, port: None });
             self.push(at, self.control, step);
             return;
         }
@@ -225,8 +230,11 @@ impl Drawing {
             self.outstanding = self.outstanding.saturating_sub(1);
         }
         self.before(at);
+        if code == Some(425) && self.waiting.take().is_some() {
+            self.refused(at);
+        }
         self.push(at, self.control, step);
-        if let Some(named) = code.and_then(|code| Named::by_reply(code, first)) {
+        if let Some(named) = named {
             self.named = Some(named);
             self.tell_name(at, named);
         }
@@ -286,6 +294,10 @@ impl Drawing {
 
     fn failed(&mut self, at: Duration, opener: Opener, place: SocketAddr, reason: &str) {
         let reason = self.secrets.hide(&shown::text(reason.as_bytes()));
+        if std::mem::take(&mut self.drawn_broken) {
+            self.push(at, (None, None), Step::Note(reason));
+            return;
+        }
         let since = self.waiting.take().or(self.last);
         let waited = since
             .map(|since| at.saturating_sub(since))
@@ -300,8 +312,28 @@ impl Drawing {
             ports,
             Step::Broken {
                 opener,
-                reason,
+                reason: Some(reason),
                 waited,
+            },
+        );
+    }
+
+    /// The server says that there is no data connection, and nobody else did.
+    fn refused(&mut self, at: Duration) {
+        let opener = self.named.map_or(Opener::Server, Named::opener);
+        let port = self.named.map(|named| named.port);
+        let ports = match opener {
+            Opener::User => (None, port),
+            Opener::Server => (port, None),
+        };
+        self.drawn_broken = true;
+        self.push(
+            at,
+            ports,
+            Step::Broken {
+                opener,
+                reason: None,
+                waited: None,
             },
         );
     }
@@ -342,7 +374,7 @@ impl Drawing {
             Opener::Server => self.session.user,
         };
         if let Some(note) = named.strangeness(seen, self.session.seen_by) {
-            self.push(at, (None, None), Step::Note(note));
+            self.push(at, (None, None), Step::Elsewhere(note));
         }
     }
 

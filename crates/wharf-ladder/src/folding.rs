@@ -39,7 +39,8 @@ pub(crate) struct Fold {
     /// With how often in a row, and the code of a refusal.
     words: Vec<(String, usize, Option<u16>)>,
     login: bool,
-    count: usize,
+    /// Words that there was no room for.
+    more: usize,
     /// From the event before the first to the last.
     pub(crate) span: Option<(Duration, Duration)>,
 }
@@ -47,24 +48,31 @@ pub(crate) struct Fold {
 impl Fold {
     /// An exchange that is over, or whose reply was not seen.
     pub(crate) fn add(&mut self, word: &str, code: Option<u16>) {
-        if LOGIN.contains(&word) {
+        if LOGIN.contains(&word) && code.is_some_and(|code| (200..300).contains(&code)) {
             self.login = true;
+            self.words
+                .retain(|(word, ..)| !LOGIN.contains(&word.as_str()));
             return;
         }
-        self.count = self.count.saturating_add(1);
         let refused = code.filter(|code| *code >= 400);
         let room = self.words.len() < WORDS;
         match self.words.last_mut() {
             Some((last, times, before)) if last == word && *before == refused => *times += 1,
             _ if room => self.words.push((word.to_owned(), 1, refused)),
-            _ => {}
+            _ => self.more = self.more.saturating_add(1),
         }
+    }
+
+    fn count(&self) -> usize {
+        let told = self.words.iter().map(|(_, times, _)| *times);
+        told.fold(self.more, usize::saturating_add)
     }
 
     /// What there is to draw, if anything.
     pub(crate) fn take(&mut self, pause: Duration) -> Option<(Duration, Folded)> {
         let gathered = std::mem::take(self);
-        if gathered.count == 0 && !gathered.login {
+        let count = gathered.count();
+        if count == 0 && !gathered.login {
             return None;
         }
         let (from, to) = gathered.span.unwrap_or_default();
@@ -81,7 +89,7 @@ impl Fold {
         let folded = Folded {
             login: gathered.login,
             commands,
-            count: gathered.count,
+            count,
             took: Some(to.saturating_sub(from)).filter(|took| *took >= pause),
         };
         Some((to, folded))

@@ -86,11 +86,18 @@ pub enum Step {
         remark: Option<String>,
     },
     /// A command.
-    Command(String),
+    Command {
+        /// The line.
+        text: String,
+        /// The port it names, where that stands there as two numbers.
+        port: Option<u16>,
+    },
     /// A reply: its first line, and how many follow.
     Reply {
         /// The first line.
         text: String,
+        /// The port it names, where that stands there as two numbers.
+        port: Option<u16>,
         /// Further lines.
         more: usize,
         /// Its first digit, 0 if it has none.
@@ -118,8 +125,8 @@ pub enum Step {
     Broken {
         /// Who should have opened it.
         opener: Opener,
-        /// What was seen.
-        reason: String,
+        /// What was seen, if that is not what the next reply says.
+        reason: Option<String>,
         /// How long it was waited, if that is a pause and the reason does not say it.
         waited: Option<Duration>,
     },
@@ -139,7 +146,9 @@ pub enum Step {
         /// After QUIT, or at least not in the middle of something.
         orderly: bool,
     },
-    /// Something worth knowing.
+    /// An address that a command or reply names, and nobody sees there: a NAT, as a rule.
+    Elsewhere(String),
+    /// What the recorder found worth telling.
     Note(String),
 }
 

@@ -65,6 +65,14 @@ impl Named {
         })
     }
 
+    /// The port, where it stands there in two numbers that nobody multiplies in his head.
+    pub(crate) fn reckoned(self) -> Option<u16> {
+        match self.by {
+            By::Command("PORT" | "LPRT") | By::Reply(227 | 228) => Some(self.port),
+            By::Command(_) | By::Reply(_) => None,
+        }
+    }
+
     /// Who will open the data connection.
     pub(crate) fn opener(self) -> Opener {
         match self.by {
@@ -89,9 +97,9 @@ impl Named {
             (Opener::Server, Some(Side::Server)) => {
                 format!("{by} names {named}, the server sees the user at {seen}")
             }
-            (Opener::Server, _) => format!("{by} names {named}, the user's own address is {seen}"),
+            (Opener::Server, _) => format!("{by} names {named}, the user is {seen} here"),
             (Opener::User, Some(Side::Server)) => {
-                format!("{by} names {named}, the server's own address is {seen}")
+                format!("{by} names {named}, the server is {seen} here")
             }
             (Opener::User, _) => format!("{by} names {named}, the user sees the server at {seen}"),
         })

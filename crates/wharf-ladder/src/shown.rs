@@ -50,11 +50,23 @@ pub(crate) fn reply(line: &[u8]) -> String {
 /// The verb, capitals; empty if there is none.
 pub(crate) fn word(line: &[u8]) -> String {
     let shown = Command::redact_line(head(line).0);
-    let word = shown.split(' ').next().unwrap_or_default();
+    let word = shown.trim_start().split(' ').next().unwrap_or_default();
     word.chars()
         .take(12)
         .collect::<String>()
         .to_ascii_uppercase()
+}
+
+/// The verb as a fold tells it: of SITE, what it is about, too.
+pub(crate) fn told_word(line: &[u8]) -> String {
+    let verb = word(line);
+    match command(line).split(' ').nth(1) {
+        Some(about) if verb == "SITE" => {
+            let about: String = about.chars().take(12).collect();
+            format!("{verb} {}", about.to_ascii_uppercase())
+        }
+        _ => verb,
+    }
 }
 
 /// The code of a reply line.

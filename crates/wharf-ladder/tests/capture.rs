@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use expect_test::expect_file;
 use proptest::prelude::*;
+use wharf_ladder::render::{self, Look};
 use wharf_ladder::source::capture::{CaptureError, read};
+use wharf_ladder::{Ladder, Options};
 use wharf_proto::trace;
 
 mod recorded;
@@ -40,6 +42,17 @@ fn real_sessions() {
     for name in NAMES {
         let path = folder().join(format!("{name}.trace"));
         expect_file![path].assert_eq(&told(&capture(name)));
+    }
+}
+
+/// What README and docs/modes.md show.
+#[test]
+fn pictures() {
+    for name in NAMES {
+        let events = read(&capture(name)).expect("it is readable");
+        let ladder = Ladder::from_events(&events, &Options::default());
+        let picture = render::text(&ladder, &Look::default());
+        expect_file![folder().join(format!("{name}.txt"))].assert_eq(&picture);
     }
 }
 

@@ -1,4 +1,4 @@
-//! The rules as text. One file and one row of [`DIALECTS`] a dialect; `tests/golden.rs` wants a golden file for every
+//! The rules as text. One file and one row of [`DIALECTS`] a dialect; `tests/rules/golden.rs` wants a golden file for every
 //! dialect and every case.
 //!
 //! A dialect decides the wording, never what is let pass: that is in the rules. What it cannot say it says in a comment
@@ -7,8 +7,26 @@
 //! stands, comments included; names that only the reader knows (an interface, a network, an image) are variables with a
 //! comment.
 
+mod firewalld;
 mod iptables;
 mod nftables;
+mod pf;
+mod ufw;
+
+mod aws;
+mod azure;
+mod cisco;
+mod docker;
+mod gcp;
+mod haproxy;
+mod kubernetes;
+mod routeros;
+mod systemd;
+mod windows;
+
+mod serve_flags;
+mod steps;
+mod terraform;
 
 use crate::explain;
 use crate::rule::Rule;
@@ -30,7 +48,23 @@ pub struct Dialect {
 }
 
 /// Every dialect, in the order of the documentation
-pub const DIALECTS: &[Dialect] = &[nftables::DIALECT, iptables::DIALECT];
+pub const DIALECTS: &[Dialect] = &[
+    nftables::DIALECT,
+    iptables::DIALECT,
+    firewalld::DIALECT,
+    ufw::DIALECT,
+    pf::DIALECT,
+    windows::DIALECT,
+    cisco::DIALECT,
+    routeros::DIALECT,
+    aws::DIALECT,
+    azure::DIALECT,
+    gcp::DIALECT,
+    kubernetes::DIALECT,
+    docker::DIALECT,
+    haproxy::DIALECT,
+    systemd::DIALECT,
+];
 
 /// The dialect of this name
 pub fn find(name: &str) -> Option<&'static Dialect> {

@@ -1,11 +1,11 @@
 //! The picture as lines of text: one line a rung, the ports at its ends.
 //!
 //! ```text
-//!  user                                         server
-//!  192.0.2.7                               203.0.113.9
-//!        │                                     │
-//!  40000 ├─ EPSV ─────────────────────────────▶│ 21
-//!  40001 ╞═ data connection ══════════════════▶│ 51213
+//! user                                         server
+//! 192.0.2.7                               203.0.113.9
+//!       │                                     │
+//! 40000 ├─ EPSV ─────────────────────────────▶│ 21
+//! 40001 ╞═ data connection ══════════════════▶│ 51213
 //! ```
 //!
 //! A single line is the control connection, a double line a data connection, and the head of an arrow is where the SYN,
@@ -15,15 +15,15 @@ use std::fmt::Write as _;
 
 use super::Look;
 use super::columns::{ascii, fit, width, wrap};
-use super::words::{self, Kind, Shape, Way, shape};
+use super::words::{self, Kind, Shape, Tone, Way, shape};
 use crate::ladder::{Ladder, Rung, Session, Step};
 
 /// The least columns between the two sides, and the most of a picture: longer arrows are hard to follow.
 const NARROWEST: usize = 24;
 const WIDEST: usize = 110;
 
-/// Columns of a port and the spaces around it.
-const PORT: usize = 7;
+/// Columns of a port and the space between it and the side.
+const PORT: usize = 6;
 
 /// Columns of a time.
 const TIME: usize = 10;
@@ -46,7 +46,7 @@ pub fn text(ladder: &Ladder, look: &Look) -> String {
         }
     }
     if let Some(remainder) = words::remainder(ladder) {
-        let _ = writeln!(out, " ({remainder})");
+        let _ = writeln!(out, "({remainder})");
     }
     out
 }
@@ -119,20 +119,20 @@ impl Painter {
         let title = words::title(session, alone);
         let mut out = String::new();
         if let Some(heading) = title.heading {
-            let _ = writeln!(out, " {}", self.paint("1", &heading));
+            let _ = writeln!(out, "{}", self.paint("1", &heading));
         }
         let indent = " ".repeat(if self.look.times { TIME } else { 0 });
-        let all = self.room + 2 * PORT;
+        let all = self.room + 2 * PORT + 2;
         for (left, right, colour) in [("user", "server", "1"), (&title.user, &title.server, "")] {
             let gap = all.saturating_sub(width(left) + width(right));
             if gap == 0 {
                 // two long addresses do not stand side by side
                 let right_below = " ".repeat(all.saturating_sub(width(right)));
-                let _ = writeln!(out, "{indent} {left}\n{indent} {right_below}{right}");
+                let _ = writeln!(out, "{indent}{left}\n{indent}{right_below}{right}");
                 continue;
             }
             let (left, right) = (self.paint(colour, left), self.paint(colour, right));
-            let _ = writeln!(out, "{indent} {left}{}{right}", " ".repeat(gap));
+            let _ = writeln!(out, "{indent}{left}{}{right}", " ".repeat(gap));
         }
         out.push_str(&self.bare(""));
         out
@@ -145,22 +145,23 @@ impl Painter {
                 way,
                 kind,
                 label,
+                tail,
                 below,
             } => {
-                let body = self.arrow(way, kind, &label);
+                let body = self.arrow(way, kind, &label, &tail);
                 let mut out = self.line(rung, &body);
                 if let Some(below) = below {
-                    out.push_str(&self.words(&below, true));
+                    out.push_str(&self.words(&below, Tone::Alarm));
                 }
                 out
             }
-            Shape::Words { text, alarm } | Shape::End { text, alarm } => self.words(&text, alarm),
+            Shape::Words { text, tone } | Shape::End { text, tone } => self.words(&text, tone),
             Shape::Folded => {
                 let Step::Folded(folded) = &rung.step else {
                     return String::new();
                 };
-                let text = folded.summary(self.room.saturating_sub(4));
-                self.words(&text, false)
+                let text = folded.summary(self.room.saturating_sub(4) * 2);
+                self.words(&text, Tone::Aside)
             }
             Shape::Gap(text) => self.bare(&format!("{} {text}", self.pen.gap)),
         }
@@ -171,12 +172,12 @@ impl Painter {
         let port = |port: Option<u16>| port.map_or(String::new(), |port| port.to_string());
         let time = if self.look.times {
             let at = rung.at;
-            format!("{:>6}.{:03}", at.as_secs(), at.subsec_millis())
+            format!("{:>5}.{:03} ", at.as_secs(), at.subsec_millis())
         } else {
             String::new()
         };
         format!(
-            "{time} {:>5} {body} {}\n",
+            "{time}{:>5} {body} {}\n",
             port(rung.user_port),
             port(rung.server_port)
         )
@@ -186,16 +187,23 @@ impl Painter {
     }
 
     /// From side to side.
-    fn arrow(&self, way: Way, kind: Kind, label: &str) -> String {
+    fn arrow(&self, way: Way, kind: Kind, label: &str, tail: &str) -> String {
         let pen = self.pen;
         let data = usize::from(matches!(kind, Kind::OpenData | Kind::Data | Kind::Broken));
         let pick = |signs: &[&'static str; 2]| signs.get(data).copied().unwrap_or_default();
         let (line, leaves, arrives) = (pick(&pen.line), pick(&pen.leaves), pick(&pen.arrives));
         let broken = kind == Kind::Broken;
         // a broken one ends where two thirds of the way are done
-        let length = if broken { self.room * 2 / 3 } else { self.room };
-        let label = self.clean(label);
-        let label = fit(&label, length.saturating_sub(6), pen.ellipsis);
+        let (label, tail) = (self.clean(label), self.clean(tail));
+        let length = if broken {
+            (self.room * 2 / 3)
+                .max(width(&label) + 6)
+                .min(self.room.saturating_sub(4))
+        } else {
+            self.room
+        };
+        let room = length.saturating_sub(5 + width(&tail));
+        let label = fit(&label, room, pen.ellipsis) + &tail;
         let rest = line.repeat(length.saturating_sub(width(&label) + 5));
         let free = " ".repeat(self.room - length);
         let colour = colour(kind);
@@ -242,14 +250,19 @@ impl Painter {
     }
 
     /// Words between the sides.
-    fn words(&self, text: &str, alarm: bool) -> String {
+    fn words(&self, text: &str, tone: Tone) -> String {
+        let colour = match tone {
+            Tone::Aside => "2",
+            Tone::Remark => "33",
+            Tone::Alarm => "31",
+        };
         let text = self.clean(text);
         let room = self.room.saturating_sub(4);
         wrap(&text, room, REASON_LINES, self.pen.ellipsis)
             .iter()
             .map(|line| {
                 let fill = " ".repeat(room.saturating_sub(width(line)) + 2);
-                let line = self.paint(if alarm { "31" } else { "2" }, line);
+                let line = self.paint(colour, line);
                 self.between(&format!("  {line}{fill}"))
             })
             .collect()
@@ -302,11 +315,11 @@ fn needs(rung: &Rung) -> usize {
             label,
             below,
             ..
-        } => (width(&label) + 10).max(below.map_or(0, |below| width(&below) + 4)),
-        Shape::Line { label, .. } => width(&label) + 10,
+        } => (width(&label) + 12).max(below.map_or(0, |below| width(&below) + 4)),
+        Shape::Line { label, tail, .. } => width(&label) + width(&tail) + 8,
         Shape::Words { text, .. } | Shape::Gap(text) | Shape::End { text, .. } => width(&text) + 4,
         Shape::Folded => match &rung.step {
-            Step::Folded(folded) => width(&folded.summary(usize::MAX)) + 4,
+            Step::Folded(folded) => width(&folded.summary(60)).min(60) + 4,
             _ => 0,
         },
     }
@@ -314,5 +327,5 @@ fn needs(rung: &Rung) -> usize {
 
 fn title_needs(session: &Session) -> usize {
     let title = words::title(session, true);
-    (width(&title.user) + width(&title.server) + 3).saturating_sub(2 * PORT)
+    (width(&title.user) + width(&title.server) + 3).saturating_sub(2 * PORT + 2)
 }

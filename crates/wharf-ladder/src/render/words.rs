@@ -27,6 +27,16 @@ pub(crate) enum Kind {
     Broken,
 }
 
+/// How much words matter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tone {
+    Aside,
+    /// This may be why.
+    Remark,
+    /// This broke.
+    Alarm,
+}
+
 /// A rung in the form that all pictures have in common.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Shape {
@@ -35,16 +45,18 @@ pub(crate) enum Shape {
         way: Way,
         kind: Kind,
         label: String,
+        /// Follows the label and is not cut.
+        tail: String,
         below: Option<String>,
     },
     /// Words between the two sides, of no connection in particular.
-    Words { text: String, alarm: bool },
+    Words { text: String, tone: Tone },
     /// What was folded; the words depend on the room.
     Folded,
     /// Time goes by.
     Gap(String),
     /// The control connection ends.
-    End { text: String, alarm: bool },
+    End { text: String, tone: Tone },
 }
 
 pub(crate) fn shape(rung: &Rung) -> Shape {
@@ -60,21 +72,29 @@ pub(crate) fn shape(rung: &Rung) -> Shape {
                 Connection::Data | Connection::DataAtControlPort => Kind::OpenData,
             },
             label: opens(*connection, remark.as_deref()),
+            tail: String::new(),
             below: None,
         },
-        Step::Command(text) => Shape::Line {
+        Step::Command { text, port } => Shape::Line {
             way: Way::ToServer,
             kind: Kind::Command,
             label: text.clone(),
+            tail: reckoned(*port),
             below: None,
         },
-        Step::Reply { text, more, class } => Shape::Line {
+        Step::Reply {
+            text,
+            port,
+            more,
+            class,
+        } => Shape::Line {
             way: Way::ToUser,
             kind: Kind::Reply(*class),
-            label: match more {
-                0 => text.clone(),
-                1 => format!("{text} (+ 1 line)"),
-                more => format!("{text} (+ {more} lines)"),
+            label: text.clone(),
+            tail: match more {
+                0 => reckoned(*port),
+                1 => " (+ 1 line)".to_owned(),
+                more => format!(" (+ {more} lines)"),
             },
             below: None,
         },
@@ -84,7 +104,7 @@ pub(crate) fn shape(rung: &Rung) -> Shape {
                 Opener::User => "the server listens for the data connection".to_owned(),
                 Opener::Server => "the user listens for the data connection".to_owned(),
             },
-            alarm: false,
+            tone: Tone::Aside,
         },
         Step::Data {
             bytes,
@@ -104,7 +124,12 @@ pub(crate) fn shape(rung: &Rung) -> Shape {
                 } else {
                     Kind::Broken
                 },
-                label: format!("{}{after}{}", counted(*bytes), ended(*end)),
+                label: match (*bytes, *end) {
+                    (_, DataEnd::Clean) => format!("{}{after}", counted(*bytes)),
+                    (0, end) => format!("{} before the first byte{after}", ended(end)),
+                    (_, end) => format!("{} after {}{after}", ended(end), counted(*bytes)),
+                },
+                tail: String::new(),
                 below: None,
             }
         }
@@ -116,17 +141,20 @@ pub(crate) fn shape(rung: &Rung) -> Shape {
             way: way(*opener),
             kind: Kind::Broken,
             label: "data connection".to_owned(),
-            below: Some(match waited {
-                Some(waited) => format!("{reason}, after {}", seconds(*waited)),
-                None => reason.clone(),
-            }),
+            tail: String::new(),
+            below: match (reason, waited) {
+                (Some(reason), Some(waited)) => {
+                    Some(format!("{reason}, after {}", seconds(*waited)))
+                }
+                (reason, _) => reason.clone(),
+            },
         },
         Step::Stranger { from, at } => Shape::Words {
             text: match at {
                 Side::User => format!("stranger {from} came to the user's port: dropped"),
                 Side::Server => format!("stranger {from} came to the server's port: dropped"),
             },
-            alarm: true,
+            tone: Tone::Alarm,
         },
         Step::Pause(time) => Shape::Gap(seconds(*time)),
         Step::Close { reason, orderly } => Shape::End {
@@ -134,11 +162,15 @@ pub(crate) fn shape(rung: &Rung) -> Shape {
                 ("closed" | "end" | "", _) => "the control connection ends".to_owned(),
                 (reason, _) => format!("the control connection ends: {reason}"),
             },
-            alarm: !orderly,
+            tone: if *orderly { Tone::Aside } else { Tone::Alarm },
+        },
+        Step::Elsewhere(text) => Shape::Words {
+            text: text.clone(),
+            tone: Tone::Remark,
         },
         Step::Note(text) => Shape::Words {
             text: text.clone(),
-            alarm: false,
+            tone: Tone::Aside,
         },
     }
 }
@@ -164,11 +196,16 @@ fn opens(connection: Connection, remark: Option<&str>) -> String {
 
 fn ended(end: DataEnd) -> &'static str {
     match end {
-        DataEnd::Clean => "",
-        DataEnd::Broken => ", then broken",
-        DataEnd::Aborted => ", then given up",
-        DataEnd::Stalled => ", then nothing more",
+        DataEnd::Clean => "ended",
+        DataEnd::Broken => "broken",
+        DataEnd::Aborted => "given up",
+        DataEnd::Stalled => "stalled",
     }
+}
+
+/// Nobody multiplies by 256 in his head.
+fn reckoned(port: Option<u16>) -> String {
+    port.map_or(String::new(), |port| format!(" = port {port}"))
 }
 
 /// `1 byte`, `100,000 bytes`.

@@ -44,7 +44,7 @@ pub(super) struct Connection<'a> {
     pub(super) last: Mark,
     /// From when on both sides had it.
     pub(super) established: Option<Mark>,
-    /// The SYN was answered, and not with a SYN; what with.
+    /// The SYN was answered, and not with a SYN; in words, with `{to}` for the target.
     pub(super) refused: Option<(Mark, &'static str)>,
     /// Its first FIN or RST.
     pub(super) ended: Option<(Mark, End)>,
@@ -251,7 +251,8 @@ impl<'a> Connection<'a> {
         }
         if segment.rst {
             if self.established.is_none() {
-                self.refused.get_or_insert((mark, "refused"));
+                self.refused
+                    .get_or_insert((mark, "{to} refused the connection"));
             } else if self.ended.is_none() {
                 let end = if by_opener {
                     End::ResetByOpener

@@ -2,7 +2,7 @@
 //! data connections.
 
 use std::collections::VecDeque;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use wharf_proto::data_connection::Opener;
 use wharf_proto::host_port::{
@@ -49,7 +49,6 @@ pub(super) struct Offer {
 /// What was said on one control connection.
 #[derive(Debug)]
 pub(super) struct Dialogue<'a> {
-    user: SocketAddr,
     server: SocketAddr,
     /// What happened, in order.
     pub(super) events: Vec<(Mark, What)>,
@@ -68,8 +67,6 @@ pub(super) struct Dialogue<'a> {
     outstanding: VecDeque<Outstanding>,
     /// Lines that were no replies.
     unread: usize,
-    /// The address that was last found to be another.
-    compared: Option<IpAddr>,
     /// The greeting is behind us.
     greeted: bool,
 }
@@ -86,7 +83,6 @@ impl<'a> Dialogue<'a> {
     /// `from_start`: the capture shows how it began, and so the greeting comes first.
     pub(super) fn new(user: SocketAddr, server: SocketAddr, begin: Mark, from_start: bool) -> Self {
         Self {
-            user,
             server,
             events: Vec::new(),
             offers: vec![Offer {
@@ -105,7 +101,6 @@ impl<'a> Dialogue<'a> {
             replies_torn: false,
             outstanding: VecDeque::new(),
             unread: 0,
-            compared: None,
             greeted: !from_start,
         }
     }
@@ -256,9 +251,6 @@ impl<'a> Dialogue<'a> {
             },
             _ => None,
         };
-        if let Some(named) = names {
-            self.compare(named, self.user, "user", mark);
-        }
         if TRANSFERS.contains(&verb.as_slice())
             && let Some(offer) = self.offers.last()
             && offer.opener == Opener::Server
@@ -283,7 +275,6 @@ impl<'a> Dialogue<'a> {
         };
         if let Some(named) = passive {
             self.offer(Opener::User, named, mark);
-            self.compare(named, self.server, "server", mark);
         }
         if reply.code() == 425
             && let Some(offer) = self.offers.last_mut()
@@ -317,22 +308,6 @@ impl<'a> Dialogue<'a> {
         });
     }
 
-    /// An address inside of the dialogue that is not the one from which it is spoken: NAT is between.
-    fn compare(&mut self, named: SocketAddr, real: SocketAddr, whose: &str, mark: Mark) {
-        let differs = named.ip() != real.ip() && named.is_ipv4() == real.is_ipv4();
-        // Once is enough: the next command may name it again.
-        if differs && self.compared.replace(named.ip()) != Some(named.ip()) {
-            self.note(
-                mark,
-                format!(
-                    "names {}, but this {whose} is {} here: NAT is between",
-                    named.ip(),
-                    real.ip()
-                ),
-            );
-        }
-    }
-
     fn encrypted(&mut self, mark: Mark) {
         self.note(
             mark,
@@ -348,6 +323,8 @@ fn shown(line: &[u8]) -> Vec<u8> {
     const HIDDEN: &[u8] = b"****";
     let torn = line.iter().position(|byte| matches!(byte, b'\r' | 0));
     let whole = torn.and_then(|at| line.get(..at)).unwrap_or(line);
+    let start = whole.iter().position(u8::is_ascii_alphabetic);
+    let whole = start.and_then(|at| whole.get(at..)).unwrap_or_default();
     let word = whole.split(|byte| *byte == b' ').next().unwrap_or_default();
     if word.len() > 4 && Verb::find(word).is_none() {
         return HIDDEN.to_vec();

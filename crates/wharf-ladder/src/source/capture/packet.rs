@@ -20,7 +20,7 @@ pub(super) enum Packet<'a> {
         from: SocketAddr,
         /// Where it was to go.
         to: SocketAddr,
-        /// What the ICMP code means.
+        /// What the ICMP code means, with `{to}` for the target.
         why: &'static str,
     },
 }
@@ -92,20 +92,20 @@ pub(super) fn packet<'a>(frame: &Frame<'a>) -> Option<Packet<'a>> {
         TransportSlice::Tcp(tcp) => Some(Packet::Tcp(segment(&tcp, from, to, missing))),
         TransportSlice::Icmpv4(icmp) if icmp.type_u8() == 3 => {
             let why = match icmp.code_u8() {
-                0 | 6 | 11 => "no route to that network",
-                1 | 7 | 8 | 12 => "no route to that host",
-                2 | 3 => "refused (ICMP: port unreachable)",
-                9 | 10 | 13 | 14 | 15 => "a firewall prohibits it (ICMP)",
+                0 | 6 | 11 => "no route to the network of {to} (ICMP)",
+                1 | 7 | 8 | 12 => "no route to {to} (ICMP)",
+                2 | 3 => "{to} refused the connection (ICMP)",
+                9 | 10 | 13 | 14 | 15 => "a firewall prohibits {to} (ICMP)",
                 _ => return None,
             };
             refused(icmp.payload(), why)
         }
         TransportSlice::Icmpv6(icmp) if icmp.type_u8() == 1 => {
             let why = match icmp.code_u8() {
-                0 => "no route to that network",
-                1 | 5 | 6 => "a firewall prohibits it (ICMP)",
-                4 => "refused (ICMP: port unreachable)",
-                _ => "no route to that host",
+                0 => "no route to the network of {to} (ICMP)",
+                1 | 5 | 6 => "a firewall prohibits {to} (ICMP)",
+                4 => "{to} refused the connection (ICMP)",
+                _ => "no route to {to} (ICMP)",
             };
             refused(icmp.payload(), why)
         }

@@ -8,6 +8,7 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use wharf_proto::Verb;
 use wharf_proto::data_connection::Opener;
@@ -112,6 +113,15 @@ fn control(connection: &Connection<'_>) -> Option<bool> {
         return Some(true);
     }
     None
+}
+
+/// How long somebody waited, as people say it: whole seconds if there are any.
+fn patience(waited: Duration) -> String {
+    if waited < Duration::from_secs(1) {
+        format!("0.{} s", (waited.as_millis() / 100).min(9))
+    } else {
+        format!("{} s", (waited.as_millis() + 500) / 1000)
+    }
 }
 
 fn is_reply(head: &[u8]) -> bool {
@@ -317,10 +327,13 @@ impl<'a> Session<'a> {
             self.events.push(((mark.index, HERE), mark, what));
         } else {
             let (mark, reason, order) = match connection.refused {
-                Some((mark, why)) => (mark, why, HERE),
-                None => (self.gave_up(connection.last_syn), "no answer", BEFORE),
+                Some((mark, why)) => (mark, why.replace("{to}", &at.to_string()), HERE),
+                None => {
+                    let mark = self.gave_up(connection.last_syn);
+                    let waited = patience(mark.at.saturating_sub(connection.first.at));
+                    (mark, format!("no answer from {at} within {waited}"), BEFORE)
+                }
             };
-            let reason = reason.to_owned();
             let failed = What::DataFailed { opener, at, reason };
             self.events.push(((mark.index, order), mark, failed));
         }
@@ -378,8 +391,9 @@ impl<'a> Session<'a> {
             };
             self.events.push(((index, HERE + 1), mark, what));
         } else {
-            let (mark, why) = connection.refused.unwrap_or((last, "no answer"));
-            let text = format!("control connection to {server}: {why}");
+            let (mark, why) = connection.refused.unwrap_or((last, "no answer from {to}"));
+            let why = why.replace("{to}", &server.to_string());
+            let text = format!("no control connection: {why}");
             self.events
                 .push(((mark.index, HERE), mark, What::Note(text)));
         }
