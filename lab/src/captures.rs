@@ -108,7 +108,7 @@ const RECORDINGS: [Recording; 5] = [
 ];
 
 /// The kinds of picture: what `wharf ladder` calls them, how their files end.
-const PICTURES: [(&str, &str); 1] = [("text", "txt")];
+const PICTURES: [(&str, &str); 3] = [("text", "txt"), ("svg", "svg"), ("mermaid", "mmd")];
 
 /// Where captures and pictures are checked in.
 fn golden() -> PathBuf {

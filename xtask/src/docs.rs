@@ -5,7 +5,17 @@ use std::path::Path;
 
 use wharf_proto::{DuringTransfer, VERBS};
 
+use crate::figures;
 use crate::run::{Outcome, cargo, note, root};
+
+/// Sessions of the lab, recorded: the figures of the documents.
+const CAPTURES: &str = "crates/wharf-ladder/tests/captures";
+
+/// Columns of a figure.
+const FIGURE_WIDTH: &str = "80";
+
+/// Columns of the help.
+const HELP_WIDTH: &str = "100";
 
 /// Makes a document's text.
 type Maker = fn() -> Result<String, String>;
@@ -20,18 +30,33 @@ const DOCUMENTS: &[(&str, Maker)] = &[
 
 pub(crate) fn docs(check: bool) -> Outcome {
     let mut stale = Vec::new();
-    for (path, make) in DOCUMENTS {
-        let text = make()?;
+    let mut keep = |path: &str, text: &str| {
         let file = root().join(path);
         let old = std::fs::read_to_string(&file).unwrap_or_default();
         if old == text {
             note(&format!("docs: {path}: up to date"));
         } else if check {
-            stale.push(*path);
+            stale.push(path.to_owned());
         } else {
             std::fs::write(&file, text).map_err(|e| format!("{path}: {e}"))?;
             note(&format!("docs: {path}: written"));
         }
+        Ok::<(), String>(())
+    };
+    for (path, make) in DOCUMENTS {
+        keep(path, &make()?)?;
+    }
+    for path in figures::DOCUMENTS {
+        let text =
+            std::fs::read_to_string(root().join(path)).map_err(|e| format!("{path}: {e}"))?;
+        let filled = figures::fill(&text, |args| wharf(args, FIGURE_WIDTH))
+            .map_err(|e| format!("{path}: {e}"))?;
+        keep(path, &filled)?;
+    }
+    for name in captures()? {
+        let capture = format!("{CAPTURES}/{name}.pcap");
+        let drawn = wharf(&["ladder", &capture, "--format", "svg"], FIGURE_WIDTH)?;
+        keep(&format!("docs/figures/{name}.svg"), &drawn)?;
     }
     if stale.is_empty() {
         Ok(())
@@ -96,7 +121,7 @@ fn settings() -> Result<String, String> {
         "# Settings\n\n\
          What `wharf serve --config FILE` reads. Made from `wharf help config` by `cargo xtask docs`; do\n\
          not edit.\n\n```toml\n{}```\n",
-        wharf(&["help", "config"])?
+        wharf(&["help", "config"], HELP_WIDTH)?
     ))
 }
 
@@ -114,26 +139,28 @@ fn command_line() -> Result<String, String> {
         let _ = write!(
             out,
             "\n## {topic}\n\n```text\n{}```\n",
-            wharf(&["help", topic])?
+            wharf(&["help", topic], HELP_WIDTH)?
         );
     }
     for command in COMMANDS {
         let _ = write!(
             out,
             "\n## wharf {command}\n\n```text\n{}```\n",
-            wharf(&[command, "--help"])?
+            wharf(&[command, "--help"], HELP_WIDTH)?
         );
     }
     Ok(out)
 }
 
 /// What the program prints for these arguments, the same on every machine.
-fn wharf(args: &[&str]) -> Result<String, String> {
+fn wharf(args: &[&str], columns: &str) -> Result<String, String> {
     let mut command = cargo(&["run", "--quiet", "-p", "wharf", "--"]);
     let output = command
         .args(args)
         .env("NO_COLOR", "1")
-        .env("COLUMNS", "100")
+        .env("COLUMNS", columns)
+        .env("LC_ALL", "C.UTF-8")
+        .current_dir(root())
         .output()
         .map_err(|e| format!("wharf {args:?}: {e}"))?;
     if !output.status.success() {
@@ -142,6 +169,19 @@ fn wharf(args: &[&str]) -> Result<String, String> {
     let text = String::from_utf8_lossy(&output.stdout);
     let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
     Ok(lines.join("\n") + "\n")
+}
+
+/// Names of the recorded sessions, in order.
+fn captures() -> Result<Vec<String>, String> {
+    let entries =
+        std::fs::read_dir(root().join(CAPTURES)).map_err(|e| format!("{CAPTURES}: {e}"))?;
+    let mut names: Vec<String> = entries
+        .flatten()
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .filter_map(|name| name.strip_suffix(".pcap").map(str::to_owned))
+        .collect();
+    names.sort();
+    Ok(names)
 }
 
 /// RFC section to test, read from the names of the tests in `crates/wharf-proto/tests/rfc*.rs`.

@@ -3,6 +3,7 @@
 mod bench;
 mod ci;
 mod docs;
+mod figures;
 mod fuzz;
 mod lab;
 mod run;

@@ -45,14 +45,24 @@ fn real_sessions() {
     }
 }
 
+type Draw = fn(&Ladder, &Look) -> String;
+
+const PICTURES: [(&str, Draw); 3] = [
+    ("txt", render::text),
+    ("svg", render::svg),
+    ("mmd", render::mermaid),
+];
+
 /// What README and docs/modes.md show.
 #[test]
 fn pictures() {
     for name in NAMES {
         let events = read(&capture(name)).expect("it is readable");
         let ladder = Ladder::from_events(&events, &Options::default());
-        let picture = render::text(&ladder, &Look::default());
-        expect_file![folder().join(format!("{name}.txt"))].assert_eq(&picture);
+        for (extension, draw) in PICTURES {
+            let path = folder().join(format!("{name}.{extension}"));
+            expect_file![path].assert_eq(&draw(&ladder, &Look::default()));
+        }
     }
 }
 
