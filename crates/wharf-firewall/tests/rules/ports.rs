@@ -30,6 +30,7 @@ const OTHER: &[(&str, &str)] = &[
     ("systemd", "LimitNOFILE"),
     ("iptables", "icmp"),
     ("firewalld", "priority"),
+    ("pf", "divert-to"),
 ];
 
 /// The numbers in a text that are not part of a word or of an address
