@@ -39,6 +39,9 @@ pub struct Drawing {
     fold: Fold,
     /// A greeting that nothing followed yet.
     greeting: Option<Rung>,
+    /// A reply that says that all bytes are there, while the data connection has not ended for the recorder. The two
+    /// travel on connections of their own and often cross; a picture puts the bytes first.
+    held: Option<Rung>,
     said_quit: bool,
     /// Of the last event.
     last: Option<Duration>,
@@ -69,6 +72,7 @@ impl Drawing {
             asked: VecDeque::new(),
             fold: Fold::default(),
             greeting: None,
+            held: None,
             said_quit: false,
             last: None,
             secrets: shown::Secrets::default(),
@@ -114,6 +118,7 @@ impl Drawing {
                 let took = self.opened.take().map(|since| at.saturating_sub(since));
                 let (bytes, end, direction) = (*bytes, *end, self.direction);
                 let took = took.filter(|took| *took >= self.options.pause);
+                let held = self.held.take();
                 self.settle();
                 self.push(
                     at,
@@ -125,6 +130,7 @@ impl Drawing {
                         took,
                     },
                 );
+                self.session.rungs.extend(held);
             }
             What::Closed(reason) => self.closed(at, reason),
             What::Note(text) => {
@@ -158,6 +164,7 @@ impl Drawing {
     }
 
     fn command(&mut self, at: Duration, line: &[u8]) {
+        self.release();
         let word = shown::word(line);
         self.secrets.learn(line);
         let text = shown::command(line);
@@ -228,6 +235,11 @@ impl Drawing {
         }
         if !preliminary {
             self.outstanding = self.outstanding.saturating_sub(1);
+        }
+        if self.opened.is_some() && !self.options.all && matches!(code, Some(226 | 250)) {
+            self.release();
+            self.held = Some(rung(at, self.control, step));
+            return;
         }
         self.before(at);
         if code == Some(425) && self.waiting.take().is_some() {
@@ -405,8 +417,16 @@ impl Drawing {
         self.fold.span = Some((from, at));
     }
 
-    /// Draws what was folded.
-    fn settle(&mut self) {
+    /// The reply that was held back.
+    fn release(&mut self) {
+        if let Some(held) = self.held.take() {
+            self.session.rungs.push(held);
+        }
+    }
+
+    /// What was folded so far becomes a rung. The end of a session does this by itself.
+    pub fn settle(&mut self) {
+        self.release();
         while let Some((word, _, _)) = self.asked.pop_front() {
             self.fold.add(&word, None);
         }

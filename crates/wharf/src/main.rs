@@ -5,7 +5,7 @@
 //! * [`args`]: what may be typed; [`config`]: what the server's settings file may say;
 //! * [`cmd`]: one file a command; [`shell`]: the interactive client, a table of commands;
 //! * [`session`], [`login`], [`client_error`], [`listing`], [`progress`]: what client commands share;
-//! * [`output`], [`screen`], [`terminal`], [`logging`], [`trace_file`], [`exit`], [`help`]: what is said, and the status at the end.
+//! * [`output`], [`screen`], [`live_ladder`], [`terminal`], [`logging`], [`trace_file`], [`exit`], [`help`]: what is said, and the status at the end.
 //!
 //! Under the name `ftp` or `pftp` (a symbolic link is enough) the program is the interactive client.
 
@@ -17,6 +17,7 @@ mod exit;
 mod help;
 mod interrupt;
 mod listing;
+mod live_ladder;
 mod logging;
 mod login;
 mod output;

@@ -1,6 +1,7 @@
 //! Client commands talk to servers through here: addresses, logins, one control connection for
 //! consecutive addresses on the same server, and errors as [`Failure`]s.
 
+use std::io::IsTerminal;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -19,9 +20,11 @@ use crate::args::client::DataHostArg;
 use crate::args::{ClientArgs, FtpArgs, ModeArg};
 pub(crate) use crate::client_error::{cut_short, failure};
 use crate::exit::{Exit, Failure, summed};
+use crate::live_ladder::LiveLadder;
 use crate::login::LoginSources;
 use crate::output::Output;
 use crate::screen::{Screen, Several};
+use crate::terminal;
 use crate::trace_file::TraceFile;
 
 /// What is the same for every connection of a command.
@@ -98,7 +101,9 @@ impl Connector {
     /// For a one-shot command; starts its log, too.
     pub(crate) fn new(args: &ClientArgs, output: &Output) -> Result<Self, Failure> {
         start_log(output.verbosity())?;
-        let screen = (output.verbosity() > 0).then(|| Screen {
+        let dialogue = output.verbosity() > 0;
+        // the ladder tells the dialogue, too
+        let screen = (dialogue && !args.ladder).then(|| Screen {
             output: output.clone(),
         });
         let logins = LoginSources {
@@ -106,7 +111,13 @@ impl Connector {
             password_file: args.password_file.clone(),
             netrc: args.netrc.clone(),
         };
-        Self::with(&Wishes::from(args), logins, screen, output)
+        let mut connector = Self::with(&Wishes::from(args), logins, screen, output)?;
+        if args.ladder {
+            let look = terminal::look(std::io::stderr().is_terminal());
+            let ladder = LiveLadder::new(output.clone(), &look, dialogue);
+            connector.add_recorder(Arc::new(ladder));
+        }
+        Ok(connector)
     }
 
     pub(crate) fn with(

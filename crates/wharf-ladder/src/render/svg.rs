@@ -314,13 +314,13 @@ impl Canvas {
         } else {
             (USER + 14, "start")
         };
-        let room = if broken { LABEL * 2 / 3 } else { LABEL }.saturating_sub(width(tail));
+        let room = if broken { LABEL * 2 / 3 } else { LABEL };
         self.text(
             x,
             y - 7,
             &format!("f-{class}"),
             anchor,
-            &(fit(label, room, "…") + tail),
+            &words::fitted(label, tail, room, "…"),
         );
     }
 

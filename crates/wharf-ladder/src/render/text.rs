@@ -14,7 +14,7 @@
 use std::fmt::Write as _;
 
 use super::Look;
-use super::columns::{ascii, fit, width, wrap};
+use super::columns::{ascii, width, wrap};
 use super::words::{self, Kind, Shape, Tone, Way, shape};
 use crate::ladder::{Ladder, Rung, Session, Step};
 
@@ -202,8 +202,7 @@ impl Painter {
         } else {
             self.room
         };
-        let room = length.saturating_sub(5 + width(&tail));
-        let label = fit(&label, room, pen.ellipsis) + &tail;
+        let label = words::fitted(&label, &tail, length.saturating_sub(5), pen.ellipsis);
         let rest = line.repeat(length.saturating_sub(width(&label) + 5));
         let free = " ".repeat(self.room - length);
         let colour = colour(kind);

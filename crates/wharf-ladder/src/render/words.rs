@@ -3,6 +3,7 @@
 use wharf_proto::data_connection::Opener;
 use wharf_proto::trace::{DataEnd, Side};
 
+use super::columns::{fit, width};
 use super::seconds;
 use crate::ladder::{Connection, Direction, Ladder, Rung, Session, Step};
 
@@ -90,7 +91,11 @@ pub(crate) fn shape(rung: &Rung) -> Shape {
         } => Shape::Line {
             way: Way::ToUser,
             kind: Kind::Reply(*class),
-            label: text.clone(),
+            // a full stop would stand between the numbers and what they make
+            label: match port {
+                Some(_) => text.trim_end_matches('.').to_owned(),
+                None => text.clone(),
+            },
             tail: match more {
                 0 => reckoned(*port),
                 1 => " (+ 1 line)".to_owned(),
@@ -201,6 +206,17 @@ fn ended(end: DataEnd) -> &'static str {
         DataEnd::Aborted => "given up",
         DataEnd::Stalled => "stalled",
     }
+}
+
+/// The words of a line in so many columns: what is cut is the label, never the tail.
+pub(crate) fn fitted(label: &str, tail: &str, room: usize, ellipsis: &str) -> String {
+    // `= port 50213` where there is room, otherwise `= 50213`
+    let tail = if width(label) + width(tail) > room {
+        tail.replacen(" = port ", " = ", 1)
+    } else {
+        tail.to_owned()
+    };
+    fit(label, room.saturating_sub(width(&tail)), ellipsis) + &tail
 }
 
 /// Nobody multiplies by 256 in his head.

@@ -152,6 +152,10 @@ pub(crate) struct ClientArgs {
     #[arg(long, value_name = "FILE", env = "WHARF_TRACE", value_hint = ValueHint::FilePath, help_heading = "Messages")]
     pub(crate) trace: Option<PathBuf>,
 
+    /// Draw the session on stderr as it runs: ports, and who opens which connection; with -v every command
+    #[arg(long, env = "WHARF_LADDER", help_heading = "Messages")]
+    pub(crate) ladder: bool,
+
     /// Only errors and warnings
     #[arg(short, long, env = "WHARF_QUIET", help_heading = "Messages")]
     pub(crate) quiet: bool,

@@ -11,6 +11,7 @@ mod crashes;
 mod devices;
 mod exit_codes;
 mod interactive;
+mod ladders;
 mod lost_reply;
 mod memory;
 mod names;
