@@ -24,4 +24,5 @@
 )]
 
 pub mod finding;
+pub mod host;
 pub mod report;
