@@ -168,7 +168,7 @@ pub fn text(report: &Report, look: Look) -> String {
             let _ = write!(line, "  {}", places(&path.at));
         }
         let _ = write!(line, "  {}", plain(&path.what));
-        if path.outcome != Outcome::Skipped {
+        if path.outcome != Outcome::Skipped && !path.took.is_zero() {
             let _ = write!(line, " ({})", seconds(path.took));
         }
         let _ = writeln!(out, "{line}");

@@ -41,7 +41,7 @@ pub(crate) const TABLE: &[(Exit, &str)] = &[
     (Exit::Done, "everything was done"),
     (
         Exit::Partial,
-        "part of it failed: several files or addresses were given and not all succeeded; firewall --check: what is loaded differs, --apply: the answer was no",
+        "part of it failed: several files or addresses were given and not all succeeded; firewall --check: what is loaded differs, --apply: the answer was no; doctor --server: something has to be done",
     ),
     (
         Exit::Usage,

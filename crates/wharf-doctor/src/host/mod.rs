@@ -72,3 +72,6 @@ fn verdict(findings: &[crate::finding::Finding]) -> Verdict {
         uses: None,
     }
 }
+
+#[cfg(test)]
+mod tests;

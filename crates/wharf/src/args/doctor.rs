@@ -10,8 +10,11 @@ pub(super) const DOCTOR_LONG: &str = "Find out why data connections do not come 
         tries every way to a data connection, each with a listing and never with a file: EPSV, PASV, PORT and EPRT with this \
         machine's address, with the one the server sees, with a port of the router; over IPv4 and IPv6 where both \
         reach the server. Says for each what happened, then the cause, the side that must act, and the rule or setting to \
-        add. --mode is of no account here: all of them are tried. The verdict comes within 8 seconds.\n\nExit status: 0 when \
-        some way works, findings or not; 7 when none does.";
+        add. --mode is of no account here: all of them are tried. The verdict comes within 8 seconds.\n\nWith --server on the server's own host: examines that host instead, see `wharf help exit-codes`. With \
+        --listen on another host and --server --ask on the server, real connections prove or refute that clients reach \
+        every port that is advertised.\n\nExit status: 0 when \
+        some way works, findings or not; 7 when none does. With --server: 0 when nothing has to be done, 1 when something has; \
+        with --listen: 0 when a server asked, 8 when none came.";
 
 /// What is examined, and how it is told.
 #[derive(Debug, Args)]
@@ -37,6 +40,9 @@ pub(crate) struct DoctorArgs {
     /// Afterwards leave a control connection silent for TIME and see whether a NAT forgets it
     #[arg(long, value_name = "TIME", env = "WHARF_IDLE", num_args = 0..=1, default_missing_value = "6m", value_parser = value::positive_duration)]
     pub(crate) idle: Option<Duration>,
+
+    #[command(flatten)]
+    pub(crate) host: super::doctor_host::HostArgs,
 
     #[command(flatten)]
     pub(crate) client: ClientArgs,

@@ -10,6 +10,7 @@
 
 pub(crate) mod client;
 pub(crate) mod doctor;
+pub(crate) mod doctor_host;
 pub(crate) mod firewall;
 pub(crate) mod ftp;
 pub(crate) mod ladder;
@@ -198,6 +199,9 @@ mod tests {
             }
             if (command.as_str(), id) == ("forget", "all") {
                 continue; // said where it is defined
+            }
+            if command == "doctor" && matches!(id, "server" | "ask" | "listen_for") {
+                continue; // what is done, not how
             }
             let env = arg
                 .get_env()

@@ -9,7 +9,10 @@ use crate::exit::{Exit, Failure};
 use crate::output::{Output, color_wanted};
 
 #[allow(clippy::unused_async, reason = "until the doctor is there")]
-pub(crate) async fn run(args: DoctorArgs, _output: &Output) -> Result<(), Failure> {
+pub(crate) async fn run(args: DoctorArgs, output: &Output) -> Result<(), Failure> {
+    if args.host.server || args.host.listen.is_some() {
+        return super::doctor_host::run(&args.host, args.json, output).await;
+    }
     let Some(_url) = &args.url else {
         return Err(Failure::usage("no address").with_hint("wharf doctor ftp://USER@HOST/"));
     };

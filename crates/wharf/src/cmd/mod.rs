@@ -4,6 +4,7 @@
 pub(crate) mod cat;
 pub(crate) mod check;
 pub(crate) mod doctor;
+pub(crate) mod doctor_host;
 pub(crate) mod firewall;
 pub(crate) mod forget;
 mod foundation;

@@ -10,6 +10,7 @@ mod configuration;
 mod crashes;
 mod devices;
 mod exit_codes;
+mod host;
 mod interactive;
 mod ladders;
 mod lost_reply;

@@ -124,9 +124,10 @@ fn private(own: IpAddr, offered: &Offered) -> Checked {
     } else {
         "clients from outside"
     };
+    // Only a note: from here nobody can tell whether anyone comes from outside.
     let mut finding = Finding::new(
         "told-private",
-        Severity::Weak,
+        Severity::Note,
         WhoActs::ServerConfiguration,
         format!(
             "this host has only private addresses: if a NAT forwards to it, advertise must be set, else a 227 names \
