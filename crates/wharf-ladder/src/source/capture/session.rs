@@ -203,7 +203,19 @@ fn data(connections: &Connections<'_>, sessions: &mut [Session<'_>], used: &mut 
                     continue;
                 };
                 for index in within(connections, candidates, offer.since.index, until) {
-                    came |= session.claim(connections, index, offer.opener, used);
+                    if !session.claim(connections, index, offer.opener, used) {
+                        continue;
+                    }
+                    came = true;
+                    // Attempts may be repeated; what stands is the one. The next belongs to another session, which
+                    // was offered the same port.
+                    let stands = connections
+                        .all
+                        .get(index)
+                        .is_some_and(|it| it.established.is_some());
+                    if stands && !offer.by_default {
+                        break;
+                    }
                 }
             }
             if let (false, false, Some(mark)) = (came, offer.by_default, offer.in_vain) {
