@@ -99,7 +99,7 @@ impl Reply {
                 if number == 0 {
                     out.extend_from_slice(code.as_bytes());
                     out.push(b'-');
-                } else if line.as_bytes().first().is_some_and(u8::is_ascii_digit) {
+                } else if is_padded(line.as_bytes(), code.as_bytes()) {
                     out.push(b' ');
                 }
                 telnet::escape_into(line.as_bytes(), out);
@@ -125,6 +125,15 @@ impl fmt::Display for Reply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.code, self.text())
     }
+}
+
+/// Whether a middle line would be read as something else: as the last one, or by readers that look at digits alone. The
+/// same code with a hyphen is what servers write that repeat it.
+fn is_padded(line: &[u8], code: &[u8]) -> bool {
+    let repeated = line
+        .strip_prefix(code)
+        .is_some_and(|rest| rest.starts_with(b"-"));
+    line.first().is_some_and(u8::is_ascii_digit) && !repeated
 }
 
 /// How much a server may send in one reply. There is no default: who reads must choose.
@@ -172,6 +181,8 @@ impl std::error::Error for ReplyError {}
 #[derive(Debug)]
 pub struct ReplyDecoder {
     limits: ReplyLimits,
+    /// Middle lines are kept with the code that some servers put before each of them.
+    as_written: bool,
     raw: Vec<u8>,
     /// How much of `raw` has been decoded.
     decoded: usize,
@@ -198,6 +209,7 @@ impl ReplyDecoder {
     pub fn new(limits: ReplyLimits) -> Self {
         Self {
             limits,
+            as_written: false,
             raw: Vec::new(),
             decoded: 0,
             line: Vec::new(),
@@ -205,6 +217,12 @@ impl ReplyDecoder {
             failed: None,
             telnet: Telnet::default(),
         }
+    }
+
+    /// From now on middle lines keep the `230-` that some servers put before each of them, so that a reply can be passed
+    /// on as it was written.
+    pub fn keep_as_written(&mut self) {
+        self.as_written = true;
     }
 
     /// Takes bytes from the network. The caller takes out the replies with [`next`](Self::next) before it reads more;
@@ -325,6 +343,7 @@ impl ReplyDecoder {
             return Err(ReplyError::TooManyBytes);
         }
         match head.filter(|head| head.code == open.code) {
+            Some(head) if !head.last && self.as_written => open.lines.push(Text::lossy(&line)),
             Some(head) => {
                 open.lines.push(Text::lossy(head.text));
                 if head.last {
@@ -554,6 +573,25 @@ mod tests {
                 if line.as_bytes().first().is_some_and(u8::is_ascii_digit) { Text::lossy(b"x") } else { line }
             });
             Reply::with_lines(code, lines.collect())
+        }
+    }
+
+    #[test]
+    fn a_reply_is_passed_on_as_it_was_written() {
+        for text in [
+            "220-Welcome\r\n220-You are user 1 of 50\r\n220 ready\r\n",
+            "211-Features:\r\n MDTM\r\n UTF8\r\n211 End\r\n",
+            "230-Hello\r\n\r\n230-  indented\r\nplain\r\n230 in\r\n",
+            "226 done\r\n",
+        ] {
+            let mut decoder = ReplyDecoder::new(ReplyLimits {
+                bytes: 200,
+                ..LIMITS
+            });
+            decoder.keep_as_written();
+            decoder.push(text.as_bytes());
+            let reply = decoder.next().unwrap().unwrap();
+            assert_eq!(reply.to_bytes(), text.as_bytes());
         }
     }
 

@@ -184,6 +184,7 @@ async fn reach(
     let mut server = UserControl::new(conn, REPLY_LIMITS, trace);
     server.set_write_patience(config.stall);
     server.set_keepalive(config.keepalive);
+    server.keep_replies_as_written();
     loop {
         let greeting = match tokio::time::timeout_at(until, server.next_reply()).await {
             Ok(Ok(reply)) => reply,

@@ -81,6 +81,11 @@ impl UserControl {
         self.keepalive.warm(&self.conn, warm);
     }
 
+    /// Middle lines of replies keep the code that some servers put before each of them: for whoever passes replies on.
+    pub fn keep_replies_as_written(&mut self) {
+        self.decoder.keep_as_written();
+    }
+
     /// Sends a command. When the future is dropped half-way, the rest of the line goes out before whatever is sent or
     /// awaited next.
     ///

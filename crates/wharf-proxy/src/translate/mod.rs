@@ -299,7 +299,13 @@ impl Translator {
                 if word.eq_ignore_ascii_case(b"ABOR") && !matches!(self.state, State::Settling(_)) {
                     self.abort();
                 } else if word.eq_ignore_ascii_case(b"NOOP") && first {
-                    self.tell(200, "Transfer goes on");
+                    let settling = matches!(self.state, State::Settling(_));
+                    let text = if settling {
+                        "NOOP ok"
+                    } else {
+                        "Transfer goes on"
+                    };
+                    self.tell(200, text);
                 } else if word.eq_ignore_ascii_case(b"STAT") && alone && first {
                     self.order(Order::TellProgress);
                 } else {
@@ -358,9 +364,6 @@ impl Translator {
 
     /// A command that is the server's.
     fn ask(&mut self, verb: Option<&'static Verb>, line: Text) {
-        if verb.is_some_and(|verb| verb.word == "USER") {
-            self.user = Text::new(argument_of(line.as_bytes())).ok();
-        }
         self.order(Order::ToServer(line.clone()));
         self.preliminaries = 0;
         self.state = State::Asked { verb, line };
@@ -525,7 +528,17 @@ impl Translator {
         self.state = State::Idle;
         let word = verb.map_or("", |verb| verb.word);
         match (word, code) {
-            ("USER" | "PASS" | "ACCT", 200..=299) if !self.logged_in => {
+            // Another user, whose password is still to come; a server that refuses the change keeps the login.
+            ("USER", 300..=399) => {
+                self.user = Some(Text::lossy(argument_of(line.as_bytes())));
+                if std::mem::take(&mut self.logged_in) {
+                    self.order(Order::LoggedOut);
+                }
+            }
+            ("USER" | "PASS" | "ACCT", 200..=299) => {
+                if word == "USER" {
+                    self.user = Some(Text::lossy(argument_of(line.as_bytes())));
+                }
                 self.logged_in = true;
                 let user = self.user.clone().unwrap_or(Text::EMPTY);
                 self.order(Order::LoggedIn(user));

@@ -9,7 +9,7 @@
 //! | 2yz, and something broke on our side | 426: the server's word is not true for the client |
 //! | 4yz/5yz, upload | that reply, and the data connections are reset |
 //! | 4yz/5yz, download | what was sent is still passed on, then that reply |
-//! | 2yz without a 1yz, and no connection of the server's | an empty transfer |
+//! | 2yz, and no connection of the server's | an empty download; 426 for an upload |
 //! | no connection to or from the client | 425 that says so; the server's data connection is reset |
 //! | no connection from the server (active) | 425 that says so, ABOR to the server |
 //! | ABOR | 426 and 226 at once; ABOR to the server, its replies are awaited before the next command |
@@ -217,10 +217,17 @@ impl Translator {
 
     /// The server has said that it is done, and never opened a data connection: there was nothing to send.
     fn without_server(&mut self) {
-        if let State::Transfer(transfer) = &mut self.state {
-            transfer.server = ServerSide::None;
-            self.open_client();
+        let State::Transfer(transfer) = &mut self.state else {
+            return;
+        };
+        transfer.server = ServerSide::None;
+        if transfer.direction == Direction::Download {
+            return self.open_client();
         }
+        let why = "The server says that it is done and has taken no data; transfer incomplete";
+        transfer.moved = Some(Err(why.to_owned()));
+        self.order(Order::Cut);
+        self.finish();
     }
 
     /// The client's data connection.
