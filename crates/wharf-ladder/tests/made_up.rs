@@ -361,8 +361,7 @@ fn tls_hides_what_is_said_but_not_who_connects() {
     let mut data = wire.open("192.0.2.7:40001", "203.0.113.9:50001");
     wire.says(&mut data, OTHER, "abc");
     wire.fin(&mut data, OTHER);
-    let other = wire.open("192.0.2.7:40002", "203.0.113.9:443");
-    drop(other);
+    wire.open("192.0.2.7:40002", "203.0.113.9:443");
     wire.fin(&mut control, OPENER);
     wire.tells(expect![[r"
         @0.000 s1 + user 192.0.2.7:40000 203.0.113.9:21

@@ -199,14 +199,15 @@ fn data(connections: &Connections<'_>, sessions: &mut [Session<'_>], used: &mut 
             }
             let mut came = false;
             for target in targets {
-                let Some(candidates) = by_target.get(&(from, target)) else {
+                let Some(candidates) = by_target.get_mut(&(from, target)) else {
                     continue;
                 };
+                let mut claimed = false;
                 for index in within(connections, candidates, offer.since.index, until) {
                     if !session.claim(connections, index, offer.opener, used) {
                         continue;
                     }
-                    came = true;
+                    claimed = true;
                     // Attempts may be repeated; what stands is the one. The next belongs to another session, which
                     // was offered the same port.
                     let stands = connections
@@ -217,6 +218,11 @@ fn data(connections: &Connections<'_>, sessions: &mut [Session<'_>], used: &mut 
                         break;
                     }
                 }
+                if claimed {
+                    // Nobody has to look at them again.
+                    candidates.retain(|index| used.get(*index) == Some(&false));
+                }
+                came |= claimed;
             }
             if let (false, false, Some(mark)) = (came, offer.by_default, offer.in_vain) {
                 session.in_vain(offer, mark);
