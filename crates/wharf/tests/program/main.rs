@@ -10,6 +10,7 @@ mod configuration;
 mod crashes;
 mod devices;
 mod exit_codes;
+mod firewall;
 mod host;
 mod interactive;
 mod ladders;
