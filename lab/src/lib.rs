@@ -32,6 +32,7 @@ mod auto;
 mod captures;
 mod changes;
 mod crash;
+mod doctor;
 mod harness;
 mod hostile;
 mod idle;
@@ -97,6 +98,11 @@ const PARTS: &[(&str, Part, &str)] = &[
         "auto",
         auto::run,
         "wharf's client in auto with four servers in every topology, and again",
+    ),
+    (
+        "doctor",
+        doctor::run,
+        "wharf doctor in every topology: the cause, and the side that must act",
     ),
     (
         "changes",

@@ -3,13 +3,15 @@
 //! (`wharf-doctor`); a [`Client`](crate::Client) that wants a file does not come here.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::AsyncReadExt;
 use tokio::time::{Instant, sleep_until, timeout};
-use wharf_net::{DataConnection, DataPort, Source};
+use wharf_net::{DataConnection, DataPort, ListenAt, Net, Source, Touch};
 use wharf_proto::command::ListArgument;
 use wharf_proto::data_connection::guard::Guard;
+use wharf_proto::data_connection::passive::PortRange;
 use wharf_proto::data_connection::path::{Attempt, Path};
 use wharf_proto::data_connection::plan::{Asked, Evidence};
 use wharf_proto::data_connection::policy::PathPolicy;
@@ -18,15 +20,20 @@ use wharf_proto::{Command, Reply, ReplyClass, host_port};
 
 use crate::active::Invitation;
 use crate::connect::{Greeting, Login, Place, log_in};
-use crate::dialogue::Dialogue;
-use crate::error::Result;
+use crate::dialogue::{Dialogue, seconds};
+use crate::error::{Error, ErrorKind, Result};
+use crate::options::Options;
 use crate::reach::evidence;
+use crate::target::Endpoint;
 
 /// Bytes of a listing that prove that data flows; what comes after them is cut off.
 const ENOUGH: usize = 64 * 1024;
 
 /// What a server that broke the data connection off may still have to say about it.
 const LAST_WORDS: Duration = Duration::from_millis(500);
+
+/// The server's end of active data connections (RFC 959 §3.2), as a rule.
+const DATA_PORT: u16 = 20;
 
 /// A logged-in control connection that only asks.
 pub struct Examiner {
@@ -66,6 +73,27 @@ pub struct Probed {
     pub result: std::result::Result<(), Obstacle>,
     /// How long it took, commands included.
     pub took: Duration,
+}
+
+/// Connects and logs in for finding out; all of it within this time.
+///
+/// # Errors
+/// Those of [`connect`](crate::connect) and [`Greeting::login`]; [`ErrorKind::Timeout`] when the time is over.
+pub async fn open(
+    net: Arc<dyn Net>,
+    endpoint: &Endpoint,
+    options: Options,
+    login: Login,
+    within: Duration,
+) -> Result<Examiner> {
+    let opened = timeout(within, async {
+        let greeting = crate::connect(net, endpoint, options).await?;
+        greeting.examine(login, within).await
+    });
+    opened.await.unwrap_or_else(|_| {
+        let what = format!("no session with {endpoint} within {} s", seconds(within));
+        Err(Error::new(ErrorKind::Timeout, what))
+    })
 }
 
 impl Greeting {
@@ -153,6 +181,29 @@ impl Examiner {
         probed
     }
 
+    /// Tries a server-opened way after a packet has gone from the port that will listen towards the server's data port,
+    /// so many hops far: a firewall of this side that remembers connections takes the server's for its answer then. `None`:
+    /// no such packet can be sent here.
+    pub async fn try_punched(&mut self, attempt: &Attempt, hops: u8) -> Option<Probed> {
+        let local = self.local_addr().ip();
+        let net = Arc::clone(&self.place.net);
+        let free = DataPort::listen(&*net, ListenAt::any(local)).await.ok()?;
+        let own = free.listening_at()?;
+        drop(free);
+        let to = SocketAddr::new(self.peer_addr().ip(), DATA_PORT);
+        let from = Source::Port(SocketAddr::new(local, own.port()));
+        let sent = wharf_net::touch(&*net, from, to, Some(hops), LAST_WORDS).await;
+        if sent == Touch::Unknown {
+            return None;
+        }
+        let options = Arc::make_mut(&mut self.place.options);
+        let range = options.port_range;
+        options.port_range = PortRange::new(own.port(), own.port()).ok();
+        let probed = self.try_path(attempt).await;
+        Arc::make_mut(&mut self.place.options).port_range = range;
+        Some(probed)
+    }
+
     /// QUIT, if there is anybody to say it to.
     pub async fn quit(mut self) {
         if !self.is_ready() {
@@ -224,7 +275,7 @@ impl Examiner {
         self.command(&list()).await?;
         let guard = Guard::new(self.peer_addr().ip());
         let trace = self.dialogue.control().trace().clone();
-        let net = std::sync::Arc::clone(&self.place.net);
+        let net = Arc::clone(&self.place.net);
         let opening = invitation
             .port
             .open_traced(&*net, &guard, attempt.patience, &trace);

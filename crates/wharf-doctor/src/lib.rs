@@ -3,6 +3,10 @@
 //!
 //! * [`finding`]: a cause, its evidence, the side that must act, what to do
 //! * [`report`]: every path in a line, the findings, the verdict; as text and as JSON
+//! * [`facts`]: what was seen, as plain values
+//! * [`checks`]: the judgement on the facts, a table of pure functions, one file each
+//! * [`software`], [`remedy`]: which server program it is; what to do, in its words and in a firewall's
+//! * [`doctor`]: gathers the facts, on as many sessions at once as the server allows, and stops in time
 //!
 //! Gathering and judging are apart: what is found out on the network becomes plain values, and the judgement on them is
 //! a table of pure functions.
@@ -26,3 +30,13 @@
 pub mod finding;
 pub mod host;
 pub mod report;
+
+pub mod checks;
+mod distance;
+pub mod facts;
+pub mod remedy;
+pub mod software;
+
+pub mod doctor;
+mod errand;
+pub use doctor::Doctor;

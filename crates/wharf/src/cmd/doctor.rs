@@ -2,25 +2,49 @@
 
 use std::io::{IsTerminal, Write};
 
+use wharf_doctor::Doctor;
+use wharf_doctor::remedy::Wording;
 use wharf_doctor::report::{self, Look, Report};
+use wharf_firewall::dialect::DIALECTS;
 
 use crate::args::DoctorArgs;
 use crate::exit::{Exit, Failure};
 use crate::output::{Output, color_wanted};
+use crate::session::{self, Connector, failure};
 
-#[allow(clippy::unused_async, reason = "until the doctor is there")]
 pub(crate) async fn run(args: DoctorArgs, output: &Output) -> Result<(), Failure> {
     if args.host.server || args.host.listen.is_some() {
         return super::doctor_host::run(&args.host, args.json, output).await;
     }
-    let Some(_url) = &args.url else {
+    let Some(url) = &args.url else {
         return Err(Failure::usage("no address").with_hint("wharf doctor ftp://USER@HOST/"));
     };
-    Err(Failure::new(Exit::Software, "not built yet"))
+    let target = session::target(url)?;
+    let wording = Wording::new(&args.dialect).ok_or_else(|| {
+        let known: Vec<&str> = DIALECTS.iter().map(|it| it.name).collect();
+        Failure::usage(format!("no dialect: {}", args.dialect))
+            .with_hint(format!("one of {}", known.join(", ")))
+    })?;
+    let connector = Connector::new(&args.client, output)?;
+    let doctor = Doctor {
+        net: connector.net(),
+        endpoint: target.endpoint().clone(),
+        login: connector.logins.login(&target, output)?,
+        options: connector.options().clone(),
+        wording,
+        idle: args.idle,
+    };
+    if let Some(time) = args.idle {
+        output.note(&format!(
+            "the idle test leaves a control connection silent for {} s",
+            time.as_secs()
+        ));
+    }
+    let report = doctor.examine().await.map_err(|error| failure(&error))?;
+    print(&report, args.json)
 }
 
 /// Prints a report; the exit status is 7 where no data path works.
-#[allow(dead_code, reason = "until the doctor is there")]
 pub(crate) fn print(report: &Report, json: bool) -> Result<(), Failure> {
     let text = if json {
         format!("{}\n", report::json(report))
