@@ -32,6 +32,9 @@ const ENOUGH: usize = 64 * 1024;
 /// What a server that broke the data connection off may still have to say about it.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
+/// A router where a packet's hops are used up says so within this time; lost, it is sent again after one second.
+const HOLE: Duration = Duration::from_millis(1200);
+
 /// The server's end of active data connections (RFC 959 §3.2), as a rule.
 const DATA_PORT: u16 = 20;
 
@@ -182,9 +185,9 @@ impl Examiner {
     }
 
     /// Tries a server-opened way after a packet has gone from the port that will listen towards the server's data port,
-    /// so many hops far: a firewall of this side that remembers connections takes the server's for its answer then. `None`:
-    /// no such packet can be sent here.
-    pub async fn try_punched(&mut self, attempt: &Attempt, hops: u8) -> Option<Probed> {
+    /// so many hops far: a firewall of this side that remembers connections takes the server's for its answer then. Says what
+    /// became of that packet, too. `None`: no such packet can be sent here.
+    pub async fn try_punched(&mut self, attempt: &Attempt, hops: u8) -> Option<(Touch, Probed)> {
         let local = self.local_addr().ip();
         let net = Arc::clone(&self.place.net);
         let free = DataPort::listen(&*net, ListenAt::any(local)).await.ok()?;
@@ -192,7 +195,7 @@ impl Examiner {
         drop(free);
         let to = SocketAddr::new(self.peer_addr().ip(), DATA_PORT);
         let from = Source::Port(SocketAddr::new(local, own.port()));
-        let sent = wharf_net::touch(&*net, from, to, Some(hops), LAST_WORDS).await;
+        let sent = wharf_net::touch(&*net, from, to, Some(hops), HOLE).await;
         if sent == Touch::Unknown {
             return None;
         }
@@ -201,7 +204,7 @@ impl Examiner {
         options.port_range = PortRange::new(own.port(), own.port()).ok();
         let probed = self.try_path(attempt).await;
         Arc::make_mut(&mut self.place.options).port_range = range;
-        Some(probed)
+        Some((sent, probed))
     }
 
     /// QUIT, if there is anybody to say it to.

@@ -35,8 +35,12 @@ const SESSIONS: [usize; 2] = [5, 3];
 /// A server that wants no more sessions is asked again after this time.
 const AGAIN: Duration = Duration::from_millis(500);
 
-/// A hop answers within this time and three round trips.
-const HOP: Duration = Duration::from_millis(400);
+/// A hop answers within this time and three round trips: a lost packet is sent again after one second, and Linux does not
+/// heed the answer of a router that is so near that it comes while the system is still connecting.
+const HOP: Duration = Duration::from_millis(1200);
+
+/// Nobody waits longer for a server that does not answer QUIT.
+const GOODBYE: Duration = Duration::from_millis(300);
 
 /// The ports after one that was silent get this much.
 const NEXT_PORT: Duration = Duration::from_millis(1300);
@@ -234,7 +238,7 @@ struct Back {
 
 enum Found {
     Probed(Vec<Probed>),
-    Punched(Option<Probed>),
+    Punched(Option<Box<(Touch, Probed)>>),
     Touched(Vec<(u16, Touch)>),
     Near(Vec<(u8, Touch)>),
     Far(Vec<(u8, Touch)>),
@@ -283,9 +287,8 @@ impl Round {
         let left = self.under_way.iter().chain(&self.waiting);
         seen.unfinished = left.map(|errand| errand.name()).collect();
         self.running.abort_all();
-        let goodbye = Instant::now() + HOP;
+        let goodbye = Instant::now() + GOODBYE;
         for session in self.idle.drain(..) {
-            // Nobody waits for a server that does not answer QUIT.
             let _ = timeout_at(goodbye, session.quit()).await;
         }
     }
@@ -361,7 +364,7 @@ impl Round {
                 }
                 self.add(errand::punch(seen, &self.begun));
             }
-            Found::Punched(probed) => seen.punched = probed,
+            Found::Punched(probed) => seen.punched = probed.map(|it| *it),
             Found::Touched(touched) => seen.touched = touched,
             Found::Near(near) => {
                 seen.near = near;
@@ -422,7 +425,7 @@ async fn go(
     let found = match errand {
         Errand::Punch(path, hops) => {
             let attempt = attempt(path, given, NEXT_PORT);
-            Found::Punched(session.try_punched(&attempt, hops).await)
+            Found::Punched(session.try_punched(&attempt, hops).await.map(Box::new))
         }
         Errand::Try(path, ports) => Found::Probed(ports_of(&mut session, path, ports, given).await),
         Errand::OtherPorts | Errand::Near | Errand::Far(_) => Found::Probed(Vec::new()),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use wharf_client::examine::{Obstacle, Probed};
 use wharf_net::Touch;
 use wharf_proto::Reply;
+use wharf_proto::data_connection::advertise::{is_private, is_public};
 use wharf_proto::data_connection::as_seen::Nat;
 use wharf_proto::data_connection::evidence::Evidence;
 use wharf_proto::data_connection::path::{Address, Path};
@@ -38,8 +39,9 @@ pub struct Seen {
     /// Every way that was tried, in the order in which the answers came; the same way several times for several ports.
     pub probes: Vec<Probed>,
     /// Active once more, after a packet of ours had gone the other way: a firewall that remembers connections lets the
-    /// server's connection in then.
-    pub punched: Option<Probed>,
+    /// server's connection in then. What became of our packet is told first: a router that speaks up shows that it got as
+    /// far as it should.
+    pub punched: Option<(Touch, Probed)>,
     /// Other ports of the server's address, and how they answered.
     pub touched: Vec<(u16, Touch)>,
     /// How far packets to the control port get, by hops.
@@ -134,6 +136,10 @@ impl Seen {
             Some(outside) => Nat::Behind {
                 outside: outside.map(canonical),
             },
+            // Private addresses lead nowhere from where the public ones are.
+            None if is_private(self.own) && is_public(self.server()) => {
+                Nat::Behind { outside: None }
+            }
             None => Nat::Unknown,
         }
     }

@@ -1,13 +1,16 @@
 //! The server's connections do not reach us, and no NAT explains it: our firewall, or the server's?
 
 use wharf_client::examine::{Obstacle, Probed};
+use wharf_net::Touch;
 use wharf_proto::data_connection::Opener;
 use wharf_proto::data_connection::as_seen::Nat;
 use wharf_proto::data_connection::evidence::Evidence;
 
 use super::{Case, Check, told};
+use crate::distance::{End, end};
 use crate::facts::path_evidence;
 use crate::finding::{Finding, WhoActs};
+use crate::software::Program;
 
 pub(super) const CHECK: Check = Check {
     words: &["active-dropped", "active-refused"],
@@ -85,22 +88,32 @@ fn blamed(case: Case<'_>, from_within: bool) -> (WhoActs, Option<WhoActs>, Optio
         let why = "the server says that its own system did not let it out".to_owned();
         return (WhoActs::ServerFirewall, None, Some(why));
     }
-    match &case.seen.punched {
-        Some(probed) if probed.result.is_ok() => (
+    let seen = case.seen;
+    match &seen.punched {
+        Some((_, probed)) if probed.result.is_ok() => (
             WhoActs::ClientFirewall,
             None,
             Some("after a packet of ours had gone towards the server's port 20 its connection came through: a firewall here that remembers connections".to_owned()),
         ),
-        Some(probed) if !matches!(probed.result, Err(Obstacle::Control(_))) => (
+        // The hole fits connections from port 20 alone, and ProFTPD's come from another. And the packet must have gone out.
+        Some((Touch::Unreachable, probed))
+            if !matches!(probed.result, Err(Obstacle::Control(_)))
+                && seen.software.program != Program::ProFtpd =>
+        (
             WhoActs::ServerFirewall,
             Some(WhoActs::ClientFirewall),
             Some("not even after a packet of ours had gone towards the server's port 20 did its connection come through".to_owned()),
+        ),
+        _ if end(seen).0 == End::ServerSide => (
+            WhoActs::ServerFirewall,
+            Some(WhoActs::ClientFirewall),
+            Some("the firewall that closes the passive ports stands on the server's side".to_owned()),
         ),
         // Most machines of users stand behind a firewall that lets nothing in.
         _ => (
             WhoActs::ClientFirewall,
             Some(WhoActs::ServerFirewall),
-            None,
+            (seen.software.program == Program::ProFtpd).then(|| "a default ProFTPD does not connect from port 20 (RootRevoke): rules of the server's side that admit only that port drop it".to_owned()),
         ),
     }
 }

@@ -46,7 +46,8 @@ fn not_offered(case: Case<'_>, opener: Opener) -> Option<Finding> {
         return None;
     }
     // Said with its own words.
-    if super::range::CHECK.judge(case).is_some() || super::nat::CHECK.judge(case).is_some() {
+    let said = |check: &Check| (check.judge)(case).is_some();
+    if said(&super::range::CHECK) || said(&super::nat::CHECK) {
         return None;
     }
     let (word, cause, severity) = match opener {
@@ -123,10 +124,4 @@ fn not_resumed(case: Case<'_>) -> Option<Finding> {
             "require_ssl_reuse=NO\nTLSOptions NoSessionReuseRequired",
         )),
     )
-}
-
-impl Check {
-    fn judge(&self, case: Case<'_>) -> Option<Finding> {
-        (self.judge)(case)
-    }
 }

@@ -37,7 +37,11 @@ fn judge(case: Case<'_>) -> Option<Finding> {
     };
     let fact = match outside {
         Some(outside) => format!("our address is {}, the server sees {outside}", seen.own),
-        None => format!("the server refuses our address {}", seen.own),
+        None => format!(
+            "our address is {}; the server, at {}, does not see that one",
+            seen.own,
+            seen.server()
+        ),
     };
     let tried = || {
         let active = seen.probes.iter();

@@ -83,12 +83,7 @@ fn not_forwarded(case: Case<'_>) -> Finding {
             vec![],
             "the NAT or balancer in front of the server forwards the control port and not the passive ports",
         ),
-        End::ServerSide => (
-            WhoActs::ServerFirewall,
-            vec![],
-            "the server's firewall rejects connections to its passive ports",
-        ),
-        End::InFrontOfServer | End::Unknown => (
+        End::ServerSide | End::InFrontOfServer | End::Unknown => (
             WhoActs::ServerFirewall,
             vec![WhoActs::ServerNat],
             "connections to the server's passive ports are rejected, or not forwarded to it",

@@ -74,7 +74,7 @@ fn about(seen: &Seen) -> Vec<String> {
         }
         Nat::Behind { outside: None } => {
             format!(
-                "this machine: {}, and the server refuses that address: NAT between",
+                "this machine: {}, an address that the server does not see: NAT between",
                 seen.own
             )
         }
