@@ -16,6 +16,7 @@
 )]
 
 mod drawing;
+pub mod figures;
 mod folding;
 pub mod ladder;
 mod naming;

@@ -1,5 +1,7 @@
 //! `wharf help TOPIC`: what does not fit into a flag's description.
 
+mod modes;
+
 use std::io::Write;
 
 use clap::CommandFactory;
@@ -12,42 +14,12 @@ use crate::exit::{self, Exit, Failure};
 type Topic = (&'static str, fn() -> String);
 
 const TOPICS: &[Topic] = &[
-    ("modes", || MODES.to_owned()),
+    ("modes", modes::text),
     ("urls", || URLS.to_owned()),
     ("exit-codes", exit_codes),
     ("environment", environment),
     ("config", config::file::example),
 ];
-
-const MODES: &str = "\
-Data modes: how the data connection of a transfer or listing comes about
-
-FTP uses two connections. The control connection (port 21) carries commands; every transfer and every
-listing has a data connection of its own, and the question is who opens it.
-
-passive   The client opens it, to a port the server names in its answer to EPSV or PASV. Works when the
-          client is behind a NAT or firewall. The server's firewall must let its passive ports in, and a
-          server behind a NAT must know its outer address (`wharf serve --advertise`).
-
-active    The server opens it, to a port the client names with EPRT or PORT. Works when the server's
-          firewall lets only port 21 in. The client must be reachable from outside: not behind a NAT,
-          unless ports are forwarded (--active-addr, --port-range), and not behind a firewall that
-          drops incoming connections.
-
-auto      wharf's default: EPSV, then PASV, and meanwhile active on a second login; behind a NAT with a port
-          that the router forwards on request (PCP, NAT-PMP, UPnP). A refusal costs one round trip,
-          silence 1.3 s, the whole search at most 8 s. What worked is kept for the session and
-          remembered for the next one from the same network: --no-memory, `wharf forget HOST`.
-
-Who asks for active behind a NAT whose address the server refuses is told so, and gets the file: by a port of
-the router, else passive.
-
---mode auto|passive|active|epsv|pasv|eprt|port   which of them may be used; -p is passive, -A active
---data-host peer|reply   passive data connections go to the server itself whatever address its PASV reply
-                         holds (peer), or to that address (reply): only for servers that are trusted
---data-timeout TIME      how long a silent way is waited for
--v, --trace FILE         show, or write down, who opened what, to where
-";
 
 const URLS: &str = "\
 Addresses
