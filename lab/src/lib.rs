@@ -33,6 +33,7 @@ mod captures;
 mod changes;
 mod crash;
 mod doctor;
+mod firewall;
 mod harness;
 mod hostile;
 mod idle;
@@ -118,6 +119,11 @@ const PARTS: &[(&str, Part, &str)] = &[
         "races",
         races::run,
         "one-port: a thousand transfers by fifty sessions, with strangers",
+    ),
+    (
+        "firewall",
+        firewall::run,
+        "the rules of wharf firewall, loaded: what is offered works, nothing else passes",
     ),
     (
         "refusal",

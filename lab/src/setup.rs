@@ -16,7 +16,7 @@ use crate::Result;
 use crate::process::run;
 
 /// Packages with the programs that the lab looks for.
-const PACKAGES: [(&str, &str); 13] = [
+const PACKAGES: [(&str, &str); 14] = [
     ("curl", "/usr/bin/curl"),
     ("lftp", "/usr/bin/lftp"),
     ("tnftp", "/usr/bin/tnftp"),
@@ -27,6 +27,7 @@ const PACKAGES: [(&str, &str); 13] = [
     ("miniupnpc", "/usr/bin/upnpc"),
     ("natpmpc", "/usr/bin/natpmpc"),
     ("nftables", "/usr/sbin/nft"),
+    ("iptables", "/usr/sbin/iptables-restore"),
     ("iproute2", "/usr/sbin/ip"),
     ("tcpdump", "/usr/bin/tcpdump"),
     ("python3-venv", "/usr/bin/python3"),
