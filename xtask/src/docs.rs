@@ -129,7 +129,7 @@ fn settings() -> Result<String, String> {
 fn command_line() -> Result<String, String> {
     const COMMANDS: &[&str] = &[
         "serve", "check", "user", "get", "put", "ls", "cat", "rm", "mkdir", "rmdir", "mv", "stat",
-        "ftp",
+        "ftp", "forget", "doctor", "firewall", "ladder", "proxy",
     ];
     let mut out = String::from(
         "# Command line\n\n\
