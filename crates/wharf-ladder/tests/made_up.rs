@@ -466,6 +466,48 @@ fn one_port_with_two_sessions_of_one_host() {
 }
 
 #[test]
+fn a_stranger_comes_first() {
+    let mut wire = Wire::new();
+    let mut control = wire.login(USER, SERVER);
+    wire.talk(
+        &mut control,
+        &[(OPENER, "EPSV"), (OTHER, "229 ok (|||50001|)")],
+    );
+    let mut stranger = wire.open("198.51.100.66:666", "203.0.113.9:50001");
+    wire.rst(&mut stranger, OTHER);
+    let mut data = wire.open("192.0.2.7:40001", "203.0.113.9:50001");
+    wire.talk(&mut control, &[(OPENER, "NLST"), (OTHER, "150 here")]);
+    wire.fin(&mut data, OTHER);
+    wire.talk(&mut control, &[(OTHER, "226 done")]);
+    // Later it is nobody's business.
+    wire.talk(
+        &mut control,
+        &[(OPENER, "EPSV"), (OTHER, "229 ok (|||50002|)")],
+    );
+    wire.syn("198.51.100.66:667", "203.0.113.9:50001");
+    wire.fin(&mut control, OPENER);
+    wire.tells(expect![[r"
+        @0.000 s1 + user 192.0.2.7:40000 203.0.113.9:21
+        @0.002 s1 < 220 ready
+        @0.003 s1 > USER ann
+        @0.004 s1 < 331 password
+        @0.005 s1 > PASS ****
+        @0.006 s1 < 230 welcome
+        @0.007 s1 > EPSV
+        @0.008 s1 < 229 ok (|||50001|)
+        @0.009 s1 ! stranger 198.51.100.66:666
+        @0.014 s1 ! opened user 192.0.2.7:40001 203.0.113.9:50001
+        @0.016 s1 > NLST
+        @0.017 s1 < 150 here
+        @0.018 s1 ! closed 0 end
+        @0.020 s1 < 226 done
+        @0.021 s1 > EPSV
+        @0.022 s1 < 229 ok (|||50002|)
+        @0.024 s1 - closed
+    "]]);
+}
+
+#[test]
 fn no_control_connection() {
     let mut wire = Wire::new();
     let mut control = wire.syn(USER, SERVER);

@@ -62,6 +62,7 @@ pub(super) fn events(connections: &Connections<'_>) -> Option<Vec<Event>> {
     }
     listen(connections, &mut sessions);
     data(connections, &mut sessions, &mut used);
+    strangers(connections, &mut sessions, &mut used);
     let mut late = Vec::new();
     for (index, connection) in connections.all.iter().enumerate() {
         let mine = !used.get(index).copied().unwrap_or(true);
@@ -228,6 +229,7 @@ fn data(connections: &Connections<'_>, sessions: &mut [Session<'_>], used: &mut 
                 session.in_vain(offer, mark);
             }
         }
+        session.dialogue.offers = offers;
         let Some(opaque) = session.dialogue.opaque else {
             continue;
         };
@@ -246,6 +248,58 @@ fn data(connections: &Connections<'_>, sessions: &mut [Session<'_>], used: &mut 
                 if port > 1023 || (opener == Opener::User && port == server.port()) {
                     session.claim(connections, index, opener, used);
                 }
+            }
+        }
+    }
+}
+
+/// Other hosts that came to a port which a server had named, and not to its control port: whoever captures at the
+/// server sees what the server drops.
+fn strangers(connections: &Connections<'_>, sessions: &mut [Session<'_>], used: &mut [bool]) {
+    let mut by_target: HashMap<SocketAddr, Vec<usize>> = HashMap::new();
+    for (index, connection) in connections.all.iter().enumerate() {
+        if used.get(index) == Some(&false) && connection.seen_from_start {
+            by_target
+                .entry(connection.listener)
+                .or_default()
+                .push(index);
+        }
+    }
+    for session in sessions {
+        let Some(control) = connections.all.get(session.control) else {
+            continue;
+        };
+        let (user, server) = session.ends(control);
+        let offers = &session.dialogue.offers;
+        for (number, offer) in offers.iter().enumerate() {
+            let until = offers
+                .get(number + 1)
+                .map_or(control.last.index, |next| next.since.index);
+            let at = SocketAddr::new(server.ip(), offer.named.port());
+            if offer.opener != Opener::User || at == server {
+                continue;
+            }
+            let Some(candidates) = by_target.get_mut(&at) else {
+                continue;
+            };
+            let mut came = false;
+            for index in within(connections, candidates, offer.since.index, until) {
+                let Some(connection) = connections.all.get(index) else {
+                    continue;
+                };
+                if connection.opener.ip() != user.ip() {
+                    let (mark, peer) = (connection.first, connection.opener);
+                    session
+                        .events
+                        .push(((mark.index, HERE), mark, What::Stranger { peer }));
+                    if let Some(used) = used.get_mut(index) {
+                        *used = true;
+                    }
+                    came = true;
+                }
+            }
+            if came {
+                candidates.retain(|index| used.get(*index) == Some(&false));
             }
         }
     }
