@@ -230,16 +230,19 @@ impl RuleSet {
     /// FTP's own ports are closed for whoever is not meant
     fn guards(&mut self) {
         let mut guards: Vec<(Chain, Match)> = Vec::new();
-        for flow in &self.flows {
+        // What anybody could do, in both families, also in one that none of the clients has.
+        let anybody = Deployment {
+            clients: Vec::new(),
+            ..self.deployment.clone()
+        };
+        let everybody_is_meant = self.deployment.clients.is_empty();
+        for flow in &anybody.flows() {
             let mut matching = self.filtered(flow);
             match flow.opener {
-                Opener::User if matching.source.is_any() && !flow.by_helper => continue,
-                Opener::User => matching.source = Addresses::any(),
+                Opener::User if everybody_is_meant && !flow.by_helper => continue,
+                Opener::User => {}
                 Opener::Server if matching.source_ports.is_any() => continue,
-                Opener::Server => {
-                    matching.destination = Addresses::any();
-                    matching.destination_ports = Ports::any();
-                }
+                Opener::Server => matching.destination_ports = Ports::any(),
             }
             matching.state = State::New;
             let chain = self.chain_of(flow);

@@ -444,6 +444,19 @@ proptest! {
             prop_assert!(passes(&rules, &packet), "{:?}\n{:?}", packet, rules.rules);
         }
         prop_assert!(passes(&rules, &stranger(22)) || servers(22) || ports.0 == 20);
+        // A family that no client has is closed as well.
+        let closed = deployment.side == Side::Server && !deployment.clients.is_empty();
+        if closed && deployment.server.addresses.is_empty() && chain == Chain::Input {
+            for (source, destination) in [("192.0.2.99", "203.0.113.5"), ("2001:db8:ffff::1", "2001:db8::5")] {
+                let packet = Packet {
+                    source: source.parse().unwrap(),
+                    destination: destination.parse().unwrap(),
+                    state: State::New,
+                    ..stranger(21)
+                };
+                prop_assert!(!passes(&rules, &packet), "{:?}\n{:?}", packet, rules.rules);
+            }
+        }
         for flow in &rules.flows {
             let at_server = deployment.side.is_servers() && chain == filter(&rules, flow);
             let (lo, _) = flow.destination_ports.ranges().next().unwrap();

@@ -46,6 +46,7 @@ pub(crate) const CASES: &[Case] = &[
     complete("server-helper-complete", with_helper),
     case("server-data-ports", data_ports),
     case("server-clients", known_clients),
+    case("server-ipv4-clients", ipv4_clients),
     case("server-ipv6-only", ipv6_only),
     complete("server-ipv6-only-complete", ipv6_only),
     case("server-gateway", gateway),
@@ -126,6 +127,14 @@ fn known_clients() -> Deployment {
         clients: ["198.51.100.0/24", "192.0.2.7", "2001:db8:c::/48"]
             .map(|it| it.parse().unwrap())
             .to_vec(),
+        ..Deployment::server()
+    }
+}
+
+/// Clients of one family, and a server that listens in both: the other one is closed
+fn ipv4_clients() -> Deployment {
+    Deployment {
+        clients: vec!["198.51.100.0/24".parse().unwrap()],
         ..Deployment::server()
     }
 }
