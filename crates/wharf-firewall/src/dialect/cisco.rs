@@ -9,9 +9,10 @@
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
+use wharf_proto::data_connection::Opener;
 use wharf_proto::data_connection::advertise::Network;
 
-use super::{Dialect, Style, Unsupported};
+use super::{Dialect, Style, Unsupported, placeholder};
 use crate::deployment::{Deployment, Family};
 use crate::explain;
 use crate::flow::{Direction, Flow, Ports};
@@ -45,6 +46,11 @@ fn write(rules: &RuleSet, style: Style) -> Result<String, Unsupported> {
         }
     };
     out.push_str(&explain::comment(remark, "! ", 110));
+    if is_unnamed(of) {
+        let families: Vec<Family> = of.families().collect();
+        let remark = placeholder::remark("server", &families);
+        out.push_str(&explain::comment(&remark, "! ", 110));
+    }
     out.push_str(&translation(of));
     for family in of.families() {
         for direction in [Direction::Inbound, Direction::Outbound] {
@@ -52,6 +58,30 @@ fn write(rules: &RuleSet, style: Style) -> Result<String, Unsupported> {
         }
     }
     Ok(out)
+}
+
+/// A router's list is for all hosts behind it and must know which one is the server
+fn is_unnamed(of: &Deployment) -> bool {
+    of.side.is_servers() && of.server.addresses.is_empty()
+}
+
+/// The connections that must pass, in one family, of a server that has a name
+fn flows(rules: &RuleSet, family: Family) -> Vec<Flow> {
+    let flows = rules.flows.iter();
+    let of_it = flows.filter(|it| it.family.is_none_or(|it| it == family));
+    of_it
+        .map(|flow| {
+            let mut flow = flow.clone();
+            if is_unnamed(&rules.deployment) {
+                let server = match flow.opener {
+                    Opener::User => &mut flow.to,
+                    Opener::Server => &mut flow.from,
+                };
+                *server = Addresses::hosts([placeholder::host(family)]);
+            }
+            flow
+        })
+        .collect()
 }
 
 /// What a list without state cannot say
@@ -62,12 +92,6 @@ fn refuse(rules: &RuleSet) -> Result<(), Unsupported> {
             "access lists have no state and nobody who reads the control connection",
             "leave --helper out: open a range, or --one-port on; or use an inspecting firewall (inspect ftp on ASA, a \
              zone-based policy on IOS)",
-        ));
-    }
-    if of.side.is_servers() && of.server.addresses.is_empty() {
-        return Err(Unsupported::new(
-            "a router's list is for all hosts behind it and must know which one is the server",
-            "name it: --server ADDRESS",
         ));
     }
     if of.is_translated(Family::V6) {
@@ -132,8 +156,11 @@ fn list(rules: &RuleSet, style: Style, family: Family, direction: Direction) -> 
         Family::V6 => format!("ipv6 access-list WHARF6-{way}\n"),
     };
     let mut written: Vec<String> = Vec::new();
-    for flow in rules.flows.iter().flat_map(|it| [it.clone(), it.reply()]) {
-        if flow.direction != direction || flow.family.is_some_and(|it| it != family) {
+    for flow in flows(rules, family)
+        .into_iter()
+        .flat_map(|it| [it.clone(), it.reply()])
+    {
+        if flow.direction != direction {
             continue;
         }
         let lines: Vec<String> = lines("permit", &flow, family)
@@ -160,11 +187,10 @@ fn list(rules: &RuleSet, style: Style, family: Family, direction: Direction) -> 
 fn guards(rules: &RuleSet, family: Family, direction: Direction) -> String {
     let mut written: Vec<String> = Vec::new();
     let mut out = String::new();
-    let meant = rules
-        .flows
-        .iter()
-        .filter(|it| it.direction == direction && it.family.is_none_or(|it| it == family));
-    for flow in meant {
+    for flow in flows(rules, family)
+        .into_iter()
+        .filter(|it| it.direction == direction)
+    {
         let servers = rules.deployment.side.is_servers();
         let open = match direction {
             Direction::Inbound => flow.from.is_any(),

@@ -8,8 +8,8 @@ use std::fmt::Write as _;
 use std::net::IpAddr;
 
 use super::steps::without_helper;
-use super::{Dialect, Style, Unsupported};
-use crate::deployment::{Family, Side};
+use super::{Dialect, Style, Unsupported, placeholder};
+use crate::deployment::Family;
 use crate::explain;
 use crate::flow::Step;
 use crate::rule::Reason;
@@ -26,10 +26,11 @@ pub(super) const DIALECT: Dialect = Dialect {
 fn write(rules: &RuleSet, style: Style) -> Result<String, Unsupported> {
     let of = &rules.deployment;
     without_helper(rules, "balancers")?;
-    if of.side != Side::ServerGateway || of.server.inside.is_empty() {
+    if !of.side.is_servers() {
         return Err(Unsupported::new(
-            "a balancer stands in front of the server and must know where it is",
-            "use --side server-gateway with --server ADDRESS for what clients dial, and --inside ADDRESS for the server",
+            "a balancer stands in front of the server",
+            "use --side server, or --side server-gateway with --server ADDRESS for what clients dial and --inside \
+             ADDRESS for the server",
         ));
     }
     if of.passive.is_none() {
@@ -60,20 +61,44 @@ fn write(rules: &RuleSet, style: Style) -> Result<String, Unsupported> {
             110,
         ));
     }
+    let servers: Vec<(Family, IpAddr)> = of
+        .families()
+        .filter(|it| of.server.inside.is_empty() || of.server.inside_of(*it).is_some())
+        .map(|family| (family, server(rules, family)))
+        .collect();
+    if of.server.addresses.is_empty() {
+        let families: Vec<Family> = servers.iter().map(|it| it.0).collect();
+        let remark = placeholder::remark("server", &families);
+        out.push_str(&explain::comment(&remark, "# ", 110));
+    }
     out.push_str(
         "defaults\n    mode tcp\n    timeout connect 10s\n    # longer than the server's own idle time\n    timeout \
          client 1h\n    timeout server 1h\n",
     );
-    for inside in &of.server.inside {
-        out.push_str(&pair(rules, style, *inside));
+    for (family, server) in servers {
+        out.push_str(&pair(rules, style, family, server));
     }
     Ok(out)
 }
 
+/// Where the server is, seen from the balancer
+fn server(rules: &RuleSet, family: Family) -> IpAddr {
+    let of = &rules.deployment.server;
+    let mut own = of.addresses.iter().copied();
+    let own = own.find(|it| Family::of(*it) == family);
+    let inside = of.inside_of(family).or(own);
+    inside.unwrap_or_else(|| placeholder::host(family))
+}
+
 /// Front end and back end of one family
-fn pair(rules: &RuleSet, style: Style, inside: IpAddr) -> String {
+fn pair(rules: &RuleSet, style: Style, family: Family, server: IpAddr) -> String {
     let of = &rules.deployment;
-    let family = Family::of(inside);
+    // In front of a server with an address of its own, the balancer has another one.
+    let own = of.server.inside.is_empty();
+    let every = match family {
+        Family::V4 => "0.0.0.0",
+        Family::V6 => "[::]",
+    };
     let name = match family {
         Family::V4 => "ftp_v4",
         Family::V6 => "ftp_v6",
@@ -85,9 +110,19 @@ fn pair(rules: &RuleSet, style: Style, inside: IpAddr) -> String {
             continue;
         }
         let ports = flow.destination_ports.texts("-");
-        let addresses = flow.to.iter().map(|it| host(it.address()));
+        let addresses: Vec<String> = if own {
+            vec![every.to_owned()]
+        } else {
+            flow.to.iter().map(|it| host(it.address())).collect()
+        };
+        let only = if own && family == Family::V6 {
+            " v6only"
+        } else {
+            ""
+        };
         let binds: Vec<String> = addresses
-            .flat_map(|it| ports.iter().map(move |ports| format!("{it}:{ports}")))
+            .iter()
+            .flat_map(|it| ports.iter().map(move |ports| format!("{it}:{ports}{only}")))
             .filter(|it| !bound.contains(it))
             .collect();
         if style.explain && !binds.is_empty() {
@@ -112,7 +147,7 @@ fn pair(rules: &RuleSet, style: Style, inside: IpAddr) -> String {
         out,
         "    default_backend {name}\n\nbackend {name}\n    # no port: the one that the client came to\n    server wharf \
          {} send-proxy-v2\n",
-        host(inside)
+        host(server)
     );
     out
 }

@@ -3,14 +3,18 @@
 //!
 //! Written from the documentation of Kubernetes (`endPort` since 1.25); read by a YAML parser, no cluster has seen it.
 //! A Service knows no ranges (kubernetes/kubernetes#23864): every data port is an entry of its own, so only small
-//! ranges are written. A policy matches no source port.
+//! ranges are written; a large one stays closed where the server sends clients to its control port instead
+//! (`--one-port auto`). A policy matches no source port.
 
 use std::fmt::Write as _;
 
-use super::steps::{cidrs, families, steps, without_helper};
+use wharf_proto::data_connection::passive::PortRange;
+
+use super::steps::{cidrs, families, first_step, steps, without_helper};
 use super::{Dialect, Style, Unsupported};
-use crate::deployment::{Passive, Side};
+use crate::deployment::{Deployment, Passive, Side};
 use crate::explain;
+use crate::flow::Step;
 use crate::rule::{Addresses, Chain, Rule};
 use crate::rule_set::{RuleSet, Scope};
 
@@ -50,11 +54,18 @@ fn write(rules: &RuleSet, style: Style) -> Result<String, Unsupported> {
     Ok(out)
 }
 
+/// The data ports, if they are few enough
+fn listed(of: &Deployment) -> Option<PortRange> {
+    let ports = of.passive.and_then(Passive::ports);
+    ports.filter(|it| u32::from(it.hi()) - u32::from(it.lo()) < LISTED)
+}
+
 fn service(rules: &RuleSet) -> Result<String, Unsupported> {
     let of = &rules.deployment;
-    let data = of.passive.and_then(Passive::ports);
-    if let Some(ports) = data
-        && u32::from(ports.hi()) - u32::from(ports.lo()) >= LISTED
+    let data = listed(of);
+    if let Some(ports) = of.passive.and_then(Passive::ports)
+        && data.is_none()
+        && !of.one_port_auto
     {
         return Err(Unsupported::new(
             format!(
@@ -72,7 +83,13 @@ fn service(rules: &RuleSet) -> Result<String, Unsupported> {
                       connection. externalTrafficPolicy: Local keeps the clients' addresses, by which the server knows \
                       their data connections. Tell the server the balancer's address: --advertise."
         .to_owned();
-    if data.is_some() {
+    if let (None, Some(ports)) = (data, of.passive.and_then(Passive::ports)) {
+        let _ = write!(
+            remark,
+            " A Service has no ranges, so ports {ports} stay closed: with --one-port auto the server sends clients to the \
+             control port when they do not get there, a few seconds late. --one-port on does it at once."
+        );
+    } else if data.is_some() {
         remark.push_str(" With --one-port on port and Service are one entry.");
     }
     if of.active.is_some() {
@@ -160,7 +177,7 @@ fn policy(rules: &RuleSet, style: Style) -> String {
     );
     for (word, chain) in ways {
         let entries: String = steps(rules)
-            .filter(|it| it.chain == chain)
+            .filter(|it| it.chain == chain && !is_unlisted(it, &rules.deployment))
             .map(|it| style.comment(it, rules, "    # ") + &entry(it, rules))
             .collect();
         let word = word.to_lowercase();
@@ -171,6 +188,14 @@ fn policy(rules: &RuleSet, style: Style) -> String {
         }
     }
     out
+}
+
+/// Data connections to ports that the Service does not have
+fn is_unlisted(rule: &Rule, of: &Deployment) -> bool {
+    of.side.is_servers()
+        && first_step(rule) == Step::PassiveData
+        && of.passive.and_then(Passive::ports).is_some()
+        && listed(of).is_none()
 }
 
 fn entry(rule: &Rule, rules: &RuleSet) -> String {

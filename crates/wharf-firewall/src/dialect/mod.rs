@@ -24,6 +24,7 @@ mod routeros;
 mod systemd;
 mod windows;
 
+mod placeholder;
 mod serve_flags;
 mod steps;
 mod terraform;

@@ -7,8 +7,8 @@
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
-use super::{Dialect, Style, Unsupported};
-use crate::deployment::Family;
+use super::{Dialect, Style, Unsupported, placeholder};
+use crate::deployment::{Deployment, Family, Side};
 use crate::explain;
 use crate::flow::Ports;
 use crate::rule::{Action, Addresses, Chain, Match, Protocol, Rule, State};
@@ -22,18 +22,9 @@ pub(super) const DIALECT: Dialect = Dialect {
     write,
 };
 
+#[expect(clippy::unnecessary_wraps, reason = "other rows fail")]
 fn write(rules: &RuleSet, style: Style) -> Result<String, Unsupported> {
     let of = &rules.deployment;
-    if !of.side.is_gateway() {
-        return Err(Unsupported::new(
-            "RouterOS is a router's system, not the one that the server or the client runs on",
-            if of.side.is_servers() {
-                "use --side server-gateway with --server ADDRESS (and --inside ADDRESS behind a NAT)"
-            } else {
-                "use --side client-gateway, with --clients for the networks behind it"
-            },
-        ));
-    }
     let mut out = style.head(&DIALECT, rules, "# ");
     let remark = match rules.scope {
         Scope::Beside => {
@@ -47,6 +38,13 @@ fn write(rules: &RuleSet, style: Style) -> Result<String, Unsupported> {
     };
     out.push_str(&explain::comment(remark, "# ", 110));
     let families: Vec<Family> = of.families().collect();
+    if let Some(whose) = unnamed(of) {
+        let remark = format!(
+            "The router in front of the {whose}. {}",
+            placeholder::remark(whose, &families)
+        );
+        out.push_str(&explain::comment(&remark, "# ", 110));
+    }
     for &family in &families {
         for table in ["filter", "nat"] {
             let _ = writeln!(
@@ -68,20 +66,28 @@ fn write(rules: &RuleSet, style: Style) -> Result<String, Unsupported> {
             "/ip firewall service-port set [find name=ftp] disabled=no ports={ports}"
         );
     }
+    let mut written: Vec<String> = Vec::new();
     for chain in Chain::ALL {
         let Some((table, name)) = place(chain) else {
             continue;
         };
-        for rule in rules.chain(chain) {
-            out.push_str(&style.comment(rule, rules, "# "));
+        for rule in rules.chain(chain).filter(|it| is_forwarded(it)) {
+            let mut lines: Vec<String> = Vec::new();
             for &family in families.iter().filter(|it| rule.matching.is_about(**it)) {
-                for line in lines(rule, family) {
-                    let _ = writeln!(
-                        out,
-                        "/{} firewall {table} add chain={name} {line} comment=\"wharf\"",
-                        word(family)
-                    );
-                }
+                let rule = named(rule, of, family);
+                let menu = word(family);
+                lines.extend(self::lines(&rule, family).iter().map(|line| {
+                    format!("/{menu} firewall {table} add chain={name} {line} comment=\"wharf\"")
+                }));
+            }
+            // What a host says of its input and of its output, a router says once.
+            lines.retain(|it| !written.contains(it));
+            if !lines.is_empty() {
+                out.push_str(&style.comment(rule, rules, "# "));
+            }
+            for line in lines {
+                let _ = writeln!(out, "{line}");
+                written.push(line);
             }
         }
     }
@@ -104,13 +110,42 @@ fn word(family: Family) -> &'static str {
     }
 }
 
+/// The host in front of which the router stands, if nobody named it
+fn unnamed(of: &Deployment) -> Option<&'static str> {
+    match of.side {
+        Side::Server if of.server.addresses.is_empty() => Some("server"),
+        Side::Client if of.clients.is_empty() => Some("client"),
+        _ => None,
+    }
+}
+
+/// A rule with the address of the host in front of which the router stands
+fn named(rule: &Rule, of: &Deployment, family: Family) -> Rule {
+    let mut rule = rule.clone();
+    if unnamed(of).is_some() && rule.matching.protocol == Protocol::Tcp {
+        let host = Addresses::hosts([placeholder::host(family)]);
+        match rule.chain {
+            Chain::Input => rule.matching.destination = host,
+            Chain::Output => rule.matching.source = host,
+            _ => {}
+        }
+    }
+    rule
+}
+
+/// Not what a host says to itself and to its neighbours
+fn is_forwarded(rule: &Rule) -> bool {
+    !rule.matching.loopback && rule.matching.protocol != Protocol::Neighbours
+}
+
 /// Table and chain; nothing where the router has no rule for it
 fn place(chain: Chain) -> Option<(&'static str, &'static str)> {
     match chain {
-        Chain::Forward => Some(("filter", "forward")),
+        // a host's input and output are what its router forwards
+        Chain::Forward | Chain::Input | Chain::Output => Some(("filter", "forward")),
         Chain::DestinationNat => Some(("nat", "dstnat")),
         Chain::SourceNat => Some(("nat", "srcnat")),
-        Chain::HelperIn | Chain::HelperOut | Chain::Input | Chain::Output => None,
+        Chain::HelperIn | Chain::HelperOut => None,
     }
 }
 
