@@ -232,10 +232,8 @@ impl Bridge {
             host_in_user,
             line_limit: config.line_limit,
         };
-        let ways = ServerWays::new(
-            config.upstream_mode,
-            server.peer_addr().ip().to_canonical().is_ipv4(),
-        );
+        let to = server.peer_addr().ip().to_canonical();
+        let ways = ServerWays::new(config.upstream_mode, to.is_ipv4(), setup.recall(to));
         let terms = terms(&setup, &client, &server);
         let now = Instant::now();
         Self {
@@ -350,6 +348,7 @@ impl Bridge {
     /// Tells the rules, and does what they order.
     async fn say(&mut self, input: Input) -> io::Result<()> {
         let mut gone = false;
+        let transferring = self.rules.is_transferring();
         for order in self.rules.hear(input) {
             gone |= !self.carry_out(order).await;
         }
@@ -358,6 +357,10 @@ impl Bridge {
             for order in self.rules.hear(Input::ServerGone) {
                 self.carry_out(order).await;
             }
+        }
+        if transferring && !self.rules.is_transferring() {
+            let to = self.server.peer_addr().ip().to_canonical();
+            self.setup.learn(to, self.rules.ways().learnt());
         }
         if !self.rules.is_transferring() && !self.joint.is_moving() {
             self.warm_from = None;

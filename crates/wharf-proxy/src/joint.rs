@@ -21,7 +21,7 @@ use wharf_proto::data_connection::passive::PortRange;
 use wharf_proto::data_connection::sorting::SharedAddress;
 use wharf_proto::user_transfer::Direction;
 
-use crate::translate::Input;
+use crate::translate::{Input, Unopened};
 
 /// A way to a shared port, and the port that was asked for.
 type Asked = (Option<Place>, Result<DataPort, String>);
@@ -29,7 +29,7 @@ type Asked = (Option<Place>, Result<DataPort, String>);
 type Work<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// A passive connect to the server takes at most so long: there may be other ways.
-const CONNECT: Duration = Duration::from_secs(5);
+const CONNECT: Duration = Duration::from_millis(2_500);
 
 /// What clients write at once at the least; a smaller upload came whole or not at all.
 const ONE_BLOCK: u64 = 4096;
@@ -146,7 +146,10 @@ impl Joint {
                 }
                 Err(error) => {
                     tracing::info!(%error, "no data connection to the server");
-                    Err(told_of_server(&error))
+                    Err(Unopened {
+                        silent: matches!(error, OpenError::Silent { .. }),
+                        why: told_of_server(&error),
+                    })
                 }
             }),
             moved = done(&mut self.moving) => {
@@ -405,12 +408,15 @@ fn no_port(error: &std::io::Error) -> String {
 fn told_of_server(error: &OpenError) -> String {
     match error {
         OpenError::NobodyCame { waited, .. } => {
-            format!("the server did not connect within {} s", waited.as_secs())
+            format!(
+                "the server did not connect within {:.1} s",
+                waited.as_secs_f32()
+            )
         }
         OpenError::Refused { .. } => "the server's data port refuses the connection".to_owned(),
         OpenError::Silent { waited, .. } => format!(
-            "the server's data port did not answer within {} s, something drops",
-            waited.as_secs()
+            "the server's data port did not answer within {:.1} s, something drops",
+            waited.as_secs_f32()
         ),
         OpenError::Unreachable { .. } => "no way leads to the server's data port".to_owned(),
         _ => "the proxy cannot connect".to_owned(),

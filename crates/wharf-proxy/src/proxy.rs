@@ -2,8 +2,8 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, watch};
@@ -17,6 +17,7 @@ use wharf_net::{ListenAt, Net};
 use crate::bridge::{self, Arrival};
 use crate::config::Config;
 use crate::limits::Limits;
+use crate::translate::ways::{Learnt, ServerMemory};
 
 /// A session at work: two control connections, two data connections, two listeners.
 const DESCRIPTORS_OF_A_SESSION: usize = 6;
@@ -58,12 +59,30 @@ pub(crate) struct Setup {
     seats: usize,
     courtesy: Semaphore,
     sessions: AtomicU64,
+    began: Instant,
+    /// Never held across an `await`.
+    servers: Mutex<ServerMemory>,
 }
 
 impl Setup {
     /// The numbers of a session's two control connections in a trace: this one and the next.
     fn next_session(&self) -> u64 {
         self.sessions.fetch_add(2, Ordering::Relaxed) + 1
+    }
+
+    /// What earlier sessions have learnt about this server.
+    pub(crate) fn recall(&self, server: IpAddr) -> Learnt {
+        self.servers().recall(server, self.began.elapsed())
+    }
+
+    /// For later sessions.
+    pub(crate) fn learn(&self, server: IpAddr, learnt: &Learnt) {
+        self.servers().learn(server, self.began.elapsed(), learnt);
+    }
+
+    fn servers(&self) -> MutexGuard<'_, ServerMemory> {
+        // An entry is there or not, so a poisoned lock is still good.
+        self.servers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -172,6 +191,8 @@ impl Proxy {
                     seats: (descriptors / DESCRIPTORS_OF_A_SESSION).max(1),
                     courtesy: Semaphore::new(COURTESY),
                     sessions: AtomicU64::new(0),
+                    began: Instant::now(),
+                    servers: Mutex::default(),
                 }),
                 stop,
             },

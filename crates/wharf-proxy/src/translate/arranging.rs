@@ -9,7 +9,7 @@ use wharf_proto::user_transfer::Direction;
 use wharf_proto::{Reply, Text};
 
 use super::transfer::{ServerSide, Transfer};
-use super::{ClientSide, Order, State, Translator};
+use super::{ClientSide, Order, State, Translator, Unopened};
 
 /// A transfer command of the client's whose data connection to the server is being arranged.
 #[derive(Debug)]
@@ -194,7 +194,7 @@ impl Translator {
     }
 
     /// The connection to the server's data port stands, or not.
-    pub(super) fn server_connected(&mut self, outcome: Result<(), String>) {
+    pub(super) fn server_connected(&mut self, outcome: Result<(), Unopened>) {
         let Some(mut arranging) = self.take_arranging() else {
             return;
         };
@@ -204,9 +204,13 @@ impl Translator {
         };
         match outcome {
             Ok(()) => self.server_side_is_ready(arranging, offer),
-            Err(why) => {
+            Err(Unopened { silent, why }) => {
                 self.ways.failed(offer);
                 arranging.trouble = Some(why);
+                if silent && offer == Offer::Epsv && arranging.ways.front() == Some(&Offer::Pasv) {
+                    // To the same address through the same filter: what else there is comes first.
+                    arranging.ways.rotate_left(1);
+                }
                 self.order(Order::Cut);
                 self.try_next(arranging);
             }

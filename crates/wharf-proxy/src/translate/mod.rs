@@ -78,12 +78,21 @@ pub enum Input {
     /// [`Order::OpenClient`]: the client's data connection stands, or why not.
     ClientData(Result<(), String>),
     /// [`Order::ConnectServer`], [`Order::AcceptServer`]: the server's data connection stands, or why not.
-    ServerData(Result<(), String>),
+    ServerData(Result<(), Unopened>),
     /// [`Order::Move`]: all bytes are through and the receiving side's connection was ended cleanly; or both were
     /// reset, and why.
     Moved(Result<(), String>),
     /// The time of [`Order::Alarm`] is over.
     Late,
+}
+
+/// Why there is no data connection with the server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unopened {
+    /// Nothing answered, which took its time: something on the way drops.
+    pub silent: bool,
+    /// For people.
+    pub why: String,
 }
 
 /// Something is to be done, in the order given.
@@ -219,6 +228,11 @@ impl Translator {
     /// Whether it is the client's turn: nothing is under way and nothing waits.
     pub fn is_idle(&self) -> bool {
         matches!(self.state, State::Idle) && self.waiting.is_empty()
+    }
+
+    /// What this session has learnt about its server.
+    pub fn ways(&self) -> &ServerWays {
+        &self.ways
     }
 
     /// Whether a transfer command is being carried out.

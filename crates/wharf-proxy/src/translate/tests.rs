@@ -33,7 +33,7 @@ fn ends(family: &str) -> Ends {
 
 fn machine(family: &str, mode: UpstreamMode) -> Translator {
     let ends = ends(family);
-    let ways = ServerWays::new(mode, ends.server.is_ipv4());
+    let ways = ServerWays::new(mode, ends.server.is_ipv4(), ways::Learnt::default());
     Translator::new(ends, ways)
 }
 
@@ -65,7 +65,10 @@ fn input(line: &str) -> Input {
         "server-port" => Input::ServerPort(port(rest)),
         "client-ready" => Input::ClientReady(outcome(rest)),
         "client-data" => Input::ClientData(outcome(rest)),
-        "server-data" => Input::ServerData(outcome(rest)),
+        "server-data" => Input::ServerData(outcome(rest).map_err(|why| Unopened {
+            silent: why.contains("did not"),
+            why,
+        })),
         "moved" => Input::Moved(outcome(rest)),
         "late" => Input::Late,
         "synch" => Input::Line(Line::Synch),
@@ -1798,7 +1801,7 @@ mod every_order {
                     }
                     6 if driver.client_port => { driver.client_port = false; Input::ClientPort(port()) }
                     7 if driver.server_port => { driver.server_port = false; Input::ServerPort(port()) }
-                    8 if driver.server_data => { driver.server_data = false; Input::ServerData(ok(fine)) }
+                    8 if driver.server_data => { driver.server_data = false; Input::ServerData(ok(fine).map_err(|why| Unopened { silent: why.len() % 2 == 0, why })) }
                     9 if driver.ready => { driver.ready = false; Input::ClientReady(ok(fine)) }
                     10 if driver.client_data => { driver.client_data = false; Input::ClientData(ok(fine)) }
                     10 if driver.moving => { driver.moving = false; Input::Moved(ok(fine)) }

@@ -21,7 +21,7 @@ use wharf_proto::data_connection::Offer;
 use wharf_proto::user_transfer::Direction;
 use wharf_proto::{Reply, Text};
 
-use super::{Order, State, Translator, Wait};
+use super::{Order, State, Translator, Unopened, Wait};
 
 /// Final replies to what was given up, after which a server is in step whatever it meant by them.
 const MOST_OWED: u32 = 4;
@@ -191,7 +191,7 @@ impl Translator {
     }
 
     /// The server's data connection.
-    pub(super) fn server_data(&mut self, outcome: Result<(), String>) {
+    pub(super) fn server_data(&mut self, outcome: Result<(), Unopened>) {
         let State::Transfer(transfer) = &mut self.state else {
             return self.server_connected(outcome);
         };
@@ -207,7 +207,7 @@ impl Translator {
                 self.open_client();
             }
             Err(_) if transfer.answer.is_some() => self.without_server(),
-            Err(why) => {
+            Err(Unopened { why, .. }) => {
                 self.ways.failed(offer);
                 let text = format!("No data connection between proxy and server ({offer}): {why}");
                 self.give_up(&Reply::new(425, text));
