@@ -41,6 +41,7 @@ mod interop;
 mod mapper;
 mod matrix;
 mod one_port;
+mod proxy;
 mod races;
 mod refusal;
 
@@ -94,6 +95,11 @@ const PARTS: &[(&str, Part, &str)] = &[
         "one-port",
         one_port::run,
         "one open port: unmodified clients in every topology",
+    ),
+    (
+        "proxy",
+        proxy::run,
+        "wharf proxy between unmodified clients and servers",
     ),
     (
         "auto",
