@@ -492,7 +492,7 @@ async fn a_stop_lets_transfers_finish() {
     let (mut near, mut far) = scene.transfer("RETR a").await;
     scene.server.says("150 here").await;
     scene.client.hears("150").await;
-    scene.handle.stop(Duration::from_secs(60));
+    scene.handle.stop(Duration::from_mins(1));
     tokio::time::sleep(Duration::from_secs(20)).await;
     far.write_all(b"late").await.unwrap();
     far.shutdown().await.unwrap();

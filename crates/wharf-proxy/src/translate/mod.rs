@@ -18,9 +18,6 @@ mod filter;
 mod transfer;
 pub mod ways;
 
-#[cfg(test)]
-mod tests;
-
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr, SocketAddrV4};
 

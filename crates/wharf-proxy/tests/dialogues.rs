@@ -1,4 +1,5 @@
 //! Dialogues as text: what is heard (`C` client, `S` server, `.` data connections), then, indented, what is ordered.
+#![allow(clippy::unwrap_used, reason = "tests")]
 #![allow(
     clippy::needless_raw_string_hashes,
     reason = "expect-test writes the dialogues"
@@ -9,8 +10,10 @@ use std::fmt::Write as _;
 use expect_test::{Expect, expect};
 use wharf_proto::data_connection::port_policy::PortPolicy;
 
-use super::ways::{ServerWays, UpstreamMode};
-use super::*;
+use wharf_proto::{Line, Reply, Text};
+use wharf_proxy::UpstreamMode;
+use wharf_proxy::translate::ways::{Learnt, ServerWays};
+use wharf_proxy::translate::{Ends, Input, Order, Translator, Unopened};
 
 const LOGIN: &str = "C USER joe\nS 331 password\nC PASS x\nS 230 in";
 
@@ -33,7 +36,7 @@ fn ends(family: &str) -> Ends {
 
 fn machine(family: &str, mode: UpstreamMode) -> Translator {
     let ends = ends(family);
-    let ways = ServerWays::new(mode, ends.server.is_ipv4(), ways::Learnt::default());
+    let ways = ServerWays::new(mode, ends.server.is_ipv4(), Learnt::default());
     Translator::new(ends, ways)
 }
 
