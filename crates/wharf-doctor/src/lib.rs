@@ -39,4 +39,5 @@ pub mod software;
 
 pub mod doctor;
 mod errand;
+mod round;
 pub use doctor::Doctor;
