@@ -9,6 +9,7 @@ mod fake_server;
 mod configuration;
 mod crashes;
 mod devices;
+mod doctor;
 mod exit_codes;
 mod firewall;
 mod host;
