@@ -5,10 +5,10 @@ use std::net::IpAddr;
 
 use wharf_proto::data_connection::Opener;
 
-use crate::deployment::{Family, Side};
+use crate::deployment::{Deployment, Family, Side};
 use crate::flow::{Direction, Flow, Ports, Step};
 use crate::loaded::{self, Helper, Hook, Judgement, Probe, Protocol, Ruleset, State, Translation};
-use crate::rule::Addresses;
+use crate::rule::{Addresses, Chain, Reason};
 use crate::rule_set::RuleSet;
 
 /// Ports of a range that are asked for one by one at most, to tell which of them are closed
@@ -60,10 +60,7 @@ pub enum Verdict {
 
 impl fmt::Display for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let family = match self.family {
-            Family::V4 => "IPv4",
-            Family::V6 => "IPv6",
-        };
+        let family = family_word(self.family);
         match &self.question {
             Question::Opens {
                 direction,
@@ -114,6 +111,83 @@ pub fn compare(needed: &RuleSet, loaded: &Ruleset) -> Vec<Answer> {
     }
     answers.dedup();
     answers
+}
+
+/// What passes although nobody who is meant needs it: strangers at FTP's own ports, one sentence each without full stop
+pub fn open_to_strangers(needed: &RuleSet, loaded: &Ruleset) -> Vec<String> {
+    let mut found = Vec::new();
+    for rule in &needed.rules {
+        let hook = match rule.chain {
+            Chain::Input => Hook::Input,
+            Chain::Forward => Hook::Forward,
+            _ => continue, // few hosts hold back what they send themselves
+        };
+        if !rule.reasons.contains(&Reason::Guard) {
+            continue;
+        }
+        let of = &rule.matching;
+        for family in Family::ALL.into_iter().filter(|it| of.is_about(*it)) {
+            let flow = Flow {
+                step: Step::Control,
+                opener: Opener::User,
+                direction: Direction::Inbound,
+                family: Some(family),
+                from: of.source.clone(),
+                to: of.destination.clone(),
+                source_ports: of.source_ports.clone(),
+                destination_ports: of.destination_ports.clone(),
+                by_helper: false,
+                is_reply: false,
+            };
+            let comparison = Comparison {
+                needed,
+                loaded,
+                flow: &flow,
+                family,
+            };
+            let passes = comparison.all(hook).into_iter().find_map(|mut probe| {
+                // Whoever it is, it is not one of the clients; who that is only matters where some are meant.
+                if !needed.deployment.clients.is_empty() {
+                    probe.source = stranger(&needed.deployment, family);
+                }
+                let judgement = loaded.judge(&probe);
+                (judgement.admits() == Some(true)).then(|| judgement.to_string())
+            });
+            if let Some(by) = passes {
+                let ports = of.destination_ports.texts("-");
+                let word = match ports.as_slice() {
+                    [one] if !one.contains('-') => "port",
+                    _ => "ports",
+                };
+                found.push(format!(
+                    "wider than needed, {}: anybody gets to {word} {}, {by}",
+                    family_word(family),
+                    of.destination_ports
+                ));
+            }
+        }
+    }
+    found
+}
+
+/// Somebody who is no client; the networks are those for documentation, so that no real host is meant
+fn stranger(deployment: &Deployment, family: Family) -> Option<IpAddr> {
+    let known = Addresses::networks(
+        deployment
+            .clients
+            .iter()
+            .chain(&deployment.hairpin)
+            .copied(),
+    );
+    let candidates = [
+        "192.0.2.253",
+        "198.51.100.253",
+        "203.0.113.253",
+        "2001:db8:ffff:fffd::1",
+        "3fff::fd",
+    ];
+    let mut candidates = candidates.iter().filter_map(|it| it.parse::<IpAddr>().ok());
+    candidates.find(|it| Family::of(*it) == family && !known.contains(*it))
 }
 
 struct Comparison<'a> {
@@ -315,6 +389,13 @@ fn reply(probe: &Probe) -> Probe {
         destination_port: probe.source_port,
         state: State::Established,
         ..probe.clone()
+    }
+}
+
+fn family_word(family: Family) -> &'static str {
+    match family {
+        Family::V4 => "IPv4",
+        Family::V6 => "IPv6",
     }
 }
 

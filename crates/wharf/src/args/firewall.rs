@@ -25,7 +25,8 @@ SSH included.
 
 --apply nftables loads the rules on this host, in a table of their own (`inet wharf`) that is replaced as \
 one transaction; nobody else's rules are changed. It shows the rules and asks before. --check compares with \
-what is loaded: whether what the deployment needs is let in, by whatever rules.
+what is loaded: whether what the deployment needs is let in, by whatever rules; what is wider than needed \
+is a warning.
 
 Sides: server (the host of the server), server-gateway (the router in front of it: with --inside a \
 NAT), client (the host of a client), client-gateway (the router in front of clients). On the client's side \
@@ -44,9 +45,9 @@ Examples:
   sudo wharf firewall --config wharf.toml --apply nftables
   sudo wharf firewall --config wharf.toml --check
 
-Exit status: 0 done, or --check found what is needed; 1 --check found a difference, or the question of
---apply was answered with no; 2 wrong usage, or the dialect has no words for it; 69 nft is missing or
-refuses the rules; 77 permission missing (root); 78 the configuration is wrong.";
+Exit status: 0 done, or --check found what is needed; 1 --check found a difference, or the
+question of --apply was answered with no; 2 wrong usage, or the dialect has no words for it;
+69 nft is missing or refuses the rules; 77 permission missing (root); 78 the configuration is wrong.";
 
 /// Flags of `wharf firewall`.
 #[derive(Debug, Clone, Args)]
@@ -183,22 +184,11 @@ pub(crate) struct FirewallArgs {
     pub(crate) apply: Option<Applied>,
 
     /// With --apply: let nft check the rules, load nothing
-    #[arg(
-        long,
-        env = "WHARF_DRY_RUN",
-        requires = "apply",
-        help_heading = "This host"
-    )]
+    #[arg(long, env = "WHARF_DRY_RUN", help_heading = "This host")]
     pub(crate) dry_run: bool,
 
     /// With --apply: do not ask
-    #[arg(
-        short,
-        long,
-        env = "WHARF_YES",
-        requires = "apply",
-        help_heading = "This host"
-    )]
+    #[arg(short, long, env = "WHARF_YES", help_heading = "This host")]
     pub(crate) yes: bool,
 
     /// Compare with what is loaded on this host (nftables)

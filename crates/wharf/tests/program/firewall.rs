@@ -199,7 +199,6 @@ fn wrong_usage_says_what_would_be_right() {
             &["--dialect", "ufw", "--apply", "nftables", "--yes"],
             "ufw cannot be loaded from here",
         ),
-        (&["--dialect", "nftables", "--yes"], "--apply"),
         (&["--apply", "nftables", "--check"], "cannot be used with"),
         (&["--apply", "nftables"], "hint: --yes loads without asking"),
     ] {
@@ -326,4 +325,26 @@ fn a_check_compares_with_what_is_loaded() {
         "{}",
         ended.stderr
     );
+}
+
+#[test]
+fn a_check_warns_of_what_is_wider_than_needed() {
+    let place = with_nft("cat state");
+    place.write("state", STRICT);
+    let words = [
+        "--check",
+        "--modes",
+        "passive",
+        "--one-port",
+        "on",
+        "--clients",
+        "10.0.0.0/8",
+        "-q",
+    ];
+    let ended = firewall(&place, &words).expect(0);
+    expect![[r"
+        warning: wider than needed, IPv4: anybody gets to port 21, admitted by `tcp dport 21 accept` in chain inet t in (handle 4)
+        warning: wider than needed, IPv6: anybody gets to port 21, admitted by `tcp dport 21 accept` in chain inet t in (handle 4)
+    "]]
+    .assert_eq(&ended.stderr);
 }

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::process::Stdio;
 
 use wharf_firewall::RuleSet;
-use wharf_firewall::comparison::{Answer, Verdict, compare};
+use wharf_firewall::comparison::{Answer, Verdict, compare, open_to_strangers};
 use wharf_firewall::loaded::Ruleset;
 
 use super::apply;
@@ -29,6 +29,11 @@ pub(super) fn run(rules: &RuleSet, output: &Output) -> Result<(), Failure> {
                 differs = true;
                 output.warning(&answer.to_string());
             }
+        }
+    }
+    if !loaded.is_empty() {
+        for wide in open_to_strangers(rules, &loaded) {
+            output.warning(&wide);
         }
     }
     if !differs {

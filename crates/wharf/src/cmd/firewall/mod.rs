@@ -45,7 +45,11 @@ pub(crate) fn run(args: &FirewallArgs, output: &Output) -> Result<(), Failure> {
         // with --explain they are in the text
         notes(&rules, output);
     }
-    print(&text)
+    print(&text)?;
+    if args.yes || args.dry_run {
+        output.note("nothing was loaded: --apply nftables does that");
+    }
+    Ok(())
 }
 
 /// What should be known about the rules
