@@ -27,6 +27,7 @@
     )
 )]
 
+pub mod ask;
 pub mod finding;
 pub mod host;
 pub mod report;

@@ -15,6 +15,7 @@ pub mod seen;
 
 use std::time::Duration;
 
+use crate::ask::conclusion::Conclusion;
 use crate::finding::{Severity, WhoActs};
 use crate::report::{PathLine, Report, Verdict};
 use offered::Offered;
@@ -47,6 +48,21 @@ pub fn examine(offered: &Offered, seen: &Seen, took: Duration) -> Report {
         unfinished: seen.not_seen.clone(),
         took,
         verdict,
+    }
+}
+
+/// Adds what another host found out, and concludes anew.
+pub fn add(report: &mut Report, found: Conclusion) {
+    report.paths.extend(found.paths);
+    // What is known from there is not supposed any more.
+    let known = |word: &str| found.findings.iter().any(|finding| finding.word == word);
+    report.findings.retain(|finding| !known(finding.word));
+    report.findings.extend(found.findings);
+    report.findings.sort_by_key(|finding| finding.severity);
+    report.verdict = verdict(&report.findings);
+    if report.verdict.works {
+        let line = "nothing to do: the other host reached what this server advertises";
+        report.verdict.line = line.to_owned();
     }
 }
 
