@@ -62,7 +62,7 @@ pub fn add(report: &mut Report, found: Conclusion) {
     report.verdict = verdict(&report.findings);
     if report.verdict.works {
         let line = "nothing to do: the other host reached what this server advertises";
-        report.verdict.line = line.to_owned();
+        line.clone_into(&mut report.verdict.line);
     }
 }
 
