@@ -8,6 +8,7 @@
 //! dialect with a program of its own here are shown to that program ([`accepted`]).
 
 mod accepted;
+mod account;
 mod loader;
 mod packet;
 mod probes;
@@ -19,10 +20,11 @@ use std::fs;
 use std::net::SocketAddr;
 use std::process::Command;
 
+use account::Account;
 use loader::{LOADERS, Loader};
 use packet::{Kind, Packet};
-use probes::{Address, Ends, Probe, without_answers};
-use rows::{ROWS, Row, Side, Way};
+use probes::{Address, Ends, without_answers};
+use rows::{ROWS, Row, Rules, Side, Way};
 use transfer::{Bench, Transfer, furnish, plan};
 
 use crate::namespace::Namespace;
@@ -55,6 +57,7 @@ pub(crate) fn run(settings: &Settings, tally: &Tally) -> Result<()> {
         .filter(|row| settings.wants(row.name))
         .flat_map(|row| LOADERS.map(|loader| (row, loader)))
         .filter(|(row, loader)| *loader != Loader::IptablesLegacy || row.legacy)
+        .filter(|(row, loader)| *loader == Loader::Nft || !matches!(row.rules, Rules::Holes(_)))
         .collect();
     if rows.is_empty() {
         return Ok(());
@@ -74,6 +77,10 @@ pub(crate) fn run(settings: &Settings, tally: &Tally) -> Result<()> {
             wrong: vec![failure.to_string()],
             ..Account::default()
         });
+        let account = match row.rules {
+            Rules::Holes(_) => account.with_holes(),
+            Rules::Complete | Rules::Beside => account,
+        };
         let cells = [account.transfers, account.probes, account.passed];
         let mut cells: Vec<String> = cells.iter().map(ToString::to_string).collect();
         cells.insert(0, loader.name().to_owned());
@@ -95,14 +102,9 @@ pub(crate) fn run(settings: &Settings, tally: &Tally) -> Result<()> {
     Ok(())
 }
 
-/// What was tried, and what was wrong.
-#[derive(Debug, Default)]
-struct Account {
-    transfers: usize,
-    probes: usize,
-    passed: usize,
-    checks: usize,
-    wrong: Vec<String>,
+fn with(mut command: Command, flag: &str) -> Command {
+    command.arg(flag);
+    command
 }
 
 /// The network of a row with its rules loaded.
@@ -114,6 +116,8 @@ struct Scene<'a> {
     name: &'a str,
     /// All ports, not only the likely ones.
     every: bool,
+    /// With another's server as well.
+    foreign: bool,
 }
 
 impl<'a> Scene<'a> {
@@ -143,22 +147,26 @@ impl<'a> Scene<'a> {
             ..topology::PLAIN
         })?;
         let directory = work.directory(name)?;
+        let text = directory.join("rules");
         let mut command = Command::new(&settings.wharf);
         command.args(["firewall", "--dialect", loader.dialect()]);
-        command.args(["--complete", "--side", row.side.word()]);
-        command.args(row.flags);
-        let text = directory.join("rules");
-        fs::write(&text, must(command, b"")?)?;
+        command.args(["--side", row.side.word()]).args(row.flags);
+        match row.rules {
+            Rules::Complete => fs::write(&text, must(with(command, "--complete"), b"")?)?,
+            Rules::Beside => fs::write(&text, must(command, b"")?)?,
+            Rules::Holes(rules) => fs::write(&text, rules)?,
+        }
         let scene = Self {
             settings,
             row,
             network,
             work,
             name,
-            every: loader == Loader::Nft,
+            every: loader == Loader::Nft && row.opens_little(),
+            foreign: loader == Loader::Nft,
         };
         witness::install(scene.filter()?)?;
-        loader.load(scene.filter()?, &text)?;
+        loader.load(scene.filter()?, &text, row.rules)?;
         Ok(scene)
     }
 
@@ -176,7 +184,7 @@ impl<'a> Scene<'a> {
         let mut account = Account::default();
         self.transfers(&mut account, Server::Wharf, self.row.works, true)?;
         // What the server is made by is no matter of who loads the rules.
-        if let Some(works) = self.row.foreign.filter(|_| self.every) {
+        if let Some(works) = self.row.foreign.filter(|_| self.foreign) {
             self.transfers(&mut account, Server::Vsftpd, works, false)?;
         }
         self.probes(&mut account)?;
@@ -310,7 +318,7 @@ impl<'a> Scene<'a> {
                     Way::ToServer => &self.network.client,
                     Way::ToClient => &self.network.server,
                 };
-                account.judge(ends, way, &probes, from, filter)?;
+                account.judge(ends, way, &probes, from, (filter, self.row.rules))?;
                 earlier.extend(probes);
             }
         }
@@ -341,41 +349,6 @@ impl<'a> Scene<'a> {
                     );
                 }
             }
-        }
-        Ok(())
-    }
-}
-
-impl Account {
-    /// Sends probes and compares what passed with what may.
-    fn judge(
-        &mut self,
-        ends: &Ends,
-        way: Way,
-        probes: &[Probe],
-        from: &Namespace,
-        filter: &Namespace,
-    ) -> Result<()> {
-        let packets: Vec<Packet> = probes.iter().map(|it| it.packet).collect();
-        let seen = witness::pass(from, filter, &packets)?;
-        self.probes += probes.len();
-        self.checks += 1;
-        let mut wrong = Vec::new();
-        for probe in probes {
-            let passed = seen.contains(&ends.behind(&probe.packet));
-            self.passed += usize::from(passed);
-            // Whether a segment without a connection passes where a connection may be opened anyway is no matter.
-            let matters = probe.packet.kind == Kind::Syn || !probe.passes;
-            if passed != probe.passes && matters {
-                let Packet { kind, from, to } = probe.packet;
-                let word = if passed { "passed" } else { "did not pass" };
-                wrong.push(format!("{kind:?} {from} to {to} {word}"));
-            }
-        }
-        if let Some(first) = wrong.first() {
-            let count = wrong.len();
-            self.wrong
-                .push(format!("{way:?}: {count} probes, the first: {first}"));
         }
         Ok(())
     }

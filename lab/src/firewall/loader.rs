@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::rows::Rules;
 use crate::Result;
 use crate::namespace::Namespace;
 use crate::process::must;
@@ -39,7 +40,7 @@ impl Loader {
     }
 
     /// Lets the kernel's tools check the text, then loads it.
-    pub(super) fn load(self, namespace: &Namespace, text: &Path) -> Result<()> {
+    pub(super) fn load(self, namespace: &Namespace, text: &Path, rules: Rules) -> Result<()> {
         let steps: &[&[&str]] = match self {
             Self::Nft => &[&["nft", "-c", "-f"], &["nft", "-f"]],
             Self::Iptables => &[
@@ -57,7 +58,11 @@ impl Loader {
         };
         for step in steps {
             let mut command = namespace.command(step[0]);
-            command.args(&step[1..]).arg(text);
+            command.args(&step[1..]);
+            if rules == Rules::Beside && self != Self::Nft {
+                command.arg("--noflush");
+            }
+            command.arg(text);
             must(command, b"")?;
         }
         Ok(())

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 
 use super::packet::{Kind, Packet};
-use super::rows::{Party, Passes, Row, Side, Way};
+use super::rows::{Party, Passes, Row, Rules, Side, Way};
 use super::witness::Seen;
 
 /// Ports that somebody might find open: FTP's own and their neighbours, other services', the ends of what is
@@ -83,12 +83,14 @@ impl Ends {
         }
         let mut probes = Vec::new();
         let mut add = |kind, from: Address, source, to: Address, destination| {
-            let passes = kind != Kind::Udp
-                && !other_family
-                && row
-                    .passes
-                    .iter()
-                    .any(|it| it.way == way && admits(it, from, source, to, destination));
+            let udp = kind == Kind::Udp;
+            let passes = udp && row.rules == Rules::Beside
+                || !udp
+                    && !other_family
+                    && row
+                        .passes
+                        .iter()
+                        .any(|it| it.way == way && admits(it, from, source, to, destination));
             let packet = Packet {
                 kind,
                 from: SocketAddr::new(from.ip, source),

@@ -144,6 +144,17 @@ const DATA: Passes = passes(ToServer, Anybody, Peer, ANY, RANGE);
 /// The server from port 20 to everybody's high ports.
 const FROM_20: Passes = passes(ToClient, Peer, Anybody, (20, 20), HIGH);
 
+/// Which rules are loaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rules {
+    /// `--complete`: what they do not let pass is dropped.
+    Complete,
+    /// Those that stand beside others' rules: what is not FTP's is not touched.
+    Beside,
+    /// Not the program's, but these, which have holes: probes that do not find them find nothing.
+    Holes(&'static str),
+}
+
 /// A row.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Row {
@@ -151,6 +162,8 @@ pub(super) struct Row {
     pub(super) name: &'static str,
     /// Where the rules are loaded.
     pub(super) side: Side,
+    /// Which rules.
+    pub(super) rules: Rules,
     /// What `wharf firewall` is told besides dialect and side.
     pub(super) flags: &'static [&'static str],
     /// What `wharf serve` is told.
@@ -175,6 +188,14 @@ pub(super) struct Row {
 }
 
 impl Row {
+    /// Whether so little passes that what does can be written down port by port.
+    pub(super) fn opens_little(&self) -> bool {
+        let width = |(low, high): (u16, u16)| high - low;
+        let mut passes = self.passes.iter();
+        self.rules == Rules::Complete
+            && passes.all(|it| width(it.sources) == 0 || width(it.destinations) < 10_000)
+    }
+
     /// Where data connections share a port, those of one address take turns.
     pub(super) fn one_at_a_time(&self) -> bool {
         self.serve.contains(&"on") || self.serve.contains(&"--data-port")
@@ -184,6 +205,7 @@ impl Row {
 const SERVER: Row = Row {
     name: "",
     side: Side::Server,
+    rules: Rules::Complete,
     flags: &[],
     serve: &["--one-port", "off"],
     translated: false,
@@ -221,8 +243,61 @@ const OWN_ACTIVE: Passes = passes(ToClient, Peer, Peer, (20, 20), LISTENS);
 /// From everybody behind a gateway to the server.
 const THEIR_ACTIVE: Passes = passes(ToClient, Peer, Anybody, (20, 20), LISTENS);
 
+/// The well-known article's four rules for passive data mode, literally, on the server's machine.
+const ARTICLE: &str = r#"
+table inet article {
+  chain input { type filter hook input priority filter; policy drop;
+    iif "lo" accept
+    meta l4proto { icmp, ipv6-icmp } accept
+    tcp dport 21 accept
+    tcp dport 1024-65535 accept
+  }
+  chain output { type filter hook output priority filter; policy drop;
+    oif "lo" accept
+    meta l4proto { icmp, ipv6-icmp } accept
+    tcp sport 21 tcp dport 1024-65535 accept
+    tcp sport 1024-65535 tcp dport 1024-65535 accept
+  }
+}"#;
+
 /// The rows.
 pub(super) static ROWS: &[Row] = &[
+    Row {
+        name: "the article's rules",
+        rules: Rules::Holes(ARTICLE),
+        works: PASSIVE,
+        foreign: None,
+        passes: &[CONTROL, DATA],
+        ..SERVER
+    },
+    Row {
+        name: "server, beside: some clients",
+        rules: Rules::Beside,
+        flags: &[
+            "--passive-ports",
+            "50000-50199",
+            "--modes",
+            "active,passive",
+            "--clients",
+            "198.51.100.130/32",
+            "--clients",
+            "2001:db8:c::2/128",
+        ],
+        foreign: None,
+        legacy: true,
+        passes: &[
+            OWN_CONTROL,
+            OWN_DATA,
+            passes(ToClient, Peer, Peer, (20, 20), HIGH),
+            // What is not FTP's.
+            passes(ToServer, Anybody, Peer, ANY, (0, 20)),
+            passes(ToServer, Anybody, Peer, ANY, (22, 49_999)),
+            passes(ToServer, Anybody, Peer, ANY, (50_200, 65_535)),
+            passes(ToClient, Peer, Anybody, (0, 19), ANY),
+            passes(ToClient, Peer, Anybody, (21, 65_535), ANY),
+        ],
+        ..SERVER
+    },
     Row {
         name: "server: range, active",
         legacy: true,
