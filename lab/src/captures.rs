@@ -54,19 +54,19 @@ struct Recording {
     further: &'static [&'static str],
     /// How the client is told its data mode.
     mode: &'static str,
-    /// The data connection never comes: the user interrupts after a while.
-    interrupted: bool,
+    /// The data connection never comes: how the user puts an end to it.
+    given_up: Option<Signal>,
     tap: Tap,
 }
 
-const RECORDINGS: [Recording; 5] = [
+const RECORDINGS: [Recording; 6] = [
     Recording {
         name: "active",
         topology: "open",
         kind: Kind::Vsftpd,
         further: &[],
         mode: "-A",
-        interrupted: false,
+        given_up: None,
         tap: Tap::Client,
     },
     Recording {
@@ -75,7 +75,7 @@ const RECORDINGS: [Recording; 5] = [
         kind: Kind::Vsftpd,
         further: &[],
         mode: "-p",
-        interrupted: false,
+        given_up: None,
         tap: Tap::Client,
     },
     Recording {
@@ -84,8 +84,18 @@ const RECORDINGS: [Recording; 5] = [
         kind: Kind::Vsftpd,
         further: &[],
         mode: "-p",
-        interrupted: true,
+        given_up: Some(Signal::INT),
         tap: Tap::Client,
+    },
+    Recording {
+        name: "active-blocked",
+        topology: "client-fw-drop",
+        kind: Kind::Vsftpd,
+        further: &[],
+        mode: "-A",
+        // Control-C would be told to the server, which hears nothing while it connects.
+        given_up: Some(Signal::KILL),
+        tap: Tap::Outside,
     },
     Recording {
         name: "active-behind-nat",
@@ -93,7 +103,7 @@ const RECORDINGS: [Recording; 5] = [
         kind: Kind::Vsftpd,
         further: &[],
         mode: "-A",
-        interrupted: false,
+        given_up: None,
         tap: Tap::Outside,
     },
     Recording {
@@ -102,7 +112,7 @@ const RECORDINGS: [Recording; 5] = [
         kind: Kind::Wharf,
         further: &["--one-port", "on"],
         mode: "-p",
-        interrupted: false,
+        given_up: None,
         tap: Tap::Client,
     },
 ];
@@ -168,12 +178,18 @@ fn record(settings: &Settings, row: &Recording, capture: &Path) -> Result<()> {
         "user {USER} {PASSWORD}\nbinary\nget notes.txt {}\n",
         stage.work.path().join("copy.txt").display()
     ))?;
-    if row.interrupted {
-        await_connection(client, PASSIVE_PORT, SYN_SENT)?;
+    if let Some(signal) = row.given_up {
+        let (opener, port) = match row.mode {
+            "-A" => (&stage.network.server, DATA_PORT),
+            _ => (client, PASSIVE_PORT),
+        };
+        await_connection(opener, port, SYN_SENT)?;
         thread::sleep(PATIENCE);
-        user.interrupts()?;
+        user.sends(signal)?;
     }
-    user.types("quit\n")?;
+    if row.given_up != Some(Signal::KILL) {
+        user.types("quit\n")?;
+    }
     user.leaves()?;
     recorder.finish(capture)
 }
@@ -219,7 +235,11 @@ fn await_connection(namespace: &Namespace, port: u16, state: &str) -> Result<()>
     let wanted = format!(":{port:04X}");
     let start = Instant::now();
     while start.elapsed() < LIMIT {
-        let table = namespace.inside(|| fs::read_to_string("/proc/thread-self/net/tcp"))??;
+        // A server's socket may be one of both families.
+        let table = namespace.inside(|| {
+            let table = |name| fs::read_to_string(format!("/proc/thread-self/net/{name}"));
+            Ok::<_, std::io::Error>(table("tcp")? + &table("tcp6")?)
+        })??;
         let there = table.lines().any(|line| {
             let mut fields = line.split_whitespace().skip(2);
             fields.next().is_some_and(|peer| peer.ends_with(&wanted))
@@ -307,10 +327,10 @@ impl User {
         Ok(stdin.write_all(text.as_bytes())?)
     }
 
-    /// Control-C.
-    fn interrupts(&self) -> Result<()> {
+    /// Control-C, or worse.
+    fn sends(&self, signal: Signal) -> Result<()> {
         let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
-        Ok(kill_process(pid.ok_or("no process")?, Signal::INT)?)
+        Ok(kill_process(pid.ok_or("no process")?, signal)?)
     }
 
     fn leaves(&mut self) -> Result<()> {

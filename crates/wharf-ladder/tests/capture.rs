@@ -18,9 +18,10 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/captures")
 }
 
-const NAMES: [&str; 5] = [
+const NAMES: [&str; 6] = [
     "active",
     "active-behind-nat",
+    "active-blocked",
     "one-port",
     "passive",
     "passive-blocked",

@@ -466,6 +466,37 @@ fn one_port_with_two_sessions_of_one_host() {
 }
 
 #[test]
+fn the_user_closes_the_window() {
+    let mut wire = Wire::new();
+    let mut control = wire.login(USER, SERVER);
+    wire.talk(
+        &mut control,
+        &[
+            (OPENER, "PORT 192,0,2,7,156,71"),
+            (OTHER, "200 ok"),
+            (OPENER, "RETR a"),
+        ],
+    );
+    wire.syn("203.0.113.9:20", "192.0.2.7:40007");
+    wire.pause(2_900);
+    wire.fin(&mut control, OPENER);
+    wire.tells(expect![[r"
+        @0.000 s1 + user 192.0.2.7:40000 203.0.113.9:21
+        @0.002 s1 < 220 ready
+        @0.003 s1 > USER ann
+        @0.004 s1 < 331 password
+        @0.005 s1 > PASS ****
+        @0.006 s1 < 230 welcome
+        @0.007 s1 > PORT 192,0,2,7,156,71
+        @0.008 s1 < 200 ok
+        @0.009 s1 > RETR a
+        @0.009 s1 ! awaited server 192.0.2.7:40007
+        @2.911 s1 ! failed server 192.0.2.7:40007 no answer from 192.0.2.7:40007 within 3 s
+        @2.911 s1 - closed
+    "]]);
+}
+
+#[test]
 fn a_stranger_comes_first() {
     let mut wire = Wire::new();
     let mut control = wire.login(USER, SERVER);

@@ -401,7 +401,7 @@ impl<'a> Session<'a> {
             let (mark, reason, order) = match connection.refused {
                 Some((mark, why)) => (mark, why.replace("{to}", &at.to_string()), HERE),
                 None => {
-                    let mark = self.gave_up(connection.last_syn);
+                    let mark = self.gave_up(connections, connection.last_syn);
                     let waited = patience(mark.at.saturating_sub(connection.first.at));
                     (mark, format!("no answer from {at} within {waited}"), BEFORE)
                 }
@@ -412,17 +412,20 @@ impl<'a> Session<'a> {
         true
     }
 
-    /// When whoever waited for the answer to this SYN went on: the next word on the control connection.
-    fn gave_up(&self, last_syn: Mark) -> Mark {
+    /// When whoever waited for the answer to this SYN went on: the next word on the control connection, or its end.
+    fn gave_up(&self, connections: &Connections<'_>, last_syn: Mark) -> Mark {
         let events = &self.dialogue.events;
         let next = events.partition_point(|(mark, _)| mark.index <= last_syn.index);
-        events.get(next).map_or(
-            Mark {
-                index: usize::MAX,
-                at: last_syn.at,
-            },
-            |(mark, _)| *mark,
-        )
+        let word = events.get(next).map(|(mark, _)| *mark);
+        let control = connections.all.get(self.control);
+        let end = control
+            .and_then(|control| control.ended)
+            .map(|(mark, _)| mark)
+            .filter(|mark| mark.index > last_syn.index);
+        word.or(end).unwrap_or(Mark {
+            index: usize::MAX,
+            at: last_syn.at,
+        })
     }
 
     /// An offer that the server says nobody took.
