@@ -231,6 +231,7 @@ impl Bridge {
             port_policy: config.port_policy,
             host_in_user,
             line_limit: config.line_limit,
+            login_attempts: config.login_attempts.max(1),
         };
         let to = server.peer_addr().ip().to_canonical();
         let ways = ServerWays::new(config.upstream_mode, to.is_ipv4(), setup.recall(to));

@@ -48,6 +48,8 @@ pub struct Config {
     pub max_sessions: usize,
     /// Sessions at the same time from one IPv4 address or one IPv6 /64. Default 100.
     pub max_per_address: usize,
+    /// Wrong passwords after which the session ends; at least 1. Default 5.
+    pub login_attempts: u32,
     /// Time from the connection to the login. Default 60 s.
     pub no_login: Duration,
     /// Time without a command after which a session is told 421; transfers do not count. Default 10 min.
@@ -86,6 +88,7 @@ impl Config {
             connect_patience: Duration::from_secs(15),
             max_sessions: 10_000,
             max_per_address: 100,
+            login_attempts: 5,
             no_login: Duration::from_mins(1),
             idle: Duration::from_mins(10),
             stall: Duration::from_mins(2),

@@ -31,6 +31,7 @@ fn ends(family: &str) -> Ends {
         port_policy: PortPolicy::Refuse,
         host_in_user: None,
         line_limit: 100,
+        login_attempts: 2,
     }
 }
 
@@ -1640,6 +1641,39 @@ fn an_upload_that_no_data_connection_took_is_not_complete() {
                 Cut
                 Calm
                 to client: 426 The server says that it is done and has taken no data; transfer incomplete
+        "#]],
+    );
+}
+
+#[test]
+fn guessing_passwords_ends_the_session() {
+    check(
+        "4-4",
+        UpstreamMode::Auto,
+        "C USER jim
+         S 331 password
+         C PASS a
+         S 530 no
+         C PASS b
+         S 530 no
+         C PASS c",
+        expect![[r#"
+            C USER jim
+                to server: USER jim
+            S 331 password
+                LoggedOut
+                to client: 331 password
+            C PASS a
+                to server: PASS a
+            S 530 no
+                to client: 530 no
+            C PASS b
+                to server: PASS b
+            S 530 no
+                to client: 530 no
+                to client: 421 Too many wrong passwords, goodbye
+                HangUp
+            C PASS c
         "#]],
     );
 }

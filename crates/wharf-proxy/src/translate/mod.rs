@@ -55,6 +55,8 @@ pub struct Ends {
     pub host_in_user: Option<String>,
     /// Longest line of the client, for the text of the 500.
     pub line_limit: usize,
+    /// So many wrong passwords, then the session ends: to the server all guesses come from our address.
+    pub login_attempts: u32,
 }
 
 /// Something happened.
@@ -197,6 +199,7 @@ pub struct Translator {
     logged_in: bool,
     user: Option<Text>,
     epsv_all: bool,
+    failed_logins: u32,
     /// The line of a REST that the server has accepted and no transfer has used.
     restart: Option<Text>,
     preliminaries: u32,
@@ -216,6 +219,7 @@ impl Translator {
             logged_in: false,
             user: None,
             epsv_all: false,
+            failed_logins: 0,
             restart: None,
             preliminaries: 0,
             orders: Vec::new(),
@@ -562,6 +566,7 @@ impl Translator {
                 self.order(Order::Release);
                 self.order(Order::LoggedOut);
             }
+            ("PASS" | "ACCT", 430 | 530) => self.failed_logins += 1,
             ("REST", 300..=399) => self.restart = Some(line.clone()),
             ("REST", _) => self.restart = None,
             _ => {}
@@ -574,6 +579,9 @@ impl Translator {
         };
         self.order(Order::ToClient(reply));
         if word == "QUIT" || code == 421 {
+            self.hang_up();
+        } else if self.failed_logins >= self.ends.login_attempts {
+            self.tell(421, "Too many wrong passwords, goodbye");
             self.hang_up();
         }
     }

@@ -196,6 +196,10 @@ pub(crate) struct ProxyArgs {
     )]
     pub(crate) max_per_address: Option<u32>,
 
+    /// Wrong passwords before the connection is closed [default: 5]
+    #[arg(long, value_name = "N", env = "WHARF_LOGIN_ATTEMPTS", value_parser = clap::value_parser!(u32).range(1..=1000), help_heading = "Limits")]
+    pub(crate) login_attempts: Option<u32>,
+
     /// Time to log in [default: 1min]
     #[arg(long, value_name = "TIME", env = "WHARF_LOGIN_TIMEOUT", value_parser = value::positive_duration, help_heading = "Limits")]
     pub(crate) login_timeout: Option<Duration>,

@@ -124,6 +124,7 @@ fn config(args: &ProxyArgs) -> Result<Config, Failure> {
         max_per_address: args
             .max_per_address
             .map_or(default.max_per_address, unlimited),
+        login_attempts: args.login_attempts.unwrap_or(default.login_attempts),
         no_login: args.login_timeout.unwrap_or(default.no_login),
         idle: args.idle_timeout.unwrap_or(default.idle),
         stall: args.stall_timeout.unwrap_or(default.stall),

@@ -18,6 +18,7 @@ mod ladders;
 mod lost_reply;
 mod memory;
 mod names;
+mod proxy;
 mod server_start;
 mod transfers;
 mod users;
