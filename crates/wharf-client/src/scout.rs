@@ -16,6 +16,7 @@ use wharf_proto::data_connection::as_seen;
 use wharf_proto::data_connection::guard::Guard;
 use wharf_proto::data_connection::path::Attempt;
 use wharf_proto::data_connection::plan::{Asked, Event, Evidence, Lane, Tried};
+use wharf_proto::trace::What;
 use wharf_proto::{Command, ReplyClass, Text};
 
 use crate::active::Invitation;
@@ -118,6 +119,8 @@ impl Scout {
 
 async fn enter(place: &Place, login: &Login, within: Duration) -> Result<Dialogue> {
     let mut dialogue = place.dial(Instant::now()).await?.into_dialogue();
+    let trace = dialogue.control().trace();
+    trace.record(|| What::Note("scout: can the server connect to us?".to_owned()));
     log_in(&mut dialogue, login, within).await?;
     Ok(dialogue)
 }
@@ -144,6 +147,8 @@ async fn probe(place: &Place, dialogue: &mut Dialogue, attempt: &Attempt) -> Eve
     match reach(place, dialogue, attempt, &mut target).await {
         Some(Ok(data)) => {
             data.abort();
+            let trace = dialogue.control().trace();
+            trace.record(|| What::Note("scout: it can".to_owned()));
             Event::Connected(Lane::Scout, path)
         }
         Some(Err(evidence)) => {

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use wharf_proto::data_connection::{Opener, canonical};
-use wharf_proto::trace::{Event, Side, What};
+use wharf_proto::trace::{Event, GIVEN_UP, Side, What};
 
 use crate::folding::{self, Fold};
 use crate::ladder::{Connection, Direction, Options, Rung, Session, Step};
@@ -134,7 +134,10 @@ impl Drawing {
             }
             What::Closed(reason) => self.closed(at, reason),
             What::Note(text) => {
-                self.before(at);
+                // what is said of a session at its beginning does not part the greeting from the login
+                if self.greeting.is_none() {
+                    self.before(at);
+                }
                 let text = self.secrets.hide(&shown::text(text.as_bytes()));
                 self.push(at, (None, None), Step::Note(text));
             }
@@ -307,6 +310,9 @@ impl Drawing {
     fn failed(&mut self, at: Duration, opener: Opener, place: SocketAddr, reason: &str) {
         let reason = self.secrets.hide(&shown::text(reason.as_bytes()));
         if std::mem::take(&mut self.drawn_broken) {
+            if reason == GIVEN_UP {
+                return;
+            }
             self.push(at, (None, None), Step::Note(reason));
             return;
         }

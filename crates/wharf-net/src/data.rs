@@ -15,9 +15,10 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
+use wharf_proto::data_connection::Opener;
 use wharf_proto::data_connection::guard::Guard;
 use wharf_proto::data_connection::sorting::Refusal;
-use wharf_proto::trace::{DataEnd, What};
+use wharf_proto::trace::{DataEnd, GIVEN_UP, What};
 
 use crate::conn::{Conn, Heard, SourceNote};
 use crate::net::{Flow, ListenAt, Listener, Net, Source};
@@ -86,11 +87,17 @@ impl DataPort {
             Self::Listening(listener) => {
                 let (opener, at) = (trace.opener(true), listener.local_addr());
                 trace.record(|| What::DataAwaited { opener, at });
-                (opener, at, wait_for(listener, guard, patience, trace).await)
+                let mut unsettled = Unsettled::new(trace, opener, at);
+                let opened = wait_for(listener, guard, patience, trace).await;
+                unsettled.trace = None;
+                (opener, at, opened)
             }
             Self::Target { source, to } => {
+                let opener = trace.opener(false);
+                let mut unsettled = Unsettled::new(trace, opener, to);
                 let opened = connect(net, source, to, patience).await;
-                (trace.opener(false), to, opened)
+                unsettled.trace = None;
+                (opener, to, opened)
             }
         };
         match opened {
@@ -173,6 +180,37 @@ impl fmt::Debug for DataPort {
                 write!(f, "DataPort::Listening({})", listener.local_addr())
             }
             Self::Target { source, to } => write!(f, "DataPort::Target({source:?} -> {to})"),
+        }
+    }
+}
+
+/// An attempt whose end is not known. Who gives it up (another way was quicker, the server refused, ABOR) drops it, and
+/// the trace must not be silent about that.
+struct Unsettled<'a> {
+    trace: Option<&'a Trace>,
+    opener: Opener,
+    at: SocketAddr,
+}
+
+impl<'a> Unsettled<'a> {
+    fn new(trace: &'a Trace, opener: Opener, at: SocketAddr) -> Self {
+        Self {
+            trace: Some(trace),
+            opener,
+            at,
+        }
+    }
+}
+
+impl Drop for Unsettled<'_> {
+    fn drop(&mut self) {
+        if let Some(trace) = self.trace {
+            let (opener, at) = (self.opener, self.at);
+            trace.record(|| What::DataFailed {
+                opener,
+                at,
+                reason: GIVEN_UP.to_owned(),
+            });
         }
     }
 }

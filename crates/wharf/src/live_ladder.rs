@@ -1,6 +1,6 @@
 //! `--ladder`: the picture of the session on stderr, rung by rung while it runs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
 use wharf_ladder::render::Look;
@@ -24,6 +24,8 @@ struct State {
     drawings: BTreeMap<u64, Drawing>,
     /// Whose rungs were printed last.
     present: Option<u64>,
+    /// Whose hosts were printed.
+    introduced: BTreeSet<u64>,
 }
 
 impl LiveLadder {
@@ -41,16 +43,22 @@ impl LiveLadder {
     }
 
     /// Prints what is ready. Sessions take turns (a scout runs beside the session it serves), so each says who it is.
-    fn print(&self, number: u64, drawing: &mut Drawing, present: &mut Option<u64>) {
+    fn print(&self, number: u64, state: &mut State) {
+        let Some(drawing) = state.drawings.get_mut(&number) else {
+            return;
+        };
         let rungs = drawing.drain();
         if rungs.is_empty() {
             return;
         }
         let mut text = String::new();
-        if *present != Some(number) {
-            text.push_str(&self.painter.head(drawing.session(), present.is_none()));
-            *present = Some(number);
+        if state.introduced.insert(number) {
+            let alone = state.introduced.len() == 1;
+            text.push_str(&self.painter.head(drawing.session(), alone));
+        } else if state.present != Some(number) {
+            text.push_str(&self.painter.again(drawing.session()));
         }
+        state.present = Some(number);
         text.extend(rungs.iter().map(|rung| self.painter.rung(rung)));
         self.output.line(text.trim_end_matches('\n'));
     }
@@ -59,9 +67,9 @@ impl LiveLadder {
 impl Recorder for LiveLadder {
     fn record(&self, event: Event) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let State { drawings, present } = &mut *state;
         let number = event.session;
-        let drawing = drawings
+        let drawing = state
+            .drawings
             .entry(number)
             .or_insert_with(|| Drawing::new(number, self.options.clone()));
         drawing.event(&event);
@@ -69,20 +77,23 @@ impl Recorder for LiveLadder {
         if ended {
             drawing.settle();
         }
-        self.print(number, drawing, present);
+        self.print(number, &mut state);
         if ended {
-            drawings.remove(&number);
+            state.drawings.remove(&number);
         }
     }
 }
 
 impl Drop for LiveLadder {
     fn drop(&mut self) {
-        let state = std::mem::take(self.state.get_mut().unwrap_or_else(PoisonError::into_inner));
-        let mut present = state.present;
-        for (number, mut drawing) in state.drawings {
-            drawing.settle();
-            self.print(number, &mut drawing, &mut present);
+        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let mut state = std::mem::take(state);
+        let numbers: Vec<u64> = state.drawings.keys().copied().collect();
+        for number in numbers {
+            if let Some(drawing) = state.drawings.get_mut(&number) {
+                drawing.settle();
+            }
+            self.print(number, &mut state);
         }
     }
 }

@@ -138,6 +138,12 @@ impl Painter {
         out
     }
 
+    /// Whose rungs follow, where its hosts were told before.
+    pub fn again(&self, session: &Session) -> String {
+        let heading = words::title(session, false).heading.unwrap_or_default();
+        format!("{}\n", self.paint("1", &heading))
+    }
+
     /// One rung, one line or a few.
     pub fn rung(&self, rung: &Rung) -> String {
         match shape(rung) {

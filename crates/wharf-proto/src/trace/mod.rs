@@ -37,6 +37,10 @@ use crate::reply::Reply;
 /// The first line of a trace file.
 pub const HEADER: &str = "# wharf trace 1";
 
+/// The reason of a [`What::DataFailed`] that nobody waited for any longer: another way was quicker, the server had
+/// refused, the transfer was aborted.
+pub const GIVEN_UP: &str = "given up";
+
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
