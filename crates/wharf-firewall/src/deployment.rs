@@ -7,6 +7,8 @@ use std::str::FromStr;
 use wharf_proto::data_connection::advertise::Network;
 use wharf_proto::data_connection::passive::PortRange;
 
+use crate::flow::Ports;
+
 /// The place whose firewall is to be written
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Side {
@@ -269,7 +271,7 @@ pub enum Contradiction {
     )]
     NoDataMode,
     /// A control port in the range of data ports
-    #[error("the control port {port} is among the data ports {ports}")]
+    #[error("the control port {port} is among the data ports ({})", Ports::these([*ports]))]
     ControlAmongData {
         /// The control port
         port: u16,

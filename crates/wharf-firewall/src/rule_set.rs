@@ -174,6 +174,8 @@ impl RuleSet {
                 let action = Action::DestinationNat(inside);
                 let reason = Reason::Mapping(flow.step);
                 self.push(Chain::DestinationNat, matching, action, reason);
+            } else if self.scope == Scope::Beside && matching.source_ports.is_any() {
+                // It would be about everything that the server sends; what the gateway does with that anyhow is right.
             } else if let Some(outside) = outside {
                 matching.source = Addresses::hosts([inside]);
                 let action = Action::SourceNat(outside.address());
@@ -421,8 +423,8 @@ impl fmt::Display for Note {
         match self {
             Self::DataPortsMayStayClosed { control, ports } => write!(
                 f,
-                "one-port is auto: clients to which ports {ports} do not work are sent to the control port; with \
-                 --one-port on the rule for {ports} goes away and port {control} is all that is open"
+                "one-port is auto: clients to which the data ports ({ports}) do not work are sent to the control port; with \
+                 --one-port on the data ports stay closed, and port {control} is all that is open"
             ),
             Self::HelperReadsPlaintextOnly => f.write_str(
                 "the helper reads the control connection: with TLS it is blind and the data connections that depend on \

@@ -96,6 +96,9 @@ fn arrives(rules: &RuleSet, flow: &Flow, packet: Packet) -> bool {
         && packet.state == State::New
     {
         let at = translated(&packet, Chain::SourceNat);
+        if rules.scope == Scope::Beside && flow.source_ports.is_any() {
+            return at.is_none(); // everything that the server sends is not FTP's
+        }
         return matches!(at, Some(Action::SourceNat(to)) if deployment.server.addresses.contains(&to));
     }
     true

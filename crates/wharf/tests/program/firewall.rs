@@ -78,7 +78,7 @@ fn the_servers_own_settings_become_rules() {
     "]]
     .assert_eq(&rules(&ended));
     expect![[r"
-        note: one-port is auto: clients to which ports 40000-40009 do not work are sent to the control port; with --one-port on the rule for 40000-40009 goes away and port 2121 is all that is open
+        note: one-port is auto: clients to which the data ports (40000-40009) do not work are sent to the control port; with --one-port on the data ports stay closed, and port 2121 is all that is open
     "]]
     .assert_eq(&ended.stderr);
 
