@@ -25,7 +25,7 @@ use loader::{LOADERS, Loader};
 use packet::{Kind, Packet};
 use probes::{Address, Ends, without_answers};
 use rows::{ROWS, Row, Rules, Side, Way};
-use transfer::{Bench, Transfer, furnish, plan};
+use transfer::{Bench, By, Transfer, furnish, plan};
 
 use crate::namespace::Namespace;
 use crate::network::Network;
@@ -129,10 +129,10 @@ impl<'a> Scene<'a> {
         name: &'a str,
     ) -> Result<Self> {
         let network = Network::build(&Topology {
-            client: if row.masqueraded {
-                ClientSide::Nat
-            } else {
-                ClientSide::Public
+            client: match (row.masqueraded, row.hairpin) {
+                (_, true) => ClientSide::ServerNetwork,
+                (true, false) => ClientSide::Nat,
+                (false, false) => ClientSide::Public,
             },
             server: if row.translated {
                 ServerSide::Forwarded
@@ -233,7 +233,9 @@ impl<'a> Scene<'a> {
             directory: &directory,
             secret: &self.work.path().join("secret"),
         };
-        let transfers = plan(works, all);
+        let mut transfers = plan(works, all);
+        // Told to be active behind a NAT where that is refused, wharf's client gets the file another way.
+        transfers.retain(|it| it.works || it.by != By::Wharf || !self.row.hairpin);
         // Those that must not work are all waiting, and none of them gets in another's way.
         let (able, unable): (Vec<Transfer>, Vec<Transfer>) =
             transfers.iter().partition(|it| it.works);
@@ -280,25 +282,31 @@ impl<'a> Scene<'a> {
             clients.truncate(1);
             masquerade = "198.51.100.1".parse().ok();
         }
+        if self.row.hairpin {
+            clients = both("10.20.0.3", "10.20.0.4");
+            clients.truncate(1);
+            masquerade = "10.20.0.1".parse().ok();
+        }
         let (mut servers, mut inside) = (both("203.0.113.130", "203.0.113.131"), None);
         if self.row.translated {
             servers = both("203.0.113.1", "203.0.113.2");
             inside = Some(both("10.20.0.2", "10.20.0.3"));
         }
-        vec![
-            Ends {
-                clients,
-                servers,
-                inside,
-                masquerade,
-            },
-            Ends {
+        let mut all = vec![Ends {
+            clients,
+            servers,
+            inside,
+            masquerade,
+        }];
+        if !self.row.hairpin {
+            all.push(Ends {
                 clients: both("2001:db8:c::2", "2001:db8:c::3"),
                 servers: both("2001:db8:5::2", "2001:db8:5::3"),
                 inside: None,
                 masquerade: None,
-            },
-        ]
+            });
+        }
+        all
     }
 
     /// Single packets in both directions: exactly those that the row allows are seen behind the rules.

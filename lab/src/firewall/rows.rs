@@ -172,6 +172,8 @@ pub(super) struct Row {
     pub(super) translated: bool,
     /// The client has a private address, and its gateway masquerades besides the rules.
     pub(super) masqueraded: bool,
+    /// The client is the server's neighbour and dials the address outside all the same.
+    pub(super) hairpin: bool,
     /// The client listens in this range.
     pub(super) listens: Option<(u16, u16)>,
     /// The data modes that work with `wharf serve`; all others must not.
@@ -210,6 +212,7 @@ const SERVER: Row = Row {
     serve: &["--one-port", "off"],
     translated: false,
     masqueraded: false,
+    hairpin: false,
     listens: None,
     works: BOTH,
     foreign: Some(BOTH),
@@ -488,6 +491,27 @@ pub(super) static ROWS: &[Row] = &[
         works: PASSIVE_V4,
         foreign: None,
         passes: &[CONTROL],
+        ..GATEWAY
+    },
+    Row {
+        name: "server NAT: hairpin",
+        flags: &[
+            "--passive-ports",
+            "50000-50199",
+            "--modes",
+            "passive",
+            "--server",
+            "203.0.113.1",
+            "--inside",
+            "10.20.0.2",
+            "--hairpin",
+            "10.20.0.0/24",
+        ],
+        translated: true,
+        hairpin: true,
+        works: PASSIVE_V4,
+        foreign: Some(PASSIVE_V4),
+        passes: &[CONTROL, DATA],
         ..GATEWAY
     },
     Row {
