@@ -126,9 +126,10 @@ pub(crate) async fn serve(
         }
     };
     let Some(wanted) = wanted else {
+        tracing::warn!("not on its way to a server: dialled here, or from this host");
         client.queue(&Reply::new(
             421,
-            "It is not known where this connection should go",
+            "This proxy serves connections to others: dial an FTP server, not the proxy",
         ));
         return client.close().await;
     };

@@ -5,8 +5,9 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::scene::{Plan, Proxy, SERVERS, Scene, Upstream};
+use super::scene::{GATEWAY, Plan, Proxy, SERVERS, Scene, Upstream};
 use crate::payload;
+use crate::server::Kind;
 use crate::stage::{CLIENT, STRANGER};
 use crate::tally::{Tally, concurrently};
 use crate::wire::{Wire, accept, dial, dial_from, listen};
@@ -26,6 +27,13 @@ table inet watch {
     oifname "lan" tcp flags & (syn | ack) == syn counter name syns
   }
 }"#;
+
+/// Leads the proxy's own connections back to it.
+const TOO_WIDE: &str = r"
+table ip wharf {
+  chain prerouting { type nat hook prerouting priority dstnat; tcp dport 21 redirect to :2121; }
+  chain output { type nat hook output priority -100; tcp dport 21 redirect to :2121; }
+}";
 
 /// A proxy in front of one server.
 struct Target<'a> {
@@ -56,6 +64,9 @@ const CHECKS: &[(&str, Check)] = &[
 
 /// One after another: the packets of all proxies are counted together.
 const COUNTED: &str = "an honest PORT is served from port 20 of the address that was dialled";
+
+/// What is told to a client at which a transparent proxy would connect to itself.
+const CIRCLES: &str = "a rule that is too wide, and a client that dials the gateway, lead to a 421";
 
 /// Runs every check with every server.
 pub(super) fn run(settings: &Settings, tally: &Tally) -> Result<()> {
@@ -93,9 +104,10 @@ pub(super) fn run(settings: &Settings, tally: &Tally) -> Result<()> {
         }
     }
     let mut last = targets.iter();
-    if let Some(target) = last.next().filter(|_| settings.wants(COUNTED)) {
+    if let Some(target) = last.next() {
         tally.check(COUNTED, honest(target));
     }
+    tally.check(CIRCLES, circles(settings));
     Ok(())
 }
 
@@ -262,6 +274,31 @@ fn bounce(target: &Target<'_>) -> Result<String> {
         return Err(format!("{sent} SYN left towards the clients").into());
     }
     Ok(format!("{} refused", refused.len()))
+}
+
+fn circles(settings: &Settings) -> Result<String> {
+    let plan = Plan {
+        middle: TOO_WIDE,
+        forwards: true,
+        ..Plan::default()
+    };
+    let scene = Scene::build(settings, "circles", &[Kind::Vsftpd], plan)?;
+    let _proxy = scene.proxy(&["0.0.0.0:2121".parse()?], "transparent", &[])?;
+    let server = scene.servers.first().ok_or("no server")?;
+    let mut told = Vec::new();
+    for ip in [server.v4, GATEWAY] {
+        let mut stream = dial(&scene.client, SocketAddr::new(ip.into(), 21))?;
+        stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+        let mut said = String::new();
+        stream
+            .read_to_string(&mut said)
+            .map_err(|error| format!("{ip}: {error}, after {said:?}"))?;
+        if !said.starts_with("421 ") {
+            return Err(format!("{ip}: {said:?}").into());
+        }
+        told.push(said.trim_end().to_owned());
+    }
+    Ok(told.join(" / "))
 }
 
 /// The counter has to count, or the zero means nothing.

@@ -161,7 +161,6 @@ pub(super) const ROWS: &[Row] = &[
             ..ROW.plan
         },
         impossible: true,
-        arguments: &["--upstream-mode", "active"],
         ..ROW
     },
     Row {
