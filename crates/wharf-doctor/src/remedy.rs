@@ -4,6 +4,8 @@ use std::net::IpAddr;
 
 use wharf_firewall::dialect::{self, Dialect, Style};
 use wharf_firewall::{Active, Deployment, Passive, RuleSet, Scope, ServerAt, Side};
+use wharf_net::Touch;
+use wharf_proto::data_connection::advertise::is_private;
 use wharf_proto::data_connection::canonical;
 use wharf_proto::data_connection::passive::PortRange;
 
@@ -59,15 +61,29 @@ impl Wording {
 
     /// For the router in front of the server: the control port and the passive range.
     pub fn forward_passive(&self, seen: &Seen) -> Remedy {
+        let what = "forward the passive range to the server, not only the control port";
         let inside = seen.other_address_told().map(|at| canonical(at.ip()));
+        let inside = inside.filter(|it| {
+            it.is_ipv4() == seen.server().is_ipv4() && !it.is_unspecified() && is_private(*it)
+        });
+        let Some(inside) = inside else {
+            // Its inside address is not known from here.
+            let ports = range(seen).map_or(String::new(), |it| format!(" --passive-ports {it}"));
+            return Remedy::copy(
+                WhoActs::ServerNat,
+                format!("{what}; with the server's inside address, this writes the rules"),
+                &format!(
+                    "wharf firewall --dialect {} --side server-gateway --server {} --inside ADDRESS{ports}",
+                    self.dialect.name,
+                    seen.server(),
+                ),
+            );
+        };
         let deployment = Deployment {
             side: Side::ServerGateway,
             server: ServerAt {
                 addresses: vec![seen.server()],
-                inside: inside
-                    .filter(|it| it.is_ipv4() == seen.server().is_ipv4())
-                    .into_iter()
-                    .collect(),
+                inside: vec![inside],
             },
             control_ports: vec![seen.peer.port()],
             passive: range(seen).map(Passive::Range),
@@ -75,11 +91,7 @@ impl Wording {
             active: None,
             ..Deployment::server()
         };
-        Remedy::copy(
-            WhoActs::ServerNat,
-            "forward the passive range to the server, not only the control port",
-            &self.rules(&deployment),
-        )
+        Remedy::copy(WhoActs::ServerNat, what, &self.rules(&deployment))
     }
 
     /// For the server: the range that the firewall opens.
@@ -115,11 +127,20 @@ impl Wording {
 
     /// For the client's firewall: outbound to whatever ports the server names.
     pub fn let_out(&self, seen: &Seen) -> Remedy {
+        let leaves = seen
+            .far
+            .iter()
+            .any(|(_, touch)| *touch == Touch::Unreachable);
         let deployment = Deployment {
-            side: Side::Client,
+            // What gets to a router is dropped by a router.
+            side: if leaves {
+                Side::ClientGateway
+            } else {
+                Side::Client
+            },
             server: at(seen),
             control_ports: vec![seen.peer.port()],
-            passive: named(seen).map(Passive::Range),
+            passive: range(seen).map(Passive::Range),
             one_port_auto: false,
             active: None,
             ..Deployment::server()

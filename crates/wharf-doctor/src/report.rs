@@ -14,6 +14,9 @@ use crate::finding::{Finding, Severity};
 /// Version of the JSON report.
 pub const VERSION: u32 = 1;
 
+/// So many lines of a rule are shown where nothing has to be repaired.
+const SHORT: usize = 4;
+
 /// What became of a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
@@ -129,7 +132,7 @@ impl Look {
 }
 
 /// `203.0.113.130:50012, :50077, :50190`.
-fn places(at: &[SocketAddr]) -> String {
+pub(crate) fn places(at: &[SocketAddr]) -> String {
     let mut text = String::new();
     let mut before = None;
     for place in at {
@@ -203,19 +206,28 @@ fn told(out: &mut String, finding: &Finding, look: Look) {
     for line in &finding.evidence {
         let _ = writeln!(out, "  seen: {}", plain(line));
     }
+    // What works need not be repaired.
+    let who = match finding.severity {
+        Severity::Note => "who could act",
+        Severity::Fatal | Severity::Weak => "who acts",
+    };
     if let Some((last, before)) = finding.perhaps.split_last() {
         let mut sides = finding.side.to_string();
         for side in before {
             let _ = write!(sides, ", {side}");
         }
-        let _ = writeln!(out, "  who acts: likely {sides}, perhaps {last}");
+        let _ = writeln!(out, "  {who}: likely {sides}, perhaps {last}");
     } else {
-        let _ = writeln!(out, "  who acts: {}", finding.side);
+        let _ = writeln!(out, "  {who}: {}", finding.side);
     }
     for remedy in &finding.remedy {
         let _ = writeln!(out, "  do: {}", plain(&remedy.what));
+        if finding.severity == Severity::Note && remedy.lines.len() > SHORT {
+            let _ = writeln!(out, "      ({} lines, see --json)", remedy.lines.len());
+            continue;
+        }
         for line in &remedy.lines {
-            let _ = writeln!(out, "      {}", plain(line));
+            let _ = writeln!(out, "      {}", plain(&line.replace('\t', "    ")));
         }
     }
 }

@@ -454,14 +454,14 @@ fn table() -> Vec<(&'static str, Story, &'static str)> {
 
 #[test]
 fn facts_lead_to_causes_and_sides() {
-    let mut wrong = String::new();
+    let mut wrong = Vec::new();
     for (name, story, expected) in table() {
         let found = story.found();
         if found != expected {
-            wrong += &format!("{name}: {found}, expected {expected}\n");
+            wrong.push(format!("{name}: {found}, expected {expected}"));
         }
     }
-    assert!(wrong.is_empty(), "{wrong}");
+    assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
 #[test]

@@ -63,7 +63,7 @@ fn judge(case: Case<'_>) -> Option<Finding> {
         _ => format!("a firewall {verb} the server's connections to us: active cannot work"),
     };
     let finding = Finding::new(word, case.minor(), side, cause)
-        .because_of(failed.iter().map(|it| told(it)))
+        .because_of(told(failed.iter().copied()))
         .because_of(why);
     let finding = perhaps.into_iter().fold(finding, Finding::or);
     let (ours, theirs) = (

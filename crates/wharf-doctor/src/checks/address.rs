@@ -16,7 +16,7 @@ fn judge(case: Case<'_>) -> Option<Finding> {
     let seen = case.seen;
     let named = canonical(seen.other_address_told()?.ip());
     let leads = seen.works(Path::PASV_AS_REPLIED);
-    let followed = seen.on(Path::PASV_AS_REPLIED).map(told);
+    let followed = told(seen.on(Path::PASV_AS_REPLIED));
     if leads {
         // Several addresses of one server, or data on another host: nothing wrong.
         return Some(

@@ -64,7 +64,7 @@ fn not_offered(case: Case<'_>, opener: Opener) -> Option<Finding> {
     };
     Some(
         Finding::new(word, severity, WhoActs::ServerConfiguration, cause)
-            .because_of(of_it.iter().map(|it| told(it)))
+            .because_of(told(of_it))
             .cure(Remedy::say(
                 WhoActs::ServerConfiguration,
                 match opener {
@@ -93,7 +93,7 @@ fn cannot_listen(case: Case<'_>) -> Option<Finding> {
             WhoActs::ClientConfiguration,
             format!("active data connections need a port to listen at here: {why}"),
         )
-        .because(told(failed))
+        .because_of(told([failed]))
         .cure(Remedy::say(
             WhoActs::ClientConfiguration,
             "choose another or a wider --port-range from 1024 on, or leave it out",
@@ -117,7 +117,7 @@ fn not_resumed(case: Case<'_>) -> Option<Finding> {
             WhoActs::ServerConfiguration,
             "the server wants the data connection's TLS session to be resumed from the control connection's",
         )
-        .because(told(said))
+        .because_of(told([said]))
         .cure(Remedy::copy(
             WhoActs::ServerConfiguration,
             "or let the server do without (vsftpd, ProFTPD)",

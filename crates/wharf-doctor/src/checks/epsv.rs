@@ -16,7 +16,7 @@ pub(super) const CHECK: Check = Check {
 fn judge(case: Case<'_>) -> Option<Finding> {
     let seen = case.seen;
     let (epsv, pasv) = (seen.works(Path::EPSV), seen.works(Path::PASV));
-    let failed = |path: Path| seen.on(path).map(told);
+    let failed = |path: Path| told(seen.on(path));
     let network = |path: Path| {
         seen.on(path).any(|it| {
             matches!(

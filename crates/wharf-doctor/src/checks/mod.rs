@@ -15,12 +15,17 @@ mod sessions;
 mod source_port;
 mod verdict;
 
+use std::net::SocketAddr;
+
 use wharf_client::examine::{Obstacle, Probed};
+use wharf_proto::Reply;
 use wharf_proto::data_connection::evidence::Evidence;
+use wharf_proto::data_connection::path::Path;
 
 use crate::facts::{Facts, Seen};
 use crate::finding::{Finding, Severity};
 use crate::remedy::Wording;
+use crate::report::places;
 
 pub use verdict::report;
 
@@ -100,41 +105,59 @@ impl Case<'_> {
     }
 }
 
-/// `EPSV 203.0.113.130:50012: no answer, 1.3 s`.
-pub(crate) fn told(probed: &Probed) -> String {
-    let at = probed.target.map(|at| format!(" {at}")).unwrap_or_default();
-    format!("{}{at}: {}", probed.path, outcome(probed))
+/// `EPSV 203.0.113.130:50012, :50077: no answer`: a line for each way and outcome, the ports together.
+pub(crate) fn told<'a>(probes: impl IntoIterator<Item = &'a Probed>) -> Vec<String> {
+    let mut told: Vec<(Path, String, Vec<SocketAddr>)> = Vec::new();
+    for probed in probes {
+        let what = outcome(probed);
+        let known = told
+            .iter_mut()
+            .find(|(path, said, _)| *path == probed.path && *said == what);
+        match known {
+            Some((_, _, at)) => at.extend(probed.target),
+            None => told.push((probed.path, what, probed.target.into_iter().collect())),
+        }
+    }
+    let lines = told.into_iter();
+    lines
+        .map(|(path, what, at)| {
+            let gap = if at.is_empty() { "" } else { " " };
+            format!("{path}{gap}{}: {what}", places(&at))
+        })
+        .collect()
 }
 
 /// What happened, in a few words.
 pub(crate) fn outcome(probed: &Probed) -> String {
-    let said = probed
+    let refusal = probed
         .listed
         .as_ref()
         .or(probed.arranged.as_ref())
-        .filter(|reply| reply.code() >= 400)
-        .map(|reply| {
-            format!(
-                "{} {}",
-                reply.code(),
-                wharf_proto::visible(reply.text().as_bytes())
-            )
-        });
+        .filter(|reply| reply.code() >= 400);
+    let said = |reply: &Reply| {
+        let text = wharf_proto::visible(reply.text().as_bytes());
+        format!("{} {text}", reply.code())
+    };
     let evidence = match &probed.result {
         Ok(()) => return "data came through".to_owned(),
         Err(Obstacle::Control(why)) => return format!("control connection: {why}"),
-        Err(Obstacle::Refused(reply)) => {
-            let said = said.unwrap_or_else(|| reply.code().to_string());
-            return format!("listing refused: {said}");
-        }
+        Err(Obstacle::Refused(reply)) => return format!("listing refused: {}", said(reply)),
         Err(Obstacle::Path(evidence)) => evidence,
     };
-    match (evidence, said) {
+    match (evidence, refusal) {
         // No reply is about these.
         (Evidence::Silent | Evidence::Refused | Evidence::Unreachable, _) | (_, None) => {
             evidence.to_string()
         }
-        (Evidence::CommandRefused { .. }, Some(said)) => format!("refused by command: {said}"),
-        (_, Some(said)) => format!("{evidence}: {said}"),
+        (Evidence::CommandRefused { .. }, Some(reply)) => {
+            format!("refused by command: {}", said(reply))
+        }
+        (Evidence::AddressRefused { .. }, Some(reply)) => {
+            format!("our address refused: {}", said(reply))
+        }
+        (Evidence::NoDataConnection { .. }, Some(reply)) => {
+            format!("the server answered {}", said(reply))
+        }
+        (_, Some(reply)) => format!("{evidence}: {}", said(reply)),
     }
 }

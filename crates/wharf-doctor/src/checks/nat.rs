@@ -45,9 +45,7 @@ fn judge(case: Case<'_>) -> Option<Finding> {
     };
     let tried = || {
         let active = seen.probes.iter();
-        active
-            .filter(|it| it.path.opener == Opener::Server && it.result.is_err())
-            .map(told)
+        told(active.filter(|it| it.path.opener == Opener::Server && it.result.is_err()))
     };
     let nobody = |word, cause: String| Finding::new(word, Severity::Note, WhoActs::Nobody, cause);
     if seen.active().any(|it| it.result.is_ok()) {

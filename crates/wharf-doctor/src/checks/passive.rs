@@ -41,7 +41,7 @@ fn judge(case: Case<'_>) -> Option<Finding> {
     } else {
         return None;
     };
-    Some(finding.because_of(tried.iter().map(|it| told(it))))
+    Some(finding.because_of(told(tried)))
 }
 
 fn dropped(case: Case<'_>) -> Finding {

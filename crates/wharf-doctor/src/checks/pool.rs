@@ -51,7 +51,7 @@ fn judge(case: Case<'_>) -> Option<Finding> {
         WhoActs::ClientNat,
         "the server drops our data connection: it comes from another address than the control connection (a NAT with several addresses)",
     )
-    .because_of(failed.iter().map(|it| told(it)));
+    .because_of(told(failed.iter().copied()));
     let finding = if says_so {
         finding
     } else {

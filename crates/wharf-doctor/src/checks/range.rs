@@ -42,7 +42,7 @@ fn exhausted(case: Case<'_>) -> Option<Finding> {
             WhoActs::ServerConfiguration,
             "every port of the server's passive range is in use",
         )
-        .because(told(said))
+        .because_of(told([said]))
         .cure(Wording::tell_range(case.seen))
         .cure(case.wording.open_passive(case.seen)),
     )
@@ -69,7 +69,7 @@ fn partly(case: Case<'_>) -> Option<Finding> {
             WhoActs::ServerFirewall,
             "the firewall opens only a part of the server's passive range: transfers fail at random",
         )
-        .because_of(ports.iter().map(|it| told(it)))
+        .because_of(told(ports))
         .or(WhoActs::ServerNat)
         .cure(Remedy::say(
             WhoActs::ServerConfiguration,
