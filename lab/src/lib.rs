@@ -35,6 +35,7 @@ mod crash;
 mod doctor;
 mod firewall;
 mod harness;
+mod host;
 mod hostile;
 mod idle;
 mod interop;
@@ -110,6 +111,11 @@ const PARTS: &[(&str, Part, &str)] = &[
         "doctor",
         doctor::run,
         "wharf doctor in every topology: the cause, and the side that must act",
+    ),
+    (
+        "host",
+        host::run,
+        "wharf doctor --server on the server, alone and with --ask: what is found where",
     ),
     (
         "changes",

@@ -89,6 +89,16 @@ impl Stage {
         )
     }
 
+    /// What wharf's server is told of its passive ports and its address here, as flags.
+    pub(crate) fn told(&self) -> Vec<String> {
+        let (lo, hi) = self.row.passive;
+        let mut flags = vec!["--passive-ports".to_owned(), format!("{lo}-{hi}")];
+        if let Some(address) = self.row.advertise {
+            flags.extend(["--advertise".to_owned(), address.to_owned()]);
+        }
+        flags
+    }
+
     /// A command of the client's machine, at home in the working directory: what wharf remembers there
     /// is this stage's alone.
     pub(crate) fn client(&self, program: impl AsRef<Path>) -> Command {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use super::line::{Line, Lines, Saw, short, write};
 use super::token::{Challenge, Challenges, Purpose, Token};
 
 /// For the other wharf to answer at all.
-const CONNECTS: Duration = Duration::from_secs(6);
+const CONNECTS: Duration = Duration::from_secs(4);
 /// For each of its lines.
 const ANSWERS: Duration = Duration::from_secs(12);
 /// For everything.
@@ -106,11 +106,11 @@ pub enum AskError {
 pub async fn ask(net: Arc<dyn Net>, question: &Question) -> Result<Answer, AskError> {
     let at = question.listener;
     let broke = |error| AskError::Broke(at, error);
-    let connecting = timeout(CONNECTS, net.connect(Source::Any, at)).await;
-    let conn = connecting
-        .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+    let conn = reach(&*net, question)
+        .await
         .map_err(|error| AskError::Unreachable(at, error))?;
-    let own = conn.local_addr().ip().to_canonical();
+    let from = conn.local_addr();
+    let own = from.ip().to_canonical();
     let (reader, writer) = tokio::io::split(conn);
     let mut talk = Talk {
         lines: Lines::new(reader),
@@ -175,7 +175,16 @@ pub async fn ask(net: Arc<dyn Net>, question: &Question) -> Result<Answer, AskEr
             .await
             .map_err(broke)?;
     }
-    if let Some(wanted) = question.active {
+    let through_the_port = question.active == Some(Some(from.port()));
+    if through_the_port {
+        // It was the only way here, so it works.
+        answer.call = Some(Call {
+            wanted: Some(from.port()),
+            from: Some(from),
+            note: None,
+            saw: Some(Saw::Called(seen)),
+        });
+    } else if let Some(wanted) = question.active {
         let id = u32::MAX;
         talk.say(&Line::Await(id)).await.map_err(broke)?;
         let proof = token.prove(Purpose::Call(id), &challenges);
@@ -185,6 +194,29 @@ pub async fn ask(net: Arc<dyn Net>, question: &Question) -> Result<Answer, AskEr
     }
     let _ = talk.say(&Line::Bye).await;
     Ok(answer)
+}
+
+/// Connects from any port; where that is not let out, from the port of active data connections, which may be.
+async fn reach(net: &dyn Net, question: &Question) -> io::Result<Conn> {
+    let at = question.listener;
+    let connect = async |from| match timeout(CONNECTS, net.connect(from, at)).await {
+        Ok(connected) => connected,
+        Err(_) => Err(io::ErrorKind::TimedOut.into()),
+    };
+    let error = match connect(Source::Any).await {
+        Ok(conn) => return Ok(conn),
+        Err(error) => error,
+    };
+    let Some(Some(port)) = question.active else {
+        return Err(error);
+    };
+    let any: IpAddr = if at.is_ipv4() {
+        Ipv4Addr::UNSPECIFIED.into()
+    } else {
+        Ipv6Addr::UNSPECIFIED.into()
+    };
+    let again = connect(Source::Port(SocketAddr::new(any, port))).await;
+    again.map_err(|_| error)
 }
 
 /// The addresses that clients may use: the one at which we are seen, and the one they are told. The second value says
