@@ -46,8 +46,9 @@ pub(crate) struct Bridge {
     rules: Translator,
     joint: Joint,
     stop: watch::Receiver<Stop>,
-    began: Instant,
-    /// When the client last said something, or a command came to its end.
+    /// Since when nobody is logged in, if so.
+    nobody_since: Instant,
+    /// When something last happened.
     quiet_since: Instant,
     alarm: Option<Instant>,
     warm_from: Option<Instant>,
@@ -245,7 +246,7 @@ impl Bridge {
             client,
             server,
             stop,
-            began,
+            nobody_since: began,
             quiet_since: now,
             alarm: None,
             warm_from: None,
@@ -260,9 +261,7 @@ impl Bridge {
         while !self.over {
             match self.wake().await {
                 Wake::Said(input) => {
-                    if let Input::Reply(_) | Input::Line(_) = &input {
-                        self.quiet_since = Instant::now();
-                    }
+                    self.quiet_since = Instant::now();
                     self.say(input).await?;
                 }
                 // Who said QUIT may hang up: the transfer goes on (RFC 959 §4.1.1 QUIT).
@@ -308,7 +307,7 @@ impl Bridge {
         // A transfer has limits of its own; anything else ends when nobody says anything.
         let mut deadline = (!busy).then(|| (self.quiet_since + config.idle, Wake::Silence));
         if !self.rules.is_logged_in() {
-            let login = self.began + config.no_login;
+            let login = self.nobody_since + config.no_login;
             match &deadline {
                 Some((at, _)) if *at <= login => {}
                 _ => deadline = Some((login, Wake::NoLogin)),
@@ -418,6 +417,7 @@ impl Bridge {
                 }
             }
             Order::LoggedOut => {
+                self.nobody_since = Instant::now();
                 if let Some(place) = self.joint.place() {
                     place.logged_out();
                 }

@@ -94,7 +94,7 @@ fn answer(line: &[u8]) -> Answer {
         Command::Noop => Reply::new(200, "Say where to: USER name@host"),
         Command::Feat => Reply::with_lines(
             211,
-            ["Features:", " EPRT", " EPSV", " UTF8", "End"]
+            ["Features:", " EPRT", " EPSV", "End"]
                 .into_iter()
                 .map(Text::lossy)
                 .collect(),

@@ -25,6 +25,9 @@ const DESCRIPTORS_OF_A_SESSION: usize = 6;
 /// Listeners, the log, the runtime, clients that are being turned away.
 const DESCRIPTORS_OF_THE_PROXY: usize = 16 + COURTESY;
 
+/// Room for fewer sessions is worth a warning.
+const FEW: usize = 1000;
+
 /// So many clients that are turned away at the same time are given the time to read why.
 const COURTESY: usize = 8;
 
@@ -179,6 +182,13 @@ impl Proxy {
             doors.push(NewDoor::control(number, at, listener));
         }
         let descriptors = net.descriptors().saturating_sub(DESCRIPTORS_OF_THE_PROXY);
+        let seats = (descriptors / DESCRIPTORS_OF_A_SESSION).max(1);
+        if seats < config.max_sessions.min(FEW) {
+            tracing::warn!(
+                sessions = seats,
+                "the limit of open files leaves room for fewer sessions"
+            );
+        }
         let (stop, _) = watch::channel(Stop::No);
         Ok(Self {
             addresses: doors.iter().map(NewDoor::local_addr).collect(),
@@ -188,7 +198,7 @@ impl Proxy {
                     config,
                     net,
                     limits: Arc::default(),
-                    seats: (descriptors / DESCRIPTORS_OF_A_SESSION).max(1),
+                    seats,
                     courtesy: Semaphore::new(COURTESY),
                     sessions: AtomicU64::new(0),
                     began: Instant::now(),

@@ -1461,6 +1461,8 @@ fn security_extensions_are_refused_and_not_listed() {
          C FEAT
          S 211 Features:/ AUTH TLS/ PBSZ/ PROT/ MDTM/ UTF8/ EPSV/ SSCN/End
          C FEAT
+         S 211 Features:/211-AUTH TLS/211-SIZE/End
+         C FEAT
          S 500 what?
          C HELP
          S 214 Commands:/ USER PASS AUTH PBSZ PROT SYST/ok
@@ -1479,6 +1481,10 @@ fn security_extensions_are_refused_and_not_listed() {
                 to server: FEAT
             S 211 Features:/ AUTH TLS/ PBSZ/ PROT/ MDTM/ UTF8/ EPSV/ SSCN/End
                 to client: 211 Features: /  MDTM /  UTF8 /  EPSV /  EPRT / End
+            C FEAT
+                to server: FEAT
+            S 211 Features:/211-AUTH TLS/211-SIZE/End
+                to client: 211 Features: / 211-SIZE /  EPRT /  EPSV / End
             C FEAT
                 to server: FEAT
             S 500 what?

@@ -525,3 +525,28 @@ async fn a_server_that_is_not_there() {
         assert_eq!(client.line().await, "");
     }
 }
+
+/// Times count from what happened last: a login that is taken back, and a transfer that took longer than anybody may
+/// be silent.
+#[tokio::test(start_paused = true)]
+async fn time_to_log_in_and_silence_count_anew() {
+    let mut scene = scene(|_| ()).await;
+    let (mut near, mut far) = scene.transfer("RETR a").await;
+    scene.server.says("150 here").await;
+    scene.server.says("226 done").await;
+    scene.client.hears("150").await;
+    for _ in 0..20 {
+        tokio::time::sleep(Duration::from_mins(1)).await;
+        far.write_all(b"x").await.unwrap();
+    }
+    far.shutdown().await.unwrap();
+    assert_eq!(all_of(&mut near).await.0.len(), 20);
+    scene.client.hears("226 done").await;
+    scene.client.says("USER jim").await;
+    scene.server.hears("USER jim").await;
+    scene.server.says("331 password").await;
+    scene.client.hears("331").await;
+    tokio::time::sleep(Duration::from_secs(50)).await;
+    scene.goes_on().await;
+    scene.client.hears("421 No login in time").await;
+}

@@ -78,7 +78,9 @@ pub(super) fn help(reply: Reply) -> Reply {
 }
 
 fn is_about<'a>(line: &Text, words: impl IntoIterator<Item = &'a str>) -> bool {
-    let line = line.as_bytes().trim_ascii();
+    // Some servers put the code before every line.
+    let line = line.as_bytes();
+    let line = line.strip_prefix(b"211-").unwrap_or(line).trim_ascii();
     let word = line.split(|byte| *byte == b' ').next().unwrap_or_default();
     words
         .into_iter()
