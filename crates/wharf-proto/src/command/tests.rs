@@ -318,6 +318,29 @@ fn secrets_stay_out_of_logs() {
     assert_eq!(Command::redact_line(b"NOOP"), "NOOP");
 }
 
+/// Other servers change passwords with SITE; the rest of SITE stays readable.
+#[test]
+fn secrets_of_site_stay_out_of_logs() {
+    for (line, shown) in [
+        ("SITE PSWD hunter1 hunter2", "SITE PSWD ****"),
+        ("site passwd hunter2", "SITE passwd ****"),
+        ("SITE GPASS hunter2", "SITE GPASS ****"),
+        ("SITE ADDUSER joe hunter2", "SITE ADDUSER ****"),
+        ("SITE CHPASS", "SITE CHPASS"),
+        (
+            "SITE CHMOD 644 passwords.txt",
+            "SITE CHMOD 644 passwords.txt",
+        ),
+        ("SITE", "SITE"),
+    ] {
+        let told = Command::redact_line(line.as_bytes());
+        assert!(told.eq_ignore_ascii_case(shown), "{told}");
+        if let Ok(command) = Command::parse(line.as_bytes()) {
+            assert!(command.redacted().eq_ignore_ascii_case(shown), "{line}");
+        }
+    }
+}
+
 fn any_path() -> impl Strategy<Value = Pathname> {
     prop::collection::vec(any::<u8>(), 1..30)
         .prop_filter_map("pathname", |bytes| Pathname::new(bytes).ok())

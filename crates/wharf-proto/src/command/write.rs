@@ -95,6 +95,7 @@ impl Command {
         let word = self.word();
         match self.argument() {
             Some(_) if is_secret(word) => format!("{word} ****"),
+            Some(argument) if word == "SITE" => format!("{word} {}", visible_site(&argument)),
             Some(argument) => format!("{word} {}", visible(&argument)),
             None => word.to_owned(),
         }
@@ -107,6 +108,9 @@ impl Command {
         let shown = visible(word);
         match (argument, Verb::find(word)) {
             (None, _) => shown,
+            (Some(argument), Some(verb)) if verb.word == "SITE" => {
+                format!("{shown} {}", visible_site(argument))
+            }
             (Some(argument), Some(verb)) if !is_secret(verb.word) => {
                 format!("{shown} {}", visible(argument))
             }
@@ -216,6 +220,22 @@ impl Command {
 impl fmt::Display for Command {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.redacted())
+    }
+}
+
+/// The argument of SITE: what other servers take there may be a password (PSWD, PASSWD, GPASS, CHPASS, ADDUSER).
+fn visible_site(argument: &[u8]) -> String {
+    let (verb, more) = split_at_space(argument);
+    let upper = verb.to_ascii_uppercase();
+    let sounds = |part: &[u8]| upper.windows(part.len()).any(|window| window == part);
+    if more.is_some()
+        && [&b"PASS"[..], b"PSW", b"PWD", b"ADDUSER"]
+            .iter()
+            .any(|part| sounds(part))
+    {
+        format!("{} ****", visible(verb))
+    } else {
+        visible(argument)
     }
 }
 
