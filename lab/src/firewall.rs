@@ -9,6 +9,7 @@
 
 mod accepted;
 mod account;
+mod balancer;
 mod loader;
 mod packet;
 mod probes;
@@ -52,6 +53,9 @@ pub(crate) fn run(settings: &Settings, tally: &Tally) -> Result<()> {
     let payload = work.path().join("payload.bin");
     payload::write(&payload, payload::SMALL)?;
     fs::write(work.path().join("secret"), PASSWORD)?;
+    if settings.wants("haproxy") {
+        balancer::check(settings, tally, &work, &payload);
+    }
     let rows: Vec<(&Row, Loader)> = ROWS
         .iter()
         .filter(|row| settings.wants(row.name))

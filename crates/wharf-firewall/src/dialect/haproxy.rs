@@ -1,6 +1,6 @@
 //! HAProxy in front of the server: a configuration that passes the control connection on, and the data connections.
 //!
-//! Checked by `haproxy -c` (2.6). Only passive data mode passes a balancer: the server does not know a way to the
+//! The lab runs it (2.6), with a range and with one port. Only passive data mode passes a balancer: the server does not know a way to the
 //! client that leads through it. The PROXY header tells the server the client's address, by which it knows the
 //! client's data connections; wharf believes it from networks named with `--proxy-protocol`.
 
