@@ -297,6 +297,28 @@ fn table() -> Vec<(&'static str, Story, &'static str)> {
             "client-nat@client-nat",
         ),
         (
+            "a router that changes the address in PORT",
+            plain().works(Path::EPSV).with(|seen| {
+                let refused = Err(Obstacle::Path(AddressRefused {
+                    code: 500,
+                    outside: None,
+                }));
+                let text = "I won't open a connection to 10.9.9.9 (only to 198.51.100.130)";
+                let told = (seen.own, 40_000).into();
+                seen.probes.push(Probed {
+                    path: Path::PORT,
+                    target: Some(told),
+                    replied: None,
+                    peer: None,
+                    arranged: Some(Reply::new(500, text)),
+                    listed: None,
+                    result: refused,
+                    took: Duration::ZERO,
+                });
+            }),
+            "port-rewritten@client-nat/server-nat",
+        ),
+        (
             "two NATs",
             behind_nat().works(Path::EPSV).fails(
                 Path::PORT_MAPPED,
@@ -471,7 +493,10 @@ fn every_word_of_every_check_has_a_row_and_a_remedy() {
         .into_iter()
         .flat_map(|(_, story, _)| findings(&story.0, &wording))
         .collect();
+    let page = include_str!("../../../docs/doctor.md");
     for word in CHECKS.iter().flat_map(|check| check.words) {
+        let explained = page.contains(&format!("| `{word}` |"));
+        assert!(explained, "{word} has no row in docs/doctor.md");
         let mut rows = all
             .iter()
             .filter(|finding| finding.word == *word)

@@ -11,6 +11,7 @@ mod nat;
 mod passive;
 mod pool;
 mod range;
+mod rewritten;
 mod sessions;
 mod source_port;
 mod verdict;
@@ -56,6 +57,7 @@ pub const CHECKS: &[Check] = &[
     address::CHECK,
     epsv::CHECK,
     nat::CHECK,
+    rewritten::CHECK,
     active::CHECK,
     commands::PASSIVE,
     commands::ACTIVE,
