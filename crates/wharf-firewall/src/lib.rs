@@ -32,11 +32,13 @@ pub mod dialect;
 pub mod explain;
 pub mod flow;
 pub mod loaded;
+pub mod note;
 pub mod rule;
 pub mod rule_set;
 
 pub use deployment::{Active, Contradiction, Deployment, Family, Passive, ServerAt, Side};
 pub use dialect::{DIALECTS, Dialect, Style, Unsupported};
 pub use flow::{Direction, Flow, Ports, Step};
+pub use note::Note;
 pub use rule::{Action, Addresses, Chain, Match, Protocol, Reason, Rule, State};
-pub use rule_set::{Note, RuleSet, Scope};
+pub use rule_set::{RuleSet, Scope};
