@@ -22,8 +22,10 @@
 //! Not read: the contents of iptables extensions, which `nft -j` does not tell (it says `xt`); bridges; programs that
 //! drop packets by other means (BPF, iptables-legacy, a provider's firewall).
 
+mod compared;
 mod condition;
 mod expression;
+mod judge;
 mod judgement;
 mod model;
 mod probe;
