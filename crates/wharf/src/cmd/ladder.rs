@@ -55,6 +55,12 @@ pub(crate) fn run(args: &LadderArgs, output: &Output) -> Result<(), Failure> {
     if let (Some(session), true) = (args.session, ladder.sessions.is_empty()) {
         return Err(Failure::usage(format!("{name} has no session {session}")));
     }
+    if ladder.left_out > 0 {
+        output.note(&format!(
+            "{} rungs are not drawn; --session N draws one session alone",
+            ladder.left_out
+        ));
+    }
     let look = Look {
         times: args.times,
         ascii: args.ascii || !terminal::speaks_utf8(),
