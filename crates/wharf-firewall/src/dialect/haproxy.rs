@@ -1,7 +1,7 @@
 //! HAProxy in front of the server: a configuration that passes the control connection on, and the data connections.
 //!
-//! The lab runs it (2.6), with a range and with one port. Only passive data mode passes a balancer: the server does not know a way to the
-//! client that leads through it. The PROXY header tells the server the client's address, by which it knows the
+//! The lab runs it (2.6), with a range and with one port. Only passive data mode passes a balancer: the server does not
+//! know a way to the client that leads through it. The PROXY header tells the server the client's address, by which it knows the
 //! client's data connections; wharf believes it from networks named with `--proxy-protocol`.
 
 use std::fmt::Write as _;
