@@ -30,6 +30,9 @@ pub(crate) const OTHER_PORTS: [u16; 2] = [20, 64_999];
 pub(crate) enum Errand {
     /// A way, on a session of its own; several ports one after the other.
     Try(Path, usize),
+    /// A way once more, while no other session is being opened: the server takes data connections at its control port,
+    /// and could not tell this one from our own further sessions.
+    Alone(Path),
     /// Other ports of the server.
     OtherPorts,
     /// How far packets to the control port get.
@@ -43,13 +46,13 @@ pub(crate) enum Errand {
 impl Errand {
     /// Whether it needs a control connection.
     pub(crate) fn needs_session(self) -> bool {
-        matches!(self, Self::Try(..) | Self::Punch(..))
+        matches!(self, Self::Try(..) | Self::Alone(_) | Self::Punch(..))
     }
 
     /// What it is, where it was not done.
     pub(crate) fn name(self) -> String {
         match self {
-            Self::Try(path, _) => path.to_string(),
+            Self::Try(path, _) | Self::Alone(path) => path.to_string(),
             Self::OtherPorts => "other ports of the server".to_owned(),
             Self::Near | Self::Far(_) => "how far packets get".to_owned(),
             Self::Punch(path, _) => format!("{path} through an opened hole"),
@@ -99,6 +102,9 @@ pub(crate) fn after(seen: &Seen, probed: &Probed, begun: &[Errand]) -> Vec<Erran
     {
         next.push(Errand::Try(Path::PASV_AS_REPLIED, 1));
     }
+    if probed.result.is_err() && at_control_port(seen, probed) {
+        next.push(Errand::Alone(probed.path));
+    }
     match (probed.path.address, path_evidence(probed)) {
         (
             Address::ControlPeer,
@@ -118,6 +124,13 @@ pub(crate) fn after(seen: &Seen, probed: &Probed, begun: &[Errand]) -> Vec<Erran
     }
     next.retain(|errand| !begun.iter().any(|it| same(*it, *errand)));
     next
+}
+
+/// Whether the server named its control port for the data connection.
+pub(crate) fn at_control_port(seen: &Seen, probed: &Probed) -> bool {
+    probed
+        .replied
+        .is_some_and(|at| at.port() == seen.peer.port())
 }
 
 /// The hole that is worth opening, once it is known where our side ends.

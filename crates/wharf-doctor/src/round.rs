@@ -123,6 +123,11 @@ impl Round {
     fn start(&mut self, seen: &Seen) {
         let mut at = 0;
         while let Some(errand) = self.waiting.get(at).copied() {
+            let lonely = |it: &Errand| matches!(it, Errand::Alone(_));
+            if self.under_way.iter().any(lonely) || lonely(&errand) && !self.under_way.is_empty() {
+                at += 1;
+                continue;
+            }
             let session = if errand.needs_session() {
                 let at_work = self
                     .under_way
@@ -181,6 +186,18 @@ impl Round {
                 self.again = Some(Instant::now() + AGAIN);
             }
             Found::Probed(probes) => {
+                if let Errand::Alone(path) = errand {
+                    // What was seen in the crowd says nothing.
+                    let crowded =
+                        |it: &Probed| it.result.is_err() && errand::at_control_port(seen, it);
+                    let kept: Vec<Probed> = seen
+                        .probes
+                        .iter()
+                        .filter(|it| it.path != path || !crowded(it))
+                        .cloned()
+                        .collect();
+                    seen.probes = kept;
+                }
                 for probed in probes {
                     seen.probes.push(probed);
                     if let Some(probed) = seen.probes.last() {
@@ -254,6 +271,7 @@ async fn go(
             Found::Punched(session.try_punched(&attempt, hops).await.map(Box::new))
         }
         Errand::Try(path, ports) => Found::Probed(ports_of(&mut session, path, ports, given).await),
+        Errand::Alone(path) => Found::Probed(ports_of(&mut session, path, 1, given).await),
         Errand::OtherPorts | Errand::Near | Errand::Far(_) => Found::Probed(Vec::new()),
     };
     Back {
@@ -313,7 +331,7 @@ async fn without_session(errand: Errand, net: &dyn Net, given: Given) -> Found {
         }
         Errand::Near => Found::Near(hops(net, given.peer, 1, errand::NEAR, quick).await),
         Errand::Far(to) => Found::Far(hops(net, to, 1, errand::FAR, quick).await),
-        Errand::Try(..) | Errand::Punch(..) => Found::Probed(Vec::new()),
+        Errand::Try(..) | Errand::Alone(_) | Errand::Punch(..) => Found::Probed(Vec::new()),
     }
 }
 

@@ -29,6 +29,23 @@ fn a_person_reads_the_ways_and_the_verdict() {
     assert!(!text.contains(" tester:"), "a password is shown: {text}");
 }
 
+/// The doctor's own sessions must not be what confuses a server that sorts connections at its control port.
+#[test]
+fn a_server_with_one_port_works_as_well() {
+    let place = Place::new();
+    place.write("files/there", "0123456789");
+    let server = Server::start_with(&place, &["--one-port", "on"]);
+    let ended = place.run(["doctor", &server.url("")]).expect(0);
+    let text = ended.text();
+    for part in [
+        "✓ EPSV",
+        "✓ PASV",
+        "verdict: passive (EPSV) works; nothing to do",
+    ] {
+        assert!(text.contains(part), "{part} is not in: {text}");
+    }
+}
+
 #[test]
 fn a_program_reads_one_object() {
     let place = Place::new();
