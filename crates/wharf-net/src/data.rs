@@ -121,6 +121,15 @@ impl DataPort {
         }
     }
 
+    /// Says that the transfer command has come: whoever is there, and whoever comes, is for this transfer. For those who
+    /// cannot [`announce`](Self::announce) it soon, because somebody else has to be asked first; a shared port would
+    /// greet a connection that nobody claims as one for control.
+    pub fn foretell(&mut self, flow: Flow) {
+        if let Self::Listening(listener) = self {
+            listener.announce(flow);
+        }
+    }
+
     /// Says that the transfer is about to begin, and which way its bytes will flow. A listener with a port of its own
     /// need not know; one that shares its port finds out whether the data connection is among those that came.
     ///

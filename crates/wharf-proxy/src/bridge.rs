@@ -353,6 +353,9 @@ impl Bridge {
         for order in self.rules.hear(input) {
             gone |= !self.carry_out(order).await;
         }
+        if let Some(direction) = self.rules.transfer_ahead() {
+            self.joint.foretell_to_client(direction);
+        }
         if gone && !self.server_gone {
             self.server_gone = true;
             for order in self.rules.hear(Input::ServerGone) {

@@ -247,14 +247,19 @@ impl Joint {
         }));
     }
 
+    /// The transfer command has come, and the server may take its time. A connection that the client has made for it
+    /// must not wait undecided at a shared port meanwhile: it would be greeted.
+    pub(crate) fn foretell_to_client(&mut self, direction: Direction) {
+        if let Some(port) = &mut self.client_port {
+            port.foretell(flow(direction));
+        }
+    }
+
     pub(crate) fn announce_to_client(&mut self, direction: Direction) {
         let Some(mut port) = self.client_port.take() else {
             return;
         };
-        let flow = match direction {
-            Direction::Download => Flow::Outgoing,
-            Direction::Upload => Flow::Incoming,
-        };
+        let flow = flow(direction);
         let terms = Arc::clone(&self.terms);
         self.announcing = Some(Box::pin(async move {
             let outcome = port.announce(flow, &terms.client.trace).await;
@@ -312,6 +317,13 @@ impl Joint {
     /// Closes the client's unused port.
     pub(crate) fn release(&mut self) {
         self.client_port = None;
+    }
+}
+
+fn flow(direction: Direction) -> Flow {
+    match direction {
+        Direction::Download => Flow::Outgoing,
+        Direction::Upload => Flow::Incoming,
     }
 }
 

@@ -5,6 +5,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -130,6 +131,8 @@ async fn transfer(one_port: bool) -> SocketAddr {
     let mut near = dial(&world, lands).await;
     says(&mut client, "RETR file").await;
     hears(&mut server, "EPSV").await;
+    // Longer than a connection waits undecided at a shared port
+    tokio::time::sleep(Duration::from_secs(3)).await;
     says(&mut server, "229 Entering (|||6000|)").await;
     let mut far = data.accept().await.unwrap();
     hears(&mut server, "RETR file").await;

@@ -197,6 +197,17 @@ pub(super) const ROWS: &[Row] = &[
         ..ROW
     },
     Row {
+        // The proxy needs two and a half seconds to find out, with the client's data connection at the door.
+        name: "one port: the same, and the proxy is not told",
+        plan: Plan {
+            client: PORT_21_OUT,
+            servers: PORT_21_IN,
+            ..ROW.plan
+        },
+        arguments: &["--one-port", "on"],
+        ..ROW
+    },
+    Row {
         name: "one port, IPv6",
         plan: Plan {
             client: PORT_21_OUT,

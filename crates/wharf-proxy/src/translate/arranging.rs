@@ -37,6 +37,11 @@ enum Step {
 }
 
 impl Arranging {
+    /// Which way the bytes of the transfer will flow.
+    pub(super) fn direction(&self) -> Direction {
+        self.direction
+    }
+
     /// Whether a reply of the server is to come.
     fn is_asked(&self) -> bool {
         matches!(self.step, Step::Asked(_) | Step::Restarting(_))

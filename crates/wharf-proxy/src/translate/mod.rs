@@ -236,6 +236,15 @@ impl Translator {
         &self.ways
     }
 
+    /// A transfer command has come and the server's side of it is being arranged: whoever is at the client's port is there
+    /// for it, and its bytes will flow this way.
+    pub fn transfer_ahead(&self) -> Option<Direction> {
+        match &self.state {
+            State::Arranging(arranging) => Some(arranging.direction()),
+            _ => None,
+        }
+    }
+
     /// Whether a transfer command is being carried out.
     pub fn is_transferring(&self) -> bool {
         matches!(self.state, State::Arranging(_) | State::Transfer(_))
