@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use wharf_proto::Command;
 use wharf_proto::trace::What;
-use wharf_proto::{Command, visible};
 
 use crate::conn::Conn;
 use crate::trace::Trace;
@@ -173,14 +173,9 @@ pub(super) async fn part(mut conn: Conn) -> io::Result<()> {
 
 /// A command line without its secrets, also when it is not well-formed.
 pub(super) fn redacted(line: &[u8]) -> String {
-    if let Ok(command) = Command::parse(line) {
-        return command.redacted();
-    }
-    let word = line.trim_ascii_start().get(..4).unwrap_or_default();
-    if word.eq_ignore_ascii_case(b"PASS") || word.eq_ignore_ascii_case(b"ACCT") {
-        format!("{} ****", visible(word))
-    } else {
-        visible(line)
+    match Command::parse(line) {
+        Ok(command) => command.redacted(),
+        Err(_) => Command::redact_line(line),
     }
 }
 

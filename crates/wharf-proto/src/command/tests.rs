@@ -304,6 +304,12 @@ fn secrets_stay_out_of_logs() {
         "ADAT hunter2",
         "PASS hunter2\rx",
         "PSAS hunter2",
+        "pass  hunter2",
+        "PASS\thunter2",
+        "PAS\thunter2",
+        "PASS:hunter2",
+        "passhunter2",
+        "Acct=hunter2",
     ] {
         assert!(
             !Command::redact_line(line.as_bytes()).contains("hunter2"),
@@ -316,6 +322,9 @@ fn secrets_stay_out_of_logs() {
     }
     assert_eq!(Command::redact_line(b"RETR a\x1bb"), "RETR a␛b");
     assert_eq!(Command::redact_line(b"NOOP"), "NOOP");
+    assert_eq!(Command::redact_line(b"PASS"), "PASS");
+    assert_eq!(Command::redact_line(b"P@SW"), "P@SW");
+    assert_eq!(Command::redact_line(b"PAS hunter2"), "PAS ****");
 }
 
 /// Other servers change passwords with SITE; the rest of SITE stays readable.

@@ -104,9 +104,11 @@ impl Command {
     /// A line as it came, for people and logs, whether it is a command or not: what follows a verb that carries a secret
     /// is hidden, and so is what a line that is no command holds after its first word, since it may be a mistyped one.
     pub fn redact_line(line: &[u8]) -> String {
-        let (word, argument) = split_at_space(skip_before_verb(line));
+        let line = skip_before_verb(line);
+        let (word, argument) = split_at_space(line);
         let shown = visible(word);
         match (argument, Verb::find(word)) {
+            (_, None) => redact_unknown(line),
             (None, _) => shown,
             (Some(argument), Some(verb)) if verb.word == "SITE" => {
                 format!("{shown} {}", visible_site(argument))
@@ -236,6 +238,21 @@ fn visible_site(argument: &[u8]) -> String {
         format!("{} ****", visible(verb))
     } else {
         visible(argument)
+    }
+}
+
+/// A line whose first word is no verb: `PAS hunter2`, `PASS<TAB>hunter2`, `PASS:hunter2`, `passhunter2`.
+fn redact_unknown(line: &[u8]) -> String {
+    let end = line.iter().position(|byte| !byte.is_ascii_graphic());
+    let word = line.get(..end.unwrap_or(line.len())).unwrap_or_default();
+    let secret = ["PASS", "ACCT"].into_iter().find_map(|verb| {
+        let start = word.get(..verb.len())?;
+        start.eq_ignore_ascii_case(verb.as_bytes()).then_some(start)
+    });
+    let word = secret.unwrap_or(word);
+    match line.len() - word.len() {
+        0 => visible(word),
+        _ => format!("{} ****", visible(word)),
     }
 }
 
