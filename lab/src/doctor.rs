@@ -130,6 +130,12 @@ const EXPECTED: &[(&str, &[Kind], &str)] = &[
         "address-wrong@server-configuration",
     ),
     ("server-dnat-21", &PEERS, "passive-refused@server-nat"),
+    // It tells what it sent in its 227.
+    (
+        "server-dnat-helper",
+        &[Kind::Wharf],
+        "reply-rewritten@nobody",
+    ),
     ("server-dnat-helper", &PEERS, ""),
     ("server-dnat-snat", &PEERS, "client-hidden@server-nat"),
     (

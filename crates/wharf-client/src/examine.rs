@@ -10,6 +10,7 @@ use tokio::io::AsyncReadExt;
 use tokio::time::{Instant, sleep_until, timeout};
 use wharf_net::{DataConnection, DataPort, ListenAt, Net, Source, Touch};
 use wharf_proto::command::ListArgument;
+use wharf_proto::data_connection::as_seen;
 use wharf_proto::data_connection::guard::Guard;
 use wharf_proto::data_connection::passive::PortRange;
 use wharf_proto::data_connection::path::{Attempt, Path};
@@ -44,6 +45,8 @@ pub struct Examiner {
     login: Login,
     dialogue: Dialogue,
     greeting: Reply,
+    /// Whether STAT tells what arrived.
+    tells: bool,
 }
 
 /// Why a way did not carry data.
@@ -66,6 +69,10 @@ pub struct Probed {
     pub target: Option<SocketAddr>,
     /// What the 227 named, or the control peer with the port of the 229.
     pub replied: Option<SocketAddr>,
+    /// What the 227 named as the server sent it, or what PORT or EPRT named as the server read it: another address than
+    /// the one at this end says that somebody between rewrites it. Only where the server was asked
+    /// ([`Examiner::ask_what_arrives`]) and tells.
+    pub arrived: Option<SocketAddr>,
     /// The server's end of the data connection, where there was one.
     pub peer: Option<SocketAddr>,
     /// The answer to PASV, EPSV, PORT or EPRT.
@@ -116,6 +123,7 @@ impl Greeting {
             login,
             dialogue,
             greeting,
+            tells: false,
         })
     }
 }
@@ -163,6 +171,12 @@ impl Examiner {
         self.dialogue.exchange(command, within).await
     }
 
+    /// Before every data connection the server is asked (STAT) which address it has named or read: for servers that tell,
+    /// which wharf's does. Costs a round trip a way.
+    pub fn ask_what_arrives(&mut self) {
+        self.tells = true;
+    }
+
     /// Tries a way. Afterwards [`is_ready`](Self::is_ready) tells whether this control connection can go on.
     pub async fn try_path(&mut self, attempt: &Attempt) -> Probed {
         let began = Instant::now();
@@ -170,6 +184,7 @@ impl Examiner {
             path: attempt.path,
             target: None,
             replied: None,
+            arrived: None,
             peer: None,
             arranged: None,
             listed: None,
@@ -325,11 +340,15 @@ impl Examiner {
         if let Some(evidence) = Evidence::from_reply(attempt.path.offer, Asked::Offer, &reply) {
             return Err(Obstacle::Path(evidence));
         }
-        if reply.class() == ReplyClass::Completion {
-            Ok(reply)
-        } else {
-            Err(Obstacle::Refused(reply))
+        if reply.class() != ReplyClass::Completion {
+            return Err(Obstacle::Refused(reply));
         }
+        if self.tells {
+            let status = self.dialogue.exchange(&Command::Stat(None), within).await;
+            let status = status.map_err(|error| Obstacle::Control(error.to_string()))?;
+            probed.arrived = as_seen::named_in_status(&status);
+        }
+        Ok(reply)
     }
 
     async fn command(&mut self, command: &Command) -> std::result::Result<(), Obstacle> {

@@ -15,6 +15,7 @@ use wharf_proto::data_connection::plan::patience;
 
 use crate::errand::{self, Errand};
 use crate::facts::Seen;
+use crate::software::Program;
 
 /// A further session comes about within this time.
 const SESSION: Duration = Duration::from_secs(6);
@@ -156,6 +157,7 @@ impl Round {
                     peer: seen.peer,
                     round_trip: seen.round_trip,
                     outside: errand::outside(seen),
+                    tells: seen.software.program == Program::Wharf,
                 },
             ));
         }
@@ -231,6 +233,8 @@ struct Given {
     peer: SocketAddr,
     round_trip: Duration,
     outside: Option<std::net::IpAddr>,
+    /// Whether its STAT tells what arrived.
+    tells: bool,
 }
 
 async fn go(
@@ -265,6 +269,9 @@ async fn go(
             };
         }
     };
+    if given.tells {
+        session.ask_what_arrives();
+    }
     let found = match errand {
         Errand::Punch(path, hops) => {
             let attempt = attempt(path, given, NEXT_PORT);

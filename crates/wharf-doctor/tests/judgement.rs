@@ -81,6 +81,7 @@ impl Story {
                 path,
                 target: Some(target),
                 replied: (path.opener == Opener::User).then_some(target),
+                arrived: None,
                 peer: stood.then_some(server_end),
                 arranged: None,
                 listed,
@@ -309,6 +310,7 @@ fn table() -> Vec<(&'static str, Story, &'static str)> {
                     path: Path::PORT,
                     target: Some(told),
                     replied: None,
+                    arrived: None,
                     peer: None,
                     arranged: Some(Reply::new(500, text)),
                     listed: None,
@@ -317,6 +319,43 @@ fn table() -> Vec<(&'static str, Story, &'static str)> {
                 });
             }),
             "port-rewritten@client-nat/server-nat",
+        ),
+        (
+            "a helper in front of the server rewrites the 227",
+            plain().works(Path::EPSV).works(Path::PASV).with(|seen| {
+                seen.probes.last_mut().unwrap().arrived = Some("10.20.0.2:50100".parse().unwrap());
+            }),
+            "reply-rewritten@nobody",
+        ),
+        (
+            "a 227 that is rewritten to where nothing is",
+            plain()
+                .works(Path::EPSV)
+                .fails(Path::PASV, Silent)
+                .with(|seen| {
+                    seen.probes.last_mut().unwrap().arrived =
+                        Some("10.20.0.2:50100".parse().unwrap());
+                }),
+            "pasv-blocked@server-firewall/server-nat reply-rewritten@server-nat/client-nat",
+        ),
+        (
+            "what arrived is what was sent",
+            plain().works(Path::EPSV).works(Path::PASV).with(|seen| {
+                let probed = seen.probes.last_mut().unwrap();
+                probed.arrived = probed.replied;
+            }),
+            "",
+        ),
+        (
+            "an accepted PORT that the server read otherwise",
+            plain()
+                .works(Path::EPSV)
+                .fails(Path::PORT, NobodyCame)
+                .with(|seen| {
+                    seen.probes.last_mut().unwrap().arrived =
+                        Some("10.9.9.9:50101".parse().unwrap());
+                }),
+            "port-rewritten@client-nat/server-nat active-dropped@client-firewall/server-firewall",
         ),
         (
             "two NATs",

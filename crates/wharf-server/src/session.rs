@@ -62,6 +62,8 @@ pub(crate) struct Session {
     pub(crate) claimed: bool,
     /// What the last 227, 228 or 229 said
     pub(crate) told: Option<Told>,
+    /// What the last PORT, EPRT or LPRT named
+    pub(crate) asked: Option<(&'static str, SocketAddr)>,
     /// Octets that the data connection of the last transfer command has moved
     pub(crate) moved: u64,
     pub(crate) login: Option<Login>,
@@ -131,6 +133,7 @@ impl Session {
             claimed_port: None,
             claimed: false,
             told: None,
+            asked: None,
             moved: 0,
             login: None,
             failed_logins: 0,

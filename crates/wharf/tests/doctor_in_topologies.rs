@@ -56,44 +56,44 @@ fn the_causes_in_every_topology() {
         client-fw-drop           2.6 s  EPSV                 active-dropped@client-firewall/server-firewall
         client-fw-reject         0.5 s  EPSV                 active-refused@client-firewall/server-firewall
         client-fw-helper         0.5 s  EPSV
-        client-egress-21         5.4 s  no way               passive-dropped@server-firewall/client-firewall active-dropped@client-firewall/server-firewall
+        client-egress-21         5.5 s  no way               passive-dropped@server-firewall/client-firewall active-dropped@client-firewall/server-firewall
         client-egress-21-helper  0.5 s  EPSV
         server-fw-21             5.5 s  PORT                 passive-dropped@server-firewall
-        server-fw-21-strict      5.4 s  no way               passive-dropped@server-firewall/client-firewall active-dropped@client-firewall/server-firewall
+        server-fw-21-strict      5.5 s  no way               passive-dropped@server-firewall/client-firewall active-dropped@client-firewall/server-firewall
         server-fw-range          2.6 s  EPSV                 active-dropped@client-firewall/server-firewall
-        server-fw-range-norange  5.4 s  no way               passive-dropped@server-firewall/client-firewall active-dropped@client-firewall/server-firewall
-        server-fw-range-reject   0.4 s  no way               passive-refused@server-firewall/server-nat active-refused@client-firewall/server-firewall
+        server-fw-range-norange  5.5 s  no way               passive-dropped@server-firewall/client-firewall active-dropped@client-firewall/server-firewall
+        server-fw-range-reject   0.5 s  no way               passive-refused@server-firewall/server-nat active-refused@client-firewall/server-firewall
         server-fw-helper         0.5 s  EPSV
         acl-active               5.5 s  PORT                 passive-dropped@server-firewall
         acl-passive              2.6 s  EPSV                 active-dropped@client-firewall/server-firewall
         acl-passive-range        2.6 s  EPSV                 active-dropped@client-firewall/server-firewall
         server-hostfw            0.5 s  EPSV
-        client-hostfw-helper     0.2 s  EPSV
-        both-fw                  5.4 s  no way               passive-dropped@server-firewall/client-firewall active-dropped@client-firewall/server-firewall
+        client-hostfw-helper     0.3 s  EPSV
+        both-fw                  5.5 s  no way               passive-dropped@server-firewall/client-firewall active-dropped@client-firewall/server-firewall
         client-nat               1.6 s  EPSV                 client-nat@client-nat
         client-nat-helper        1.7 s  EPSV                 helper-at-work@nobody
         client-nat-upnp          0.5 s  EPSV                 mapped-port@nobody
         cgnat                    1.8 s  EPSV                 client-nat@client-nat
         cgnat-pool               1.6 s  no way               passive-not-accepted@client-nat/server-nat client-nat@client-nat
-        server-dnat-leak         0.5 s  EPSV                 address-private@server-configuration
+        server-dnat-leak         0.6 s  EPSV                 address-private@server-configuration
         server-dnat-fixed        0.5 s  EPSV
-        server-dnat-wrongaddr    1.8 s  EPSV                 address-wrong@server-configuration
-        server-dnat-21           0.4 s  PORT                 passive-refused@server-nat address-private@server-configuration
-        server-dnat-helper       0.5 s  EPSV
+        server-dnat-wrongaddr    1.9 s  EPSV                 address-wrong@server-configuration
+        server-dnat-21           0.5 s  PORT                 passive-refused@server-nat address-private@server-configuration
+        server-dnat-helper       0.5 s  EPSV                 reply-rewritten@nobody
         server-dnat-snat         2.6 s  EPSV                 client-hidden@server-nat
         haproxy-21               2.6 s  no way               passive-refused@server-nat client-hidden@server-nat address-private@server-configuration
-        haproxy-21-proxy         0.4 s  PORT                 passive-refused@server-firewall/server-nat
+        haproxy-21-proxy         0.5 s  PORT                 passive-refused@server-firewall/server-nat
         haproxy-range            2.6 s  EPSV                 client-hidden@server-nat
         haproxy-range-proxy      0.5 s  EPSV
         both-nat                 1.6 s  EPSV                 address-private@server-configuration client-nat@client-nat
         both-nat-fixed           1.6 s  EPSV                 client-nat@client-nat
-        both-nat-upnp            0.4 s  PORT (mapped port)   passive-refused@server-nat address-private@server-configuration mapped-port@nobody
+        both-nat-upnp            0.5 s  PORT (mapped port)   passive-refused@server-nat address-private@server-configuration mapped-port@nobody
         hairpin                  2.5 s  EPSV                 hairpin@server-nat
         nat-idle                 1.6 s  EPSV                 client-nat@client-nat
         ipv6-open                0.4 s  EPSV
-        ipv6-client-fw           2.5 s  EPSV                 active-dropped@client-firewall/server-firewall
+        ipv6-client-fw           2.6 s  EPSV                 active-dropped@client-firewall/server-firewall
         ipv6-client-fw-helper    0.4 s  EPSV
-        ipv6-server-range        2.5 s  EPSV                 active-dropped@client-firewall/server-firewall
+        ipv6-server-range        2.6 s  EPSV                 active-dropped@client-firewall/server-firewall
         nat64                    0.4 s  EPSV                 nat64@nobody
     "#]].assert_eq(&table);
 }

@@ -48,14 +48,21 @@ fn judge(case: Case<'_>) -> Option<Finding> {
         told(active.filter(|it| it.path.opener == Opener::Server && it.result.is_err()))
     };
     let nobody = |word, cause: String| Finding::new(word, Severity::Note, WhoActs::Nobody, cause);
-    if seen.active().any(|it| it.result.is_ok()) {
+    if let Some(probed) = seen.active().find(|it| it.result.is_ok()) {
+        let offer = probed.path.offer;
+        let read = match (probed.target, probed.arrived) {
+            (Some(sent), Some(read)) if read != sent => {
+                format!("{offer} named {sent}, the server read {read}")
+            }
+            _ => format!("{offer} named our own address, and the data connection came"),
+        };
         return Some(
             nobody(
                 "helper-at-work",
                 "a NAT translates our address, and a helper in it rewrites PORT and EPRT: active works in plaintext, and fails with TLS".to_owned(),
             )
             .because(fact)
-            .because("PORT named our private address, and the data connection came".to_owned()),
+            .because(read),
         );
     }
     if outside.is_some_and(|it| it.is_ipv4() && seen.own.is_ipv6()) {

@@ -3,7 +3,7 @@
 //! The server compares the address in PORT with the one our control connection comes from. Many tell that address when
 //! asked or when they refuse another one; no third party is needed to learn it.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use super::advertise::{is_private, is_public};
 use super::canonical;
@@ -36,6 +36,22 @@ pub fn from_status(reply: &Reply) -> Option<IpAddr> {
 /// 198.51.100.1)`, wharf's `501 data connections go only to 198.51.100.1, where ...`.
 pub fn from_refusal(reply: &Reply) -> Option<IpAddr> {
     address_after(&text_of(reply), "only to ")
+}
+
+/// The address of the data connection as the server has named or read it, from wharf's STAT: `Data connection: expected at
+/// 10.20.0.2:50017, named by the 227 as 203.0.113.5:50017`. Where the other end read or named another one, somebody between
+/// rewrites it.
+pub fn named_in_status(reply: &Reply) -> Option<SocketAddr> {
+    if !matches!(reply.code(), 211..=213) {
+        return None;
+    }
+    let text = text_of(reply);
+    let mut lines = text.lines();
+    let (_, named) = lines
+        .find_map(|line| line.trim_start().strip_prefix("Data connection: "))?
+        .split_once(", named by ")?;
+    let (_, at) = named.split_once(" as ")?;
+    at.trim_end().parse().ok()
 }
 
 /// All lines of the reply.
@@ -125,6 +141,28 @@ mod tests {
 
     fn reply(code: u16, lines: &[&str]) -> Reply {
         Reply::with_lines(code, lines.iter().map(Text::lossy).collect())
+    }
+
+    #[test]
+    fn wharf_tells_what_it_has_named_or_read() {
+        for (line, named) in [
+            (
+                " Data connection: expected at 10.20.0.2:50017, named by the 227 as 203.0.113.5:50017",
+                Some("203.0.113.5:50017"),
+            ),
+            (
+                " Data connection: will be opened to you, named by EPRT as [2001:db8::1]:40000",
+                Some("[2001:db8::1]:40000"),
+            ),
+            (" Data connection: expected at 10.20.0.2:50017", None),
+            (" Data connection: none", None),
+            (" Data connection: x, named by the 227 as y", None),
+        ] {
+            let lines = ["wharf FTP server", " Session 1", line, "End of status"];
+            let read = named_in_status(&reply(211, &lines));
+            assert_eq!(read, named.map(|it| it.parse().unwrap()), "{line}");
+        }
+        assert_eq!(named_in_status(&reply(500, &["STAT not understood"])), None);
     }
 
     #[test]

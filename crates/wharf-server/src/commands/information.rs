@@ -27,13 +27,7 @@ impl Session {
             Some(login) => format!(" Logged in as {}", login.granted.user),
             None => " Not logged in".to_owned(),
         };
-        let data = match &self.data_port {
-            Some(port) => match port.listening_at() {
-                Some(at) => format!(" Data connection: expected at {at}"),
-                None => " Data connection: will be opened to you".to_owned(),
-            },
-            None => " Data connection: none".to_owned(),
-        };
+        let data = format!(" Data connection: {}", self.data_connection_planned());
         let lines = [
             "wharf FTP server".to_owned(),
             format!(" Session {}", self.number),
@@ -59,6 +53,24 @@ impl Session {
             211,
             lines.iter().map(Text::lossy).collect(),
         ))
+    }
+
+    /// With the address as this end said or heard it: a client that said or heard another one knows that somebody between
+    /// rewrites it
+    fn data_connection_planned(&self) -> String {
+        let Some(port) = &self.data_port else {
+            return "none".to_owned();
+        };
+        match (port.listening_at(), &self.told, self.asked) {
+            (Some(at), Some(told), _) if told.with_address => {
+                format!("expected at {at}, named by the 227 as {}", told.at)
+            }
+            (Some(at), ..) => format!("expected at {at}"),
+            (None, _, Some((word, named))) => {
+                format!("will be opened to you, named by {word} as {named}")
+            }
+            (None, ..) => "will be opened to you".to_owned(),
+        }
     }
 
     pub(super) fn help(&mut self, about: Option<&Text>) -> Outcome {

@@ -48,7 +48,7 @@ impl Session {
     }
 
     /// Remembers where to connect to, if the guard finds nothing in it
-    fn target(&mut self, word: &str, named: SocketAddr, offer: Offer) -> Outcome {
+    fn target(&mut self, word: &'static str, named: SocketAddr, offer: Offer) -> Outcome {
         if !self.setup.config.active {
             return Err(Failure::Refused(Reply::new(
                 502,
@@ -75,6 +75,7 @@ impl Session {
             None => Source::Address(own),
         };
         self.data_port = Some(DataPort::Target { source, to });
+        self.asked = Some((word, named));
         Ok(match target.instead_of {
             None => Reply::new(200, format!("{word} accepted")),
             Some(named) => {
