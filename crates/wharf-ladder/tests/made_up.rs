@@ -404,7 +404,7 @@ fn the_capture_begins_and_ends_in_the_middle() {
         @0.005 s1 ! opened user 192.0.2.7:40001 203.0.113.9:50001
         @0.007 s1 > RETR a
         @0.008 s1 < 150 here
-        @0.009 s1 # the capture ends before this data connection, 10 bytes so far
+        @0.009 s1 # the end of this data connection is not in the capture, 10 bytes are
         @0.009 s1 # the capture ends here
     "]]);
 }

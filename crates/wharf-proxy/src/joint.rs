@@ -10,7 +10,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, timeout};
 use wharf_net::pump::{self, Conversion, Progress, PumpError};
 use wharf_net::shared_port::Place;
 use wharf_net::{
@@ -30,12 +30,6 @@ type Work<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// A passive connect to the server takes at most so long: there may be other ways.
 const CONNECT: Duration = Duration::from_millis(2_500);
-
-/// What clients write at once at the least; a smaller upload came whole or not at all.
-const ONE_BLOCK: u64 = 4096;
-/// How long the end of an upload is doubted: an eighth of its time within these bounds.
-const DOUBT_LEAST: Duration = Duration::from_millis(2);
-const DOUBT_MOST: Duration = Duration::from_millis(25);
 
 /// One end of the middle.
 pub(crate) struct Side {
@@ -363,13 +357,8 @@ async fn relay(
             }
         })?;
     if let Some(began) = upload_since {
-        // A client that was killed ends its data connection like one that has finished, and its control connection a
-        // moment later: whoever waits for that moment resets both (see the server's DTP).
-        if moved.wire > ONE_BLOCK {
-            sleep((began.elapsed() / 8).clamp(DOUBT_LEAST, DOUBT_MOST)).await;
-        } else {
-            tokio::task::yield_now().await;
-        }
+        // Whoever was killed meanwhile has reset it by now, or has ended the session and this with it.
+        pump::doubt(moved, began).await;
         if from.is_reset() {
             return Err(broken(
                 sender,

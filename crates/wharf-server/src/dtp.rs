@@ -32,12 +32,6 @@ const WAITING: usize = 32;
 /// meanwhile, and a NAT that forgets the connection takes the final reply away
 pub(crate) const LONG: Duration = Duration::from_secs(1);
 
-/// What clients write at once at the least; a smaller upload came whole or not at all
-const ONE_BLOCK: u64 = 4096;
-/// How long the end of an upload is doubted: an eighth of its time within these bounds
-const DOUBT_LEAST: Duration = Duration::from_millis(2);
-const DOUBT_MOST: Duration = Duration::from_millis(25);
-
 /// Everything a data connection needs to come about and move octets, apart from the session
 pub(crate) struct Dtp {
     net: Arc<dyn Net>,
@@ -125,7 +119,7 @@ impl Session {
             let moved = dtp.receive(&mut data, &mut upload, path).await?;
             // The end has been read; whether the user still hears ours changes nothing.
             let _ = dtp.close(data).await;
-            dtp.doubt(moved).await;
+            pump::doubt(moved, dtp.watch.began).await;
             Ok(moved)
         };
         let moved = match self.attend(work, &dtp.watch, Abort::Drops).await {
@@ -474,19 +468,6 @@ impl Dtp {
             bytes = bytes.get(written..).unwrap_or_default();
         }
         Ok(())
-    }
-
-    /// A client that was killed ends its data connection like one that has finished: stream mode has
-    /// no other sign. But its control connection ends with it, a moment later, since the kernel
-    /// closes the younger one first. Whoever waits for that moment is told by `attend`; an upload
-    /// in one block has no middle to be killed in.
-    async fn doubt(&self, moved: Moved) {
-        let moment = (self.watch.began.elapsed() / 8).clamp(DOUBT_LEAST, DOUBT_MOST);
-        if moved.wire > ONE_BLOCK {
-            sleep(moment).await;
-        } else {
-            tokio::task::yield_now().await;
-        }
     }
 
     /// In stream mode the end of the connection is the end of the file (RFC 959 §3.4.1)

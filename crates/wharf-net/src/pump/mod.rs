@@ -4,8 +4,10 @@
 
 mod conversion;
 mod copy;
+mod doubt;
 mod progress;
 
 pub use conversion::Conversion;
 pub use copy::{Moved, PumpError, receive, send};
+pub use doubt::doubt;
 pub use progress::Progress;

@@ -265,7 +265,7 @@ impl fmt::Display for Refusal {
             ),
             Self::CannotTell { count, address } => write!(
                 f,
-                "cannot tell which of {count} connections from {address} is yours; try again, one at a time (a separate --data-port at the server would tell)"
+                "cannot tell which of {count} connections from {address} is yours; try again, one at a time (a data port of its own, at the server, would tell)"
             ),
             Self::Crowded { address } => write!(
                 f,

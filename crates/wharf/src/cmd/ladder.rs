@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal, Read, Write};
 use std::path::Path;
 
 use wharf_ladder::render::{self, Look};
-use wharf_ladder::source::Source;
+use wharf_ladder::source::{Source, SourceError};
 use wharf_ladder::{Ladder, Options};
 
 use crate::args::{LadderArgs, LadderFormat};
@@ -31,8 +31,12 @@ pub(crate) fn run(args: &LadderArgs, output: &Output) -> Result<(), Failure> {
             )
         })?;
     let source = Source::open(&bytes).map_err(|error| {
-        local(format!("{name}: {error}"))
-            .with_hint("`wharf get --trace FILE` and `wharf serve --trace FILE` write traces")
+        let failure = local(format!("{name}: {error}"));
+        match error {
+            SourceError::Neither { .. } => failure
+                .with_hint("`wharf get --trace FILE` and `wharf serve --trace FILE` write traces"),
+            _ => failure,
+        }
     })?;
     if let Some((line, text)) = &source.first_unread {
         let text: String = text.chars().take(60).collect();

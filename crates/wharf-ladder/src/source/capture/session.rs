@@ -391,7 +391,7 @@ impl<'a> Session<'a> {
                 }
                 None => {
                     let text = format!(
-                        "the capture ends before this data connection, {bytes} bytes so far"
+                        "the end of this data connection is not in the capture, {bytes} bytes are"
                     );
                     (connection.last, What::Note(text))
                 }
