@@ -14,7 +14,7 @@ use crate::payload;
 use crate::process::{Outcome, last_lines, run as run_bounded};
 use crate::server::{Kind, USER};
 use crate::stage::Stage;
-use crate::tally::{Matrix, Tally, concurrently, seconds};
+use crate::tally::{Judged, Tally, by_peers, seconds};
 use crate::topology::{Middlebox, TOPOLOGIES, Topology};
 use crate::{Result, Settings};
 
@@ -96,49 +96,16 @@ pub(crate) fn run(settings: &Settings, tally: &Tally) -> Result<()> {
     if rows.is_empty() {
         return Ok(());
     }
-    let meetings: Vec<(Topology, Kind)> = rows
-        .iter()
-        .flat_map(|row| PEERS.map(|kind| (*row, kind)))
-        .collect();
-    // Nearly all of a cell is waiting.
-    let answers = concurrently(&meetings, 10, |(row, kind)| meet(settings, *row, *kind));
-    let mut heads = vec!["topology"];
-    heads.extend(PEERS.map(Kind::name));
-    let mut matrix = Matrix::new(&heads);
-    let mut answers = meetings.iter().zip(answers);
-    for row in rows {
-        let mut shown = Vec::new();
-        for ((_, kind), answer) in answers.by_ref().take(PEERS.len()) {
-            let (text, fault) = match answer {
-                Ok(Cell { text, fault }) => (text, fault),
-                Err(failure) => ("?".to_owned(), Some(failure.to_string())),
-            };
-            match fault {
-                None => {
-                    tally.pass();
-                    shown.push(text);
-                }
-                Some(fault) => {
-                    tally.fail(&format!("auto / {} / {}", row.name, kind.name()), &fault);
-                    shown.push(format!("{text} !!"));
-                }
-            }
-        }
-        matrix.push(row.name, shown);
-    }
+    let matrix = by_peers("auto", &rows, &PEERS, tally, |row, kind| {
+        meet(settings, row, kind)
+    });
     matrix.print("wharf's client in auto (seconds: get, put, get with one memory; no: no way; !! not what must be)");
     Ok(())
 }
 
-struct Cell {
-    text: String,
-    /// Why this is not what must be.
-    fault: Option<String>,
-}
-
-fn meet(settings: &Settings, row: Topology, kind: Kind) -> Result<Cell> {
+fn meet(settings: &Settings, row: Topology, kind: Kind) -> Result<Judged> {
     if !meets(&row, kind) {
-        return Ok(Cell {
+        return Ok(Judged {
             text: "-".to_owned(),
             fault: None,
         });
@@ -149,7 +116,7 @@ fn meet(settings: &Settings, row: Topology, kind: Kind) -> Result<Cell> {
     let _server = stage.serve_with(&["--one-port", "off"])?;
     let first = Run::of(&stage, "first", Does::Get)?;
     if !possible(&row, kind) {
-        return Ok(Cell {
+        return Ok(Judged {
             text: format!("no {}", seconds(first.outcome.elapsed)),
             fault: first
                 .wrong_failure(&row)
@@ -158,7 +125,7 @@ fn meet(settings: &Settings, row: Topology, kind: Kind) -> Result<Cell> {
     }
     let elapsed = first.outcome.elapsed;
     if let Some(fault) = first.wrong_success(FIRST) {
-        return Ok(Cell {
+        return Ok(Judged {
             text: format!("? {}", seconds(elapsed)),
             fault: Some(first.with_dialogue(&fault)),
         });
@@ -173,7 +140,7 @@ fn meet(settings: &Settings, row: Topology, kind: Kind) -> Result<Cell> {
         let wrong = wrong.map(|wrong| format!("{name} run: {}", run.with_dialogue(&wrong)));
         fault = fault.or(wrong);
     }
-    Ok(Cell { text, fault })
+    Ok(Judged { text, fault })
 }
 
 /// What a run does with the file.

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::process::{Outcome, run as run_bounded};
 use crate::server::{Kind, USER};
 use crate::stage::Stage;
-use crate::tally::{Matrix, Tally, concurrently, seconds};
+use crate::tally::{Judged, Tally, by_peers, seconds};
 use crate::topology::{Middlebox, TOPOLOGIES, Topology};
 use crate::{Result, Settings, payload};
 
@@ -209,45 +209,12 @@ pub(crate) fn run(settings: &Settings, tally: &Tally) -> Result<()> {
     if rows.is_empty() {
         return Ok(());
     }
-    let meetings: Vec<(Topology, Kind)> = rows
-        .iter()
-        .flat_map(|row| PEERS.map(|kind| (*row, kind)))
-        .collect();
-    // Nearly all of a cell is waiting.
-    let answers = concurrently(&meetings, 10, |(row, kind)| meet(settings, *row, *kind));
-    let mut heads = vec!["topology"];
-    heads.extend(PEERS.map(Kind::name));
-    let mut matrix = Matrix::new(&heads);
-    let mut answers = meetings.iter().zip(answers);
-    for row in rows {
-        let mut shown = Vec::new();
-        for ((_, kind), answer) in answers.by_ref().take(PEERS.len()) {
-            let (text, fault) = match answer {
-                Ok(Cell { text, fault }) => (text, fault),
-                Err(failure) => ("?".to_owned(), Some(failure.to_string())),
-            };
-            match fault {
-                None => {
-                    tally.pass();
-                    shown.push(text);
-                }
-                Some(fault) => {
-                    tally.fail(&format!("doctor / {} / {}", row.name, kind.name()), &fault);
-                    shown.push(format!("{text} !!"));
-                }
-            }
-        }
-        matrix.push(row.name, shown);
-    }
+    let matrix = by_peers("doctor", &rows, &PEERS, tally, |row, kind| {
+        meet(settings, row, kind)
+    });
     matrix
         .print("wharf doctor (seconds; causes, side that must act, / who else it may be; !! not what must be)");
     Ok(())
-}
-
-struct Cell {
-    text: String,
-    /// Why this is not what must be.
-    fault: Option<String>,
 }
 
 /// Whether a control connection comes about at all: not where a balancer speaks first to a server that does not
@@ -263,9 +230,9 @@ fn meets(row: &Topology, kind: Kind) -> bool {
     kind == Kind::Wharf || !header
 }
 
-fn meet(settings: &Settings, row: Topology, kind: Kind) -> Result<Cell> {
+fn meet(settings: &Settings, row: Topology, kind: Kind) -> Result<Judged> {
     if !meets(&row, kind) {
-        return Ok(Cell {
+        return Ok(Judged {
             text: "-".to_owned(),
             fault: None,
         });
@@ -308,7 +275,7 @@ fn word(value: &Value) -> &str {
     value.as_str().unwrap_or("?")
 }
 
-fn judge(report: &Value, outcome: &Outcome, row: &Topology, kind: Kind) -> Cell {
+fn judge(report: &Value, outcome: &Outcome, row: &Topology, kind: Kind) -> Judged {
     let found = findings(report).join(" ");
     let expected = EXPECTED
         .iter()
@@ -331,7 +298,7 @@ fn judge(report: &Value, outcome: &Outcome, row: &Topology, kind: Kind) -> Cell 
         seconds(outcome.elapsed),
         if found.is_empty() { "-" } else { &found }
     );
-    Cell { text, fault }
+    Judged { text, fault }
 }
 
 /// A finding that somebody must act on, and that does not say how.

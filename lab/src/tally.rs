@@ -2,6 +2,10 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use crate::Result;
+use crate::server::Kind;
+use crate::topology::Topology;
+
 /// The run's account; shared by the threads that fill it.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
@@ -30,7 +34,7 @@ impl Tally {
     }
 
     /// Counts a check, and prints it as a line of its own.
-    pub(crate) fn check(&self, what: &str, result: crate::Result<String>) {
+    pub(crate) fn check(&self, what: &str, result: Result<String>) {
         match result {
             Ok(note) => {
                 println!(
@@ -119,6 +123,53 @@ impl Matrix {
             println!("{}", line(&mut all));
         }
     }
+}
+
+/// What a cell shows.
+pub(crate) struct Judged {
+    pub(crate) text: String,
+    /// Why this is not what must be.
+    pub(crate) fault: Option<String>,
+}
+
+/// The table of topologies × servers of a part, each cell judged by `meet`. Nearly all of a cell is waiting.
+pub(crate) fn by_peers<const N: usize>(
+    part: &str,
+    rows: &[Topology],
+    peers: &[Kind; N],
+    tally: &Tally,
+    meet: impl Fn(Topology, Kind) -> Result<Judged> + Sync,
+) -> Matrix {
+    let meetings: Vec<(Topology, Kind)> = rows
+        .iter()
+        .flat_map(|row| peers.map(|kind| (*row, kind)))
+        .collect();
+    let answers = concurrently(&meetings, 10, |(row, kind)| meet(*row, *kind));
+    let mut heads = vec!["topology"];
+    heads.extend(peers.map(Kind::name));
+    let mut matrix = Matrix::new(&heads);
+    let mut answers = meetings.iter().zip(answers);
+    for row in rows {
+        let mut shown = Vec::new();
+        for ((_, kind), answer) in answers.by_ref().take(N) {
+            let Judged { text, fault } = answer.unwrap_or_else(|failure| Judged {
+                text: "?".to_owned(),
+                fault: Some(failure.to_string()),
+            });
+            match fault {
+                None => {
+                    tally.pass();
+                    shown.push(text);
+                }
+                Some(fault) => {
+                    tally.fail(&format!("{part} / {} / {}", row.name, kind.name()), &fault);
+                    shown.push(format!("{text} !!"));
+                }
+            }
+        }
+        matrix.push(row.name, shown);
+    }
+    matrix
 }
 
 /// Seconds as a cell shows them.

@@ -165,7 +165,7 @@ impl Examiner {
     /// A command and its final reply.
     ///
     /// # Errors
-    /// [`ErrorKind::Timeout`](crate::ErrorKind::Timeout), [`ErrorKind::Closed`](crate::ErrorKind::Closed) and the like;
+    /// [`ErrorKind::Timeout`], [`ErrorKind::Closed`] and the like;
     /// negative replies are none.
     pub async fn ask(&mut self, command: &Command, within: Duration) -> Result<Reply> {
         self.dialogue.exchange(command, within).await
@@ -425,7 +425,7 @@ impl Door {
     /// Connects and logs in once more.
     ///
     /// # Errors
-    /// [`ErrorKind::Busy`](crate::ErrorKind::Busy) and those of connecting and logging in.
+    /// [`ErrorKind::Busy`] and those of connecting and logging in.
     pub async fn enter(&self, within: Duration) -> Result<Examiner> {
         let greeting = self.place.dial(Instant::now()).await?;
         greeting.examine(self.login.clone(), within).await

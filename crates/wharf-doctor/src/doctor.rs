@@ -1,5 +1,5 @@
 //! Gathers the facts: logs in, sends sessions for every way at once, as many as the server allows, and stops in time.
-//! What to ask next is decided in [`errand`](crate::errand), what the answers mean in [`checks`](crate::checks).
+//! What to ask next is decided in `errand.rs`, what the answers mean in [`checks`].
 
 use std::net::SocketAddr;
 use std::sync::Arc;

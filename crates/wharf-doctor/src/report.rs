@@ -1,6 +1,6 @@
 //! What the doctor hands over: a line for every path, the findings, the verdict; for people and for programs.
 //!
-//! The JSON object is documented in [`json`]; [`VERSION`] changes when a field changes its meaning or vanishes, not when
+//! The JSON object is documented in [`json()`]; [`VERSION`] changes when a field changes its meaning or vanishes, not when
 //! one is added.
 
 use std::fmt::Write as _;

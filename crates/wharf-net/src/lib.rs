@@ -42,5 +42,8 @@ pub use control::{ControlError, ServerControl, Undecoded, UserControl};
 mod data;
 pub use data::{DataConnection, DataPort, OpenError};
 pub mod pump;
+pub mod seats;
 pub mod shared_port;
+mod stop;
+pub use stop::Stop;
 pub mod zero_copy;

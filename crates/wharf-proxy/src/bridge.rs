@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 use wharf_net::shared_port::Place as SharedPlace;
-use wharf_net::{Conn, ServerControl, Trace, UserControl};
+use wharf_net::{Conn, ServerControl, Stop, Trace, UserControl};
 use wharf_proto::data_connection::guard::Guard;
 use wharf_proto::data_connection::sorting::User;
 use wharf_proto::trace::{Side as Whose, What};
@@ -19,7 +19,7 @@ use wharf_proto::{Reply, ReplyLimits, Text};
 
 use crate::config::Config;
 use crate::joint::{Joint, Side, Terms};
-use crate::proxy::{Setup, Stop, cut, stopping};
+use crate::proxy::Setup;
 use crate::translate::ways::ServerWays;
 use crate::translate::{Ends, Input, Order, Translator, Wait};
 use crate::upstream::{Place, Scruples, Upstream, connect};
@@ -103,7 +103,7 @@ pub(crate) async fn serve(
         Upstream::UserAtHost(_) => {
             let named = tokio::select! {
                 named = crate::lobby::receive(&mut client, config) => named?,
-                () = stopping(&mut stop) => {
+                () = Stop::stopping(&mut stop) => {
                     client.queue(&Reply::new(421, "The proxy is stopping, goodbye"));
                     None
                 }
@@ -136,7 +136,7 @@ pub(crate) async fn serve(
     };
     let reached = tokio::select! {
         reached = reach(&setup, &wanted, &mut client, number) => reached,
-        () = stopping(&mut stop) => Err("The proxy is stopping, goodbye".to_owned()),
+        () = Stop::stopping(&mut stop) => Err("The proxy is stopping, goodbye".to_owned()),
     };
     match reached {
         Ok(server) => {
@@ -338,8 +338,8 @@ impl Bridge {
                 }
             },
             input = self.joint.next() => Wake::Said(input),
-            () = stopping(&mut stop), if idle => Wake::Stop,
-            () = cut(&mut end) => Wake::Cut,
+            () = Stop::stopping(&mut stop), if idle => Wake::Stop,
+            () = Stop::cut(&mut end) => Wake::Cut,
             () = until(self.alarm) => Wake::Alarm,
             () = until(at) => late,
             () = until(self.warm_from) => Wake::Warm,

@@ -28,6 +28,5 @@ mod proxy;
 pub use proxy::{Error, Handle, Proxy};
 mod bridge;
 mod joint;
-mod limits;
 mod lobby;
 pub mod translate;

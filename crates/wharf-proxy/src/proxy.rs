@@ -8,15 +8,15 @@ use std::time::Duration;
 
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep};
 use tracing::Instrument;
 use wharf_net::proxy_protocol::{Balancers, ProxyProtocol};
+use wharf_net::seats::Seats;
 use wharf_net::shared_port::{Admitted, NewDoor, Place, Reception, WayToPorter};
-use wharf_net::{ListenAt, Net};
+use wharf_net::{ListenAt, Net, Stop};
 
 use crate::bridge::{self, Arrival};
 use crate::config::Config;
-use crate::limits::Limits;
 use crate::translate::ways::{Learnt, ServerMemory};
 
 /// A session at work: two control connections, two data connections, two listeners.
@@ -58,7 +58,7 @@ pub enum Error {
 pub(crate) struct Setup {
     pub(crate) config: Config,
     pub(crate) net: Arc<dyn Net>,
-    limits: Arc<Limits>,
+    taken: Arc<Seats>,
     seats: usize,
     courtesy: Semaphore,
     sessions: AtomicU64,
@@ -89,37 +89,6 @@ impl Setup {
     }
 }
 
-/// Whether sessions are to end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Stop {
-    No,
-    By(Instant),
-}
-
-/// Waits until the proxy is to stop.
-pub(crate) async fn stopping(stop: &mut watch::Receiver<Stop>) {
-    if stop.wait_for(|stop| *stop != Stop::No).await.is_err() {
-        std::future::pending::<()>().await;
-    }
-}
-
-/// Waits until what still runs is to be cut.
-pub(crate) async fn cut(stop: &mut watch::Receiver<Stop>) {
-    loop {
-        stopping(stop).await;
-        let Stop::By(deadline) = *stop.borrow_and_update() else {
-            continue;
-        };
-        tokio::select! {
-            () = sleep_until(deadline) => return,
-            changed = stop.changed() => if changed.is_err() {
-                sleep_until(deadline).await;
-                return;
-            }
-        }
-    }
-}
-
 /// A bound proxy that has not accepted anybody yet.
 pub struct Proxy {
     doors: Vec<NewDoor>,
@@ -139,17 +108,12 @@ impl Handle {
     /// shorter patience hurries the first.
     pub fn stop(&self, patience: Duration) {
         let by = Instant::now() + patience;
-        self.stop.send_modify(|stop| {
-            *stop = match *stop {
-                Stop::By(earlier) => Stop::By(earlier.min(by)),
-                Stop::No => Stop::By(by),
-            };
-        });
+        self.stop.send_modify(|stop| *stop = stop.at_latest(by));
     }
 
     /// Sessions now.
     pub fn sessions(&self) -> usize {
-        self.setup.limits.sessions()
+        self.setup.taken.sessions()
     }
 }
 
@@ -197,7 +161,7 @@ impl Proxy {
                 setup: Arc::new(Setup {
                     config,
                     net,
-                    limits: Arc::default(),
+                    taken: Arc::default(),
                     seats,
                     courtesy: Semaphore::new(COURTESY),
                     sessions: AtomicU64::new(0),
@@ -231,7 +195,7 @@ impl Proxy {
         loop {
             tokio::select! {
                 biased;
-                () = stopping(&mut stopped) => break,
+                () = Stop::stopping(&mut stopped) => break,
                 Some(_) = sessions.join_next() => {}
                 step = reception.next() => reception.take(step, |client| client),
             }
@@ -243,7 +207,7 @@ impl Proxy {
             }
         }
         let overdue = async {
-            cut(&mut stopped).await;
+            Stop::cut(&mut stopped).await;
             sleep(OVERDUE).await;
         };
         let ended = async {
@@ -280,7 +244,7 @@ async fn receive(
     let peer = conn.peer_addr();
     let config = &setup.config;
     let number = setup.next_session();
-    let seat = setup.limits.admit(
+    let seat = setup.taken.admit(
         peer.ip(),
         config.max_sessions.min(setup.seats),
         config.max_per_address,
@@ -302,7 +266,7 @@ async fn receive(
             }
             return;
         }
-        Err(text) => text,
+        Err(full) => full.to_string(),
     };
     tracing::info!(client = %peer, text, "session refused");
     let permit = setup.courtesy.try_acquire();
@@ -312,5 +276,5 @@ async fn receive(
     } else {
         Duration::ZERO
     };
-    bridge::refuse(&setup, conn, number, text, patience).await;
+    bridge::refuse(&setup, conn, number, &text, patience).await;
 }

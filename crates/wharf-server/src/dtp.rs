@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::time::{sleep, timeout};
 use wharf_net::pump::{self, Conversion, Moved, PumpError};
-use wharf_net::{DataConnection, DataPort, Flow, Net, zero_copy};
+use wharf_net::{DataConnection, DataPort, Flow, Net, Stop, zero_copy};
 use wharf_proto::data_connection::guard::Guard;
 use wharf_proto::{Command, DuringTransfer, Line, Pathname, Reply};
 use wharf_storage::{Reader, Upload};
@@ -22,7 +22,6 @@ use crate::commands::lines::Lines;
 use crate::failure::{AtPath, Failure};
 use crate::log::{self, Direction, Transferred};
 use crate::session::{Session, check_reply};
-use crate::setup::cut;
 use crate::watch::Watch;
 
 /// So many lines may come during a transfer; then reading stops until it is over
@@ -271,7 +270,7 @@ impl Session {
     ) -> Result<F::Output, Failure> {
         let mut work = pin!(work);
         let mut stop = self.stop.clone();
-        let mut out_of_time = pin!(cut(&mut stop));
+        let mut out_of_time = pin!(Stop::cut(&mut stop));
         let mut stopping = true;
         let mut long = pin!(sleep(LONG));
         let mut cold = true;

@@ -13,14 +13,13 @@ use tokio_util::task::TaskTracker;
 use wharf_accounts::Authenticator;
 use wharf_net::proxy_protocol::{Balancers, ProxyProtocol};
 use wharf_net::shared_port::{Admitted, DataDoor, DataDoors, NewDoor, Reception, WayToPorter};
-use wharf_net::{Conn, ListenAt, Listener, Net};
+use wharf_net::{Conn, ListenAt, Listener, Net, Stop};
 
 use crate::config::Config;
-use crate::limits::Full;
 use crate::log;
 use crate::outside::Outside;
 use crate::session::{self, Session};
-use crate::setup::{Setup, Shared, Stop, cut, stopping};
+use crate::setup::{Setup, Shared};
 
 /// Sessions that outlive the deadline of a stop by this much hang in their storage, and are left behind
 const OVERDUE: Duration = Duration::from_secs(5);
@@ -149,7 +148,7 @@ impl Server {
         loop {
             tokio::select! {
                 biased;
-                () = stopping(&mut stopped) => break,
+                () = Stop::stopping(&mut stopped) => break,
                 Some(order) = self.orders.recv() => match order {
                     Order::Listen(config, done) => {
                         let setup = self.handle.setup();
@@ -190,7 +189,7 @@ impl Server {
             sessions.wait().await;
         };
         let overdue = async {
-            cut(&mut stopped).await;
+            Stop::cut(&mut stopped).await;
             sleep(OVERDUE).await;
         };
         tokio::select! {
@@ -206,12 +205,7 @@ impl Handle {
     /// A second call with a shorter patience hurries the first.
     pub fn stop(&self, patience: Duration) {
         let by = Instant::now() + patience;
-        self.stop.send_modify(|stop| {
-            *stop = match *stop {
-                Stop::By(earlier) => Stop::By(earlier.min(by)),
-                Stop::No => Stop::By(by),
-            };
-        });
+        self.stop.send_modify(|stop| *stop = stop.at_latest(by));
     }
 
     /// Gives sessions that begin from now on another configuration, and other accounts if given
@@ -318,8 +312,7 @@ async fn receive(
             session::run(session).await;
             return;
         }
-        Err(Full::Server) => "Too many sessions, try again later",
-        Err(Full::Address) => "Too many sessions from your address",
+        Err(full) => full.to_string(),
     };
     tracing::info!(client = %peer, text, "session refused");
     let permit = setup.shared.courtesy.try_acquire();
@@ -329,7 +322,7 @@ async fn receive(
     } else {
         Duration::ZERO
     };
-    session::refuse(&setup, conn, text, patience).await;
+    session::refuse(&setup, conn, &text, patience).await;
 }
 
 fn open_xferlog(config: &Config) -> Result<Option<File>, Error> {

@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tracing::Instrument;
 use wharf_accounts::Granted;
 use wharf_net::shared_port::{Entrance, Place, WayToPorter};
-use wharf_net::{Conn, DataPort, ServerControl, Trace};
+use wharf_net::{Conn, DataPort, ServerControl, Stop, Trace};
 use wharf_proto::data_connection::passive_choice::{PassiveChoice, PassivePort};
 use wharf_proto::facts::FactSet;
 use wharf_proto::server_pi::ServerPi;
@@ -27,7 +27,7 @@ use crate::commands::lines::OFFERED;
 use crate::dtp::LONG;
 use crate::failure::{Circumstances, Failure, Outcome, Told};
 use crate::limits::UserSeat;
-use crate::setup::{Setup, Stop, stopping};
+use crate::setup::Setup;
 
 /// So many lines that are no FTP command may come before the login; then it is no FTP client
 const NONSENSE_BEFORE_LOGIN: u32 = 10;
@@ -239,7 +239,7 @@ impl Session {
                 biased;
                 // Writes the queued replies first, unless another command waits: a burst costs one write.
                 line = control.next_line() => return Ok(Wake::Line(line?)),
-                () = stopping(stop) => return Ok(Wake::Stop),
+                () = Stop::stopping(stop) => return Ok(Wake::Stop),
                 () = sleep_until(deadline) => return Ok(late),
                 () = sleep_until(now + LONG), if unread && !warm => {
                     warm = true;

@@ -1,4 +1,4 @@
-//! What sessions are started with and have in common, and how they are told to end.
+//! What sessions are started with and have in common.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, watch};
-use tokio::time::{Instant, sleep_until};
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
 use wharf_accounts::Authenticator;
 use wharf_net::Net;
 use wharf_net::proxy_protocol::Balancers;
@@ -112,42 +112,5 @@ impl Shared {
 
     pub(crate) fn next_session(&self) -> u64 {
         self.sessions.fetch_add(1, Ordering::Relaxed) + 1
-    }
-}
-
-/// Whether the server wants its sessions to end
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Stop {
-    /// It serves
-    No,
-    /// Sessions end now, those with a transfer when it is done or at this moment
-    By(Instant),
-}
-
-/// The moment at which sessions without a transfer end
-pub(crate) async fn stopping(stop: &mut watch::Receiver<Stop>) {
-    if stop.wait_for(|stop| *stop != Stop::No).await.is_err() {
-        // Nobody is left who could stop anything.
-        std::future::pending::<()>().await;
-    }
-}
-
-/// The moment at which transfers are cut
-pub(crate) async fn cut(stop: &mut watch::Receiver<Stop>) {
-    loop {
-        let now = *stop.borrow_and_update();
-        let changed = match now {
-            Stop::No => stop.changed().await,
-            Stop::By(at) => tokio::select! {
-                () = sleep_until(at) => return,
-                changed = stop.changed() => changed,
-            },
-        };
-        if changed.is_err() {
-            match now {
-                Stop::No => return std::future::pending().await,
-                Stop::By(at) => return sleep_until(at).await,
-            }
-        }
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! Pure: no socket, no clock. The client arranges its side of a data connection with us alone (PORT, EPRT, LPRT, PASV,
 //! EPSV, LPSV never reach the server); the server's side is arranged when a transfer command comes, in whatever way
-//! [`ServerWays`](ways::ServerWays) says. Everything that is not about data connections goes through as it is.
+//! `ways.rs` says. Everything that is not about data connections goes through as it is.
 //!
 //! One command at a time is with the server, so that every reply has one command that it can belong to. What the client
 //! says meanwhile waits, but for what RFC 959 wants answered beside a transfer: NOOP and STAT by us, ABOR at once.
