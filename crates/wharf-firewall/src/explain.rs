@@ -113,7 +113,7 @@ fn active(deployment: &Deployment) -> String {
         None => text.push_str(", from any port of its own"),
     }
     text.push_str(if deployment.side.is_servers() {
-        ". The article's rule 4 is the way back, which connection tracking knows"
+        ". The article's rule 4 is only the way back of the same connection"
     } else {
         ". The client must be reachable there"
     });

@@ -25,8 +25,9 @@ fn write(rules: &RuleSet, style: Style) -> Result<String, Unsupported> {
     let mut out = style.head(&DIALECT, rules, "# ");
     let remark = match rules.scope {
         Scope::Beside => {
-            "What is not FTP's passes through this table untouched. Where another table drops by default, put the accept \
-             lines there: an accept here does not override its drop."
+            "What is not FTP's passes through this table untouched. An accept here does not override the drop of another \
+             table: where one drops by default (`nft list chains` shows which), put the accept lines there, too: \
+             `nft insert rule FAMILY TABLE CHAIN LINE`."
         }
         Scope::Complete if rules.deployment.side.is_gateway() => {
             "Everything else that would be forwarded is dropped; what is for the gateway itself is not looked at."

@@ -44,7 +44,7 @@ pub(super) fn run(rules: &RuleSet, output: &Output) -> Result<(), Failure> {
             "rules of iptables are loaded, which nft does not tell: iptables-save shows them",
         );
     }
-    output.note("wharf firewall --dialect nftables, with the same flags, prints what is missing");
+    output.note("wharf firewall --dialect nftables, with the same flags, prints what is missing; on a server `wharf doctor --server` names the line and the chain where it belongs");
     Err(Failure::told(Exit::Partial))
 }
 
