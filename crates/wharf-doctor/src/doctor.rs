@@ -8,12 +8,14 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout};
 use wharf_client::examine::{self, Door, Examiner};
 use wharf_client::{Endpoint, Error, ErrorKind, FamilyChoice, Login, Options};
-use wharf_net::Net;
+use wharf_net::{Net, Source, touch};
 use wharf_proto::data_connection::{as_seen, canonical};
 use wharf_proto::{Command, Reply, Text};
 
 use crate::checks;
+use crate::errand::OTHER_PORTS;
 use crate::facts::{Facts, Seen};
+use crate::no_session::NoSession;
 use crate::remedy::Wording;
 use crate::report::Report;
 use crate::round::{HOP, NEXT_PORT, Round};
@@ -25,8 +27,20 @@ pub const VERDICT: Duration = Duration::from_millis(7500);
 /// The session itself must have come about within this time, or there is nothing to examine.
 const LOGIN: Duration = Duration::from_secs(6);
 
+/// A step of the login ends so much earlier than all of it.
+const LAST_WORD: Duration = Duration::from_millis(200);
+
 /// Control connections at once, with one family and with two: a home server allows its user three to five, as a rule.
 const SESSIONS: [usize; 2] = [5, 3];
+
+/// No session came about.
+#[derive(Debug)]
+pub struct Stopped {
+    /// Why: those of connecting and logging in.
+    pub error: Error,
+    /// What it means, and who must act.
+    pub report: Report,
+}
 
 /// What is to be examined.
 pub struct Doctor {
@@ -48,23 +62,66 @@ impl Doctor {
     /// Finds out and judges. Within [`VERDICT`], except for the idle test.
     ///
     /// # Errors
-    /// Why no session came about at all: those of connecting and logging in.
-    pub async fn examine(&self) -> Result<Report, Error> {
+    /// Why no session came about at all, with a report that says who must act about that.
+    pub async fn examine(&self) -> Result<Report, Box<Stopped>> {
         let began = Instant::now();
-        let facts = self.gather(began).await?;
         let subject = format!("ftp://{}/", self.endpoint);
-        Ok(checks::report(
-            &facts,
-            &self.wording,
-            subject,
-            began.elapsed(),
-        ))
+        match self.gather(began).await {
+            Ok(facts) => Ok(checks::report(
+                &facts,
+                &self.wording,
+                subject,
+                began.elapsed(),
+            )),
+            Err(error) => {
+                let seen = self.around(&error, began).await;
+                let report = seen.report(&self.wording, subject, began.elapsed());
+                Err(Box::new(Stopped { error, report }))
+            }
+        }
+    }
+
+    /// What can be seen of a server that gives no session.
+    async fn around(&self, error: &Error, began: Instant) -> NoSession {
+        let mut seen = NoSession {
+            endpoint: self.endpoint.clone(),
+            kind: error.kind(),
+            said: error.to_string(),
+            control: None,
+            others: Vec::new(),
+        };
+        let left = |most: Duration| VERDICT.saturating_sub(began.elapsed()).min(most);
+        if error.kind() == ErrorKind::Resolve {
+            return seen;
+        }
+        let (host, port) = (&self.endpoint.host, self.endpoint.port);
+        let resolved = timeout(left(NEXT_PORT), self.net.resolve(host, port)).await;
+        let all: Vec<SocketAddr> = resolved.ok().and_then(Result::ok).unwrap_or_default();
+        let wanted = |at: &&SocketAddr| match self.options.family {
+            FamilyChoice::Ipv4 => canonical(at.ip()).is_ipv4(),
+            FamilyChoice::Ipv6 => canonical(at.ip()).is_ipv6(),
+            FamilyChoice::Any | FamilyChoice::PreferIpv4 | FamilyChoice::PreferIpv6 => true,
+        };
+        let Some(at) = all.iter().find(wanted).copied() else {
+            return seen;
+        };
+        let within = left(NEXT_PORT);
+        let net = &*self.net;
+        let [one, other] = OTHER_PORTS.map(|port| SocketAddr::new(at.ip(), port));
+        let (control, a, b) = tokio::join!(
+            touch(net, Source::Any, at, None, within),
+            touch(net, Source::Any, one, None, within),
+            touch(net, Source::Any, other, None, within),
+        );
+        seen.control = Some((at, control));
+        seen.others = vec![(one.port(), a), (other.port(), b)];
+        seen
     }
 
     /// Everything that can be seen in time.
     ///
     /// # Errors
-    /// As [`examine`](Self::examine).
+    /// Why no session came about at all: those of connecting and logging in.
     pub async fn gather(&self, began: Instant) -> Result<Facts, Error> {
         let families = self.families().await;
         let share = SESSIONS
@@ -141,15 +198,17 @@ impl Doctor {
         began: Instant,
         sessions: usize,
     ) -> Result<Seen, Error> {
+        let within = LOGIN.saturating_sub(began.elapsed()).max(HOP);
+        // A step that takes all the time says itself which one it was.
+        let step = within.saturating_sub(LAST_WORD);
         let options = Options {
             family,
-            connect_timeout: self.options.connect_timeout.min(LOGIN),
-            reply_timeout: self.options.reply_timeout.min(LOGIN),
+            connect_timeout: self.options.connect_timeout.min(step),
+            reply_timeout: self.options.reply_timeout.min(step),
             memory: None,
             ..self.options.clone()
         };
         let net = Arc::clone(&self.net);
-        let within = LOGIN.saturating_sub(began.elapsed()).max(HOP);
         let login = self.login.clone();
         let mut session = examine::open(net, &self.endpoint, options, login, within).await?;
         let mut seen = ask(&mut session).await;

@@ -6,6 +6,7 @@
 //! * [`facts`]: what was seen, as plain values
 //! * [`checks`]: the judgement on the facts, a table of pure functions, one file each
 //! * [`software`], [`remedy`]: which server program it is; what to do, in its words and in a firewall's
+//! * [`no_session`]: the same where there is not even a session
 //! * [`doctor`]: gathers the facts, on as many sessions at once as the server allows, and stops in time
 //!
 //! Gathering and judging are apart: what is found out on the network becomes plain values, and the judgement on them is
@@ -35,6 +36,7 @@ pub mod report;
 pub mod checks;
 mod distance;
 pub mod facts;
+pub mod no_session;
 pub mod remedy;
 pub mod software;
 

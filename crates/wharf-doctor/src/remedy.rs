@@ -1,6 +1,6 @@
 //! What to do, in the words of a firewall dialect and of the server's program.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use wharf_firewall::dialect::{self, Dialect, Style};
 use wharf_firewall::{Active, Deployment, Passive, RuleSet, Scope, ServerAt, Side};
@@ -55,6 +55,46 @@ impl Wording {
                 "let {} in at the server, and what belongs to it out",
                 range(seen).map_or(String::new(), |it| format!("ports {it}"))
             ),
+            &self.rules(&deployment),
+        )
+    }
+
+    /// For the server's firewall, where not even the control port is open: everything that a server with wharf's own
+    /// passive range needs.
+    pub fn open_control(&self, port: u16) -> Remedy {
+        let (lo, hi) = RANGE;
+        let deployment = Deployment {
+            control_ports: vec![port],
+            passive: PortRange::new(lo, hi).ok().map(Passive::Range),
+            one_port_auto: false,
+            active: None,
+            ..Deployment::server()
+        };
+        Remedy::copy(
+            WhoActs::ServerFirewall,
+            format!("let port {port} in at the server, and a passive range that it is told, too"),
+            &self.rules(&deployment),
+        )
+    }
+
+    /// For the client's firewall, where not even the control port is reached.
+    pub fn let_control_out(&self, server: SocketAddr) -> Remedy {
+        let (lo, hi) = RANGE;
+        let deployment = Deployment {
+            side: Side::Client,
+            server: ServerAt {
+                addresses: vec![server.ip()],
+                inside: Vec::new(),
+            },
+            control_ports: vec![server.port()],
+            passive: PortRange::new(lo, hi).ok().map(Passive::Range),
+            one_port_auto: false,
+            active: None,
+            ..Deployment::server()
+        };
+        Remedy::copy(
+            WhoActs::ClientFirewall,
+            "if other servers are not reached either: let FTP out here",
             &self.rules(&deployment),
         )
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::finding::{Finding, Severity};
+use crate::finding::{Finding, Severity, WhoActs};
 
 /// Version of the JSON report.
 pub const VERSION: u32 = 1;
@@ -217,7 +217,7 @@ fn told(out: &mut String, finding: &Finding, look: Look) {
             let _ = write!(sides, ", {side}");
         }
         let _ = writeln!(out, "  {who}: likely {sides}, perhaps {last}");
-    } else {
+    } else if finding.side != WhoActs::Nobody {
         let _ = writeln!(out, "  {who}: {}", finding.side);
     }
     for remedy in &finding.remedy {
@@ -306,7 +306,7 @@ mod tests {
     use expect_test::expect;
 
     use super::*;
-    use crate::finding::{Remedy, WhoActs};
+    use crate::finding::Remedy;
 
     fn sample() -> Report {
         let at = |text: &str| text.parse::<SocketAddr>().unwrap();

@@ -217,6 +217,13 @@ fn table() -> Vec<(&'static str, Story, &'static str)> {
             "range-partly-closed@server-firewall/server-nat",
         ),
         (
+            "wharf makes up for its closed range with the control port",
+            plain()
+                .fails(Path::EPSV, Silent)
+                .tried(Path::EPSV, 21, Ok(()), None),
+            "range-closed@server-firewall/server-nat",
+        ),
+        (
             "no port is left",
             plain().said(
                 Path::EPSV,
@@ -533,6 +540,10 @@ fn every_word_of_every_check_has_a_row_and_a_remedy() {
         .flat_map(|(_, story, _)| findings(&story.0, &wording))
         .collect();
     let page = include_str!("../../../docs/doctor.md");
+    for word in wharf_doctor::no_session::WORDS {
+        let explained = page.contains(&format!("| `{word}` |"));
+        assert!(explained, "{word} has no row in docs/doctor.md");
+    }
     for word in CHECKS.iter().flat_map(|check| check.words) {
         let explained = page.contains(&format!("| `{word}` |"));
         assert!(explained, "{word} has no row in docs/doctor.md");
@@ -563,6 +574,34 @@ fn every_word_of_every_check_has_a_row_and_a_remedy() {
             finding.word
         );
     }
+}
+
+#[test]
+fn what_only_one_of_two_families_has_says_which_one() {
+    let wording = Wording::new("nftables").unwrap();
+    let both = |mut one: Story, other: Story| {
+        one.0.families.extend(other.0.families);
+        findings(&one.0, &wording)
+            .into_iter()
+            .map(|finding| finding.cause)
+            .collect::<Vec<_>>()
+    };
+    let ipv6 = || of("2001:db8:c::2", Some("2001:db8:c::2"), "(vsFTPd 3.0.3)");
+    let cause = "a firewall drops connections to the server's passive ports";
+    assert_eq!(
+        both(
+            plain().works(Path::EPSV),
+            ipv6().fails(Path::EPSV, Evidence::Silent)
+        ),
+        [format!("over IPv6, {cause}")]
+    );
+    assert_eq!(
+        both(
+            plain().fails(Path::EPSV, Evidence::Silent),
+            ipv6().fails(Path::EPSV, Evidence::Silent)
+        ),
+        [cause]
+    );
 }
 
 #[test]

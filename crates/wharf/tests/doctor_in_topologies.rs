@@ -20,9 +20,9 @@ use wharf_client::{Endpoint, Login, Options};
 use wharf_doctor::Doctor;
 use wharf_doctor::remedy::Wording;
 use wharf_doctor::report::Report;
-use wharf_proto::Pathname;
 use wharf_proto::data_connection::advertise::Network;
 use wharf_proto::data_connection::passive::PortRange;
+use wharf_proto::{Pathname, Secret, Text};
 use wharf_server::{Address, Advertise, Config, OnePort, Server};
 use wharf_sim::topologies::{Scene, TOPOLOGIES};
 use wharf_storage::{Memory as Stored, Permissions};
@@ -115,25 +115,82 @@ fn one_session_is_enough_for_a_verdict() {
     }
 }
 
+/// Without a session there is no path to try, and still somebody who must act.
+#[test]
+fn where_no_session_comes_about_it_says_why() {
+    for (login, serves, config, expected) in [
+        (
+            Login::anonymous(),
+            false,
+            Config::default(),
+            "server-refuses@server-configuration",
+        ),
+        (
+            Login::new(Text::lossy("nobody"), Secret::new(Text::lossy("wrong"))),
+            true,
+            Config::default(),
+            "login-refused@client-configuration",
+        ),
+        (
+            Login::anonymous(),
+            true,
+            Config {
+                max_sessions: 0,
+                ..Config::default()
+            },
+            "server-busy@server-configuration",
+        ),
+    ] {
+        let topology = TOPOLOGIES.iter().find(|row| row.name == "open").unwrap();
+        let scene = (topology.build)();
+        let (outcome, took) = on_virtual_time(async {
+            if serves {
+                serve(&scene, config).await;
+            }
+            doctor(&scene, login).examine().await
+        });
+        let stopped = outcome.unwrap_err();
+        let words: Vec<String> = stopped
+            .report
+            .findings
+            .iter()
+            .map(|it| format!("{}@{}", it.word, it.side.word()))
+            .collect();
+        assert_eq!(words, [expected], "{}", stopped.error);
+        assert!(took <= VERDICT, "{expected}: {took:?}");
+        assert!(!stopped.report.verdict.works);
+    }
+}
+
 fn examined(scene: Scene, config: Config) -> (Report, Duration) {
+    on_virtual_time(async {
+        serve(&scene, config).await;
+        doctor(&scene, Login::anonymous()).examine().await.unwrap()
+    })
+}
+
+fn doctor(scene: &Scene, login: Login) -> Doctor {
+    Doctor {
+        net: scene.world.host("client"),
+        endpoint: Endpoint::new(scene.dial.ip().to_string(), scene.dial.port()),
+        login,
+        options: Options::default(),
+        wording: Wording::new("nftables").unwrap(),
+        idle: None,
+    }
+}
+
+/// What comes of it, and how long it took.
+fn on_virtual_time<T>(work: impl Future<Output = T>) -> (T, Duration) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
         .build()
         .unwrap();
     runtime.block_on(async {
-        serve(&scene, config).await;
-        let doctor = Doctor {
-            net: scene.world.host("client"),
-            endpoint: Endpoint::new(scene.dial.ip().to_string(), scene.dial.port()),
-            login: Login::anonymous(),
-            options: Options::default(),
-            wording: Wording::new("nftables").unwrap(),
-            idle: None,
-        };
         let began = Instant::now();
-        let report = doctor.examine().await.unwrap();
-        (report, began.elapsed())
+        let done = work.await;
+        (done, began.elapsed())
     })
 }
 

@@ -70,9 +70,11 @@ pub const CHECKS: &[Check] = &[
     family::CHECK,
 ];
 
-/// All findings, the worst first; the same finding in both families once.
+/// All findings, the worst first; the same finding in both families once, and where only one of two families has it, its
+/// cause says which one.
 pub fn findings(facts: &Facts, wording: &Wording) -> Vec<Finding> {
-    let mut findings: Vec<Finding> = Vec::new();
+    let mut findings: Vec<(Finding, Option<bool>)> = Vec::new();
+    let several = facts.families.len() > 1;
     for seen in &facts.families {
         let case = Case {
             seen,
@@ -80,14 +82,31 @@ pub fn findings(facts: &Facts, wording: &Wording) -> Vec<Finding> {
             wording,
         };
         for finding in CHECKS.iter().filter_map(|check| (check.judge)(case)) {
-            match findings.iter_mut().find(|it| it.word == finding.word) {
-                Some(known) => known.evidence.extend(finding.evidence),
-                None => findings.push(finding),
+            match findings.iter_mut().find(|(it, _)| it.word == finding.word) {
+                Some((known, family)) => {
+                    known.evidence.extend(finding.evidence);
+                    *family = None;
+                }
+                None => findings.push((finding, several.then_some(seen.is_ipv6()))),
             }
         }
     }
-    findings.sort_by_key(|finding| finding.severity);
+    findings.sort_by_key(|(finding, _)| finding.severity);
     findings
+        .into_iter()
+        .map(|(finding, family)| of_one_family(finding, family))
+        .collect()
+}
+
+/// `is_ipv6`: the only one of two families in which it was found.
+fn of_one_family(mut finding: Finding, is_ipv6: Option<bool>) -> Finding {
+    let family = match is_ipv6 {
+        None => return finding,
+        Some(true) => "IPv6",
+        Some(false) => "IPv4",
+    };
+    finding.cause = format!("over {family}, {}", finding.cause);
+    finding
 }
 
 impl Case<'_> {

@@ -10,7 +10,7 @@ use crate::finding::{Finding, Remedy, Severity, WhoActs};
 use crate::remedy::Wording;
 
 pub(super) const CHECK: Check = Check {
-    words: &["range-exhausted", "range-partly-closed"],
+    words: &["range-exhausted", "range-closed", "range-partly-closed"],
     judge,
 };
 
@@ -62,6 +62,30 @@ fn partly(case: Case<'_>) -> Option<Finding> {
         (failing > 0 && working > 0).then_some(ports)
     };
     let ports = of_one_way(Path::EPSV).or_else(|| of_one_way(Path::PASV))?;
+    let control = case.seen.peer.port();
+    let at_control_port = |it: &Probed| it.replied.is_some_and(|at| at.port() == control);
+    let apart = ports
+        .iter()
+        .all(|it| it.result.is_ok() == at_control_port(it));
+    if apart {
+        // wharf with one-port auto: told that the range stays closed, it names the control port.
+        return Some(
+            Finding::new(
+                "range-closed",
+                Severity::Weak,
+                WhoActs::ServerFirewall,
+                "the server's passive range is closed; it makes up for it with its control port, after a first attempt that fails",
+            )
+            .because_of(told(ports))
+            .or(WhoActs::ServerNat)
+            .cure(case.wording.open_passive(case.seen))
+            .cure(Remedy::copy(
+                WhoActs::ServerConfiguration,
+                "or leave the range closed, and name the control port from the beginning",
+                "wharf serve --one-port on",
+            )),
+        );
+    }
     Some(
         Finding::new(
             "range-partly-closed",

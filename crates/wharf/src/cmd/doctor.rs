@@ -40,8 +40,15 @@ pub(crate) async fn run(args: DoctorArgs, output: &Output) -> Result<(), Failure
             time.as_secs()
         ));
     }
-    let report = doctor.examine().await.map_err(|error| failure(&error))?;
-    print(&report, args.json)
+    match doctor.examine().await {
+        Ok(report) => print(&report, args.json),
+        Err(stopped) => {
+            let told = print(&stopped.report, args.json);
+            debug_assert!(told.is_err(), "without a session nothing works");
+            // The exit status says what every client command says of it.
+            Err(failure(&stopped.error))
+        }
+    }
 }
 
 /// Prints a report; the exit status is 7 where no data path works.
