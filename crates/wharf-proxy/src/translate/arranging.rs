@@ -164,10 +164,8 @@ impl Translator {
                 self.settle(0);
             }
             Step::Connecting(_) | Step::Opening(_) => {
-                self.order(Order::Note(format!(
-                    "a reply that nobody asked for was dropped: {reply}"
-                )));
                 self.state = State::Arranging(arranging);
+                self.unasked(&reply);
             }
         }
     }

@@ -40,6 +40,9 @@ pub const WAITING: usize = 32;
 /// So many preliminary replies to one command are a flood.
 const PRELIMINARIES: u32 = 100;
 
+/// So many replies that nobody asked for in one session are a flood, too: each is a line of the log.
+const UNASKED: u32 = 20;
+
 /// What a session is told about its two ends when both control connections stand.
 #[derive(Clone, Debug)]
 pub struct Ends {
@@ -203,6 +206,7 @@ pub struct Translator {
     /// The line of a REST that the server has accepted and no transfer has used.
     restart: Option<Text>,
     preliminaries: u32,
+    unasked: u32,
     orders: Vec<Order>,
 }
 
@@ -222,6 +226,7 @@ impl Translator {
             failed_logins: 0,
             restart: None,
             preliminaries: 0,
+            unasked: 0,
             orders: Vec::new(),
         }
     }
@@ -531,11 +536,7 @@ impl Translator {
                 self.order(Order::ToClient(reply));
                 self.hang_up();
             }
-            State::Idle | State::ClientPort(_) => {
-                self.order(Order::Note(format!(
-                    "a reply that nobody asked for was dropped: {reply}"
-                )));
-            }
+            State::Idle | State::ClientPort(_) => self.unasked(&reply),
             State::Ended => {}
         }
     }
@@ -601,13 +602,27 @@ impl Translator {
         if self.preliminaries <= PRELIMINARIES {
             return true;
         }
+        self.flooded();
+        false
+    }
+
+    /// A reply that belongs to nothing.
+    fn unasked(&mut self, reply: &Reply) {
+        self.unasked += 1;
+        if self.unasked > UNASKED {
+            return self.flooded();
+        }
+        let note = format!("a reply that nobody asked for was dropped: {reply}");
+        self.order(Order::Note(note));
+    }
+
+    fn flooded(&mut self) {
         self.order(Order::Cut);
         self.tell(
             421,
             "The server floods this connection with replies, goodbye",
         );
         self.hang_up();
-        false
     }
 
     fn server_gone(&mut self) {

@@ -119,8 +119,7 @@ impl Translator {
             return;
         };
         if transfer.answer.is_some() {
-            let note = format!("a reply that nobody asked for was dropped: {reply}");
-            return self.order(Order::Note(note));
+            return self.unasked(&reply);
         }
         if reply.is_preliminary() {
             if transfer.told {
