@@ -141,10 +141,9 @@ impl FromStr for Rule {
         } else {
             // The syntax of a place tells what may be a name.
             let name = what.strip_prefix("*.").unwrap_or(what);
-            let place: Place = name.parse()?;
-            if name.contains(['/', '*', ':']) {
-                return Err(format!("{text:?} is neither a name nor a network"));
-            }
+            let place = name.parse::<Place>().ok();
+            let place = place.filter(|_| !name.contains(['/', '*', ':']));
+            let place = place.ok_or_else(|| format!("{text:?} is neither a name nor a network"))?;
             if what.starts_with("*.") {
                 What::Below(place.host)
             } else {

@@ -10,7 +10,7 @@
 //!
 //! * `arranging`: the server's side, way after way
 //! * `transfer`: from the transfer command to its final reply, and getting in step again after one that was given up
-//! * `ways`: which ways to the server's data connection are tried, and what is learnt, for a session and for those after it
+//! * `ways`: which ways to the server's data connection are tried, and what is learnt about them
 //! * `filter`: what is not true through a proxy: FEAT, HELP, commands of the security extensions
 
 mod arranging;
