@@ -298,6 +298,7 @@ impl Examiner {
             .port
             .open_traced(&*net, &guard, attempt.patience, &trace);
         tokio::pin!(opening);
+        let mut announced = false;
         loop {
             tokio::select! {
                 opened = &mut opening => {
@@ -309,14 +310,20 @@ impl Examiner {
                     let reply = reply.map_err(|error| Obstacle::Control(error.to_string()))?;
                     probed.listed = Some(reply.clone());
                     match reply.class() {
-                        ReplyClass::Preliminary => {}
+                        ReplyClass::Preliminary => announced = true,
                         // A short listing may be over before we have looked at our listener.
                         ReplyClass::Completion => {
                             let opened = timeout(LAST_WORDS.min(attempt.patience), &mut opening).await;
-                            if let Ok(Ok(data)) = opened {
-                                probed.peer = Some(data.peer_addr());
-                            }
-                            return Ok(());
+                            return match opened {
+                                Ok(Ok(data)) => {
+                                    probed.peer = Some(data.peer_addr());
+                                    Ok(())
+                                }
+                                // It says that it has sent, and not to us: whoever came was a stranger.
+                                _ if announced => Err(Obstacle::Path(Evidence::NobodyCame)),
+                                // An empty listing, for which some open nothing.
+                                _ => Ok(()),
+                            };
                         }
                         _ => return Err(refused(attempt.path.offer, &reply)),
                     }

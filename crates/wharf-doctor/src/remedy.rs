@@ -134,6 +134,32 @@ impl Wording {
         Remedy::copy(WhoActs::ServerNat, what, &self.rules(&deployment))
     }
 
+    /// For the router in front of the server: its own connections get the address that clients know.
+    pub fn send_from_outside(&self, seen: &Seen) -> Remedy {
+        Remedy::copy(
+            WhoActs::ServerNat,
+            "translate the server's own connections to the address that clients know; with its inside address, this writes the rules",
+            &format!(
+                "wharf firewall --dialect {} --side server-gateway --server {} --inside ADDRESS",
+                self.dialect.name,
+                seen.server(),
+            ),
+        )
+    }
+
+    /// For the client's firewall, where it may be that one: how its rules are had.
+    pub fn perhaps_let_out(&self, seen: &Seen) -> Remedy {
+        Remedy::copy(
+            WhoActs::ClientFirewall,
+            "if it is the client's firewall: this writes its rules",
+            &format!(
+                "wharf firewall --dialect {} --side client --server {}",
+                self.dialect.name,
+                seen.server(),
+            ),
+        )
+    }
+
     /// For the server: the range that the firewall opens.
     pub fn tell_range(seen: &Seen) -> Remedy {
         let program = seen.software.program;

@@ -455,6 +455,13 @@ fn table() -> Vec<(&'static str, Story, &'static str)> {
             "active-refused@server-firewall",
         ),
         (
+            "the listing went out, and came from an address of nobody's",
+            plain()
+                .works(Path::EPSV)
+                .said(Path::PORT, NobodyCame, 226, "Directory send OK."),
+            "active-from-elsewhere@server-nat/server-configuration",
+        ),
+        (
             "no passive",
             plain()
                 .fails(Path::EPSV, refused(550))

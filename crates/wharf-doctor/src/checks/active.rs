@@ -5,15 +5,16 @@ use wharf_net::Touch;
 use wharf_proto::data_connection::Opener;
 use wharf_proto::data_connection::as_seen::Nat;
 use wharf_proto::data_connection::evidence::Evidence;
+use wharf_proto::{Reply, ReplyClass};
 
 use super::{Case, Check, told};
 use crate::distance::{End, end};
 use crate::facts::path_evidence;
-use crate::finding::{Finding, WhoActs};
+use crate::finding::{Finding, Remedy, WhoActs};
 use crate::software::Program;
 
 pub(super) const CHECK: Check = Check {
-    words: &["active-dropped", "active-refused"],
+    words: &["active-dropped", "active-refused", "active-from-elsewhere"],
     judge,
 };
 
@@ -40,6 +41,11 @@ fn judge(case: Case<'_>) -> Option<Finding> {
         .filter(|it| nobody(it) || refused(it))
         .collect();
     let first = failed.first()?;
+    // It says that the listing was sent: its connection stood, and what came here came from a stranger's address.
+    let sent = |it: &&Probed| nobody(it) && it.listed.as_ref().is_some_and(is_completion);
+    if failed.iter().any(sent) {
+        return Some(from_elsewhere(case, &failed));
+    }
     let silent = nobody(first);
     let from_within = failed.iter().filter_map(|it| it.listed.as_ref()).any(|it| {
         let text = String::from_utf8_lossy(it.text().as_bytes()).to_lowercase();
@@ -80,6 +86,27 @@ fn judge(case: Case<'_>) -> Option<Finding> {
     } else {
         finding
     })
+}
+
+fn is_completion(reply: &Reply) -> bool {
+    reply.class() == ReplyClass::Completion
+}
+
+fn from_elsewhere(case: Case<'_>, failed: &[&Probed]) -> Finding {
+    Finding::new(
+        "active-from-elsewhere",
+        case.minor(),
+        WhoActs::ServerNat,
+        "the server's active data connections come from another address than its control connection: taken for a stranger's, they are dropped",
+    )
+    .or(WhoActs::ServerConfiguration)
+    .because("the server says that it has sent the listing, and nothing came from its address".to_owned())
+    .because_of(told(failed.iter().copied()))
+    .cure(case.wording.send_from_outside(case.seen))
+    .cure(Remedy::say(
+        WhoActs::ServerConfiguration,
+        "a server with several addresses: let it open active data connections from the one that the client reached",
+    ))
 }
 
 /// Who it is, who else it may be, and what shows it.

@@ -151,6 +151,11 @@ fn remedied(finding: Finding, case: Case<'_>) -> Finding {
             .cure(case.wording.open_passive(seen))
             .cure(Wording::tell_range(seen)),
     };
+    let finding = if finding.perhaps.contains(&WhoActs::ClientFirewall) {
+        finding.cure(case.wording.perhaps_let_out(seen))
+    } else {
+        finding
+    };
     let finding = finding.cure(Wording::one_port(seen));
     if doubt {
         finding.cure(Remedy::copy(

@@ -13,7 +13,8 @@ pub(super) const DOCTOR_LONG: &str = "Find out why data connections do not come 
         add. --mode is of no account here: all of them are tried. The verdict comes within 8 seconds.\n\nWith --server on the server's own host: examines that host instead, see `wharf help exit-codes`. With \
         --listen on another host and --server --ask on the server, real connections prove or refute that clients reach \
         every port that is advertised.\n\nExit status: 0 when \
-        some way works, findings or not; 7 when none does. With --server: 0 when nothing has to be done, 1 when something has; \
+        some way works, findings or not; 7 when none does; 3, 4, 8, 11 or 14 when not even a session comes about, and the \
+        report says why. With --server: 0 when nothing has to be done, 1 when something has; \
         with --listen: 0 when a server asked, 8 when none came.";
 
 /// What is examined, and how it is told.
