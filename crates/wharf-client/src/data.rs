@@ -276,6 +276,10 @@ impl Client {
                 return failed(Evidence::Dropped);
             }
         }
+        if data.is_none() && preliminary.is_some() && path.opener == Opener::Server {
+            // It announced a data connection and says that it has sent, but not to us: whoever came was a stranger.
+            return failed(Evidence::NobodyCame);
+        }
         let opened = Opened {
             data,
             preliminary,
