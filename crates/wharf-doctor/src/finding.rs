@@ -169,6 +169,23 @@ impl Finding {
         self
     }
 
+    /// Takes in the same finding of the other address family: the worse severity, the evidence of both, whoever must act
+    /// in either, and what to do that is not said yet.
+    pub(crate) fn join(&mut self, other: Self) {
+        self.severity = self.severity.min(other.severity);
+        self.evidence.extend(other.evidence);
+        for side in [other.side].into_iter().chain(other.perhaps) {
+            if side != self.side && !self.perhaps.contains(&side) {
+                self.perhaps.push(side);
+            }
+        }
+        for remedy in other.remedy {
+            if !self.remedy.contains(&remedy) {
+                self.remedy.push(remedy);
+            }
+        }
+    }
+
     /// Adds something to do.
     #[must_use]
     pub fn cure(mut self, remedy: Remedy) -> Self {
@@ -180,6 +197,33 @@ impl Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_same_finding_in_both_families_keeps_what_each_needs() {
+        let rule = |address: &str| {
+            Remedy::copy(
+                WhoActs::ClientFirewall,
+                "let it in",
+                &format!("allow {address}"),
+            )
+        };
+        let mut four = Finding::new("w", Severity::Note, WhoActs::ClientFirewall, "c")
+            .because("over IPv4")
+            .cure(rule("192.0.2.1"));
+        let six = Finding::new("w", Severity::Fatal, WhoActs::ServerFirewall, "c")
+            .because("over IPv6")
+            .or(WhoActs::ClientFirewall)
+            .cure(rule("192.0.2.1"))
+            .cure(rule("2001:db8::1"));
+        four.join(six);
+        assert_eq!(four.severity, Severity::Fatal);
+        assert_eq!(four.evidence, ["over IPv4", "over IPv6"]);
+        assert_eq!(
+            (four.side, four.perhaps),
+            (WhoActs::ClientFirewall, vec![WhoActs::ServerFirewall])
+        );
+        assert_eq!(four.remedy, [rule("192.0.2.1"), rule("2001:db8::1")]);
+    }
 
     #[test]
     fn every_side_has_a_word_of_its_own() {

@@ -84,7 +84,7 @@ pub fn findings(facts: &Facts, wording: &Wording) -> Vec<Finding> {
         for finding in CHECKS.iter().filter_map(|check| (check.judge)(case)) {
             match findings.iter_mut().find(|(it, _)| it.word == finding.word) {
                 Some((known, family)) => {
-                    known.evidence.extend(finding.evidence);
+                    known.join(finding);
                     *family = None;
                 }
                 None => findings.push((finding, several.then_some(seen.is_ipv6()))),
