@@ -90,6 +90,44 @@ fn words(offered: &Offered, seen: &Seen) -> String {
     words.collect::<Vec<_>>().join(" ")
 }
 
+/// Every tenth port of the range is let in, each by a rule of its own: one finding, and one rule that opens the range.
+#[test]
+fn a_patchwork_of_rules_is_one_finding() {
+    let rule = |port: u16| {
+        format!(
+            r#",{{"rule": {{"family": "inet", "table": "t", "chain": "input", "handle": {port}, "expr": [
+                {{"match": {{"op": "==", "left": {{"payload": {{"protocol": "tcp", "field": "dport"}}}}, "right": {port}}}}},
+                {{"accept": null}}]}}}}"#
+        )
+    };
+    let open = (50_000..50_200).step_by(10).chain([21]);
+    let json = format!(
+        r#"{{"nftables": [{{"metainfo": {{"json_schema_version": 1}}}},
+            {{"table": {{"family": "inet", "name": "t", "handle": 1}}}},
+            {{"chain": {{"family": "inet", "table": "t", "name": "input", "handle": 1, "type": "filter",
+                "hook": "input", "prio": 0, "policy": "drop"}}}}{}]}}"#,
+        open.map(rule).collect::<String>()
+    );
+    let report = examine(&offered(), &host("203.0.113.130", &json), Duration::ZERO);
+    let closed: Vec<_> = report
+        .findings
+        .iter()
+        .filter(|it| it.word == "passive-closed")
+        .collect();
+    let [closed] = closed.as_slice() else {
+        panic!("{:?}", report.findings)
+    };
+    expect_test::expect![[r#"
+        this host's own firewall lets nobody reach ports 50001-50009, 50011-50019, 50021-50029 and 17 stretches more over IPv4
+        nft insert rule inet t input tcp dport 50001-50199 ct state new accept
+    "#]]
+    .assert_eq(&format!(
+        "{}\n{}\n",
+        closed.cause,
+        closed.remedy[0].lines.join("\n")
+    ));
+}
+
 #[test]
 fn every_host_has_its_findings() {
     let open = host("203.0.113.130", rules!("empty"));
@@ -230,7 +268,7 @@ fn a_closed_range_is_told_with_its_rule() {
           ✓ idle time         probed after 30 s of silence; this host remembers connections for 432000 s
           ✓ descriptors       20000 here: room for 6666 sessions at work, 100 are allowed
 
-        cause: this host's own firewall lets nobody reach port 50000-50199 over IPv4
+        cause: this host's own firewall lets nobody reach ports 50000-50199 over IPv4
           seen: dropped by `policy drop` in chain inet wharf input
           who acts: the server's firewall
           do: let them in, before the rule that closes (`wharf firewall --dialect nftables` prints a whole ruleset)

@@ -44,35 +44,65 @@ fn arriving(seen: &Seen, family: Family, port: u16) -> Probe {
     }
 }
 
-/// Neighbouring ports of which the same is said.
-struct Stretch {
-    lo: u16,
-    hi: u16,
+/// So many stretches of ports are named one by one.
+const NAMED: usize = 3;
+
+/// Ports of which the same is said, in order: a patchwork of rules makes few lines.
+struct Alike {
+    stretches: Vec<(u16, u16)>,
     judgement: Judgement,
+    /// Not every port of them is let in by the same rule, or in doubt because of the same one.
+    by_several: bool,
 }
 
-fn stretches(rules: &Ruleset, seen: &Seen, family: Family, lo: u16, hi: u16) -> Vec<Stretch> {
-    let mut found: Vec<Stretch> = Vec::new();
+/// What is said of the ports of a range.
+fn alike(rules: &Ruleset, seen: &Seen, family: Family, lo: u16, hi: u16) -> Vec<Alike> {
+    let mut found: Vec<Alike> = Vec::new();
     for port in lo..=hi {
         let judgement = rules.judge_arrival(&arriving(seen, family, port));
-        match found.last_mut() {
-            Some(last) if last.judgement == judgement => last.hi = port,
-            _ => found.push(Stretch {
-                lo: port,
-                hi: port,
+        match found.iter_mut().find(|it| it.takes(&judgement)) {
+            Some(alike) => {
+                alike.by_several |= alike.judgement != judgement;
+                match alike.stretches.last_mut() {
+                    Some((_, last)) if last.checked_add(1) == Some(port) => *last = port,
+                    _ => alike.stretches.push((port, port)),
+                }
+            }
+            None => found.push(Alike {
+                stretches: vec![(port, port)],
                 judgement,
+                by_several: false,
             }),
         }
     }
     found
 }
 
-impl Stretch {
+impl Alike {
+    /// Of a port that is closed it matters by which rule: there it must be opened.
+    fn takes(&self, judgement: &Judgement) -> bool {
+        match (&self.judgement, judgement) {
+            (Judgement::Admitted { .. }, Judgement::Admitted { .. })
+            | (Judgement::Unknown { .. }, Judgement::Unknown { .. }) => true,
+            (known, other) => known == other,
+        }
+    }
+
+    /// For people.
     fn ports(&self) -> String {
-        if self.lo == self.hi {
-            self.lo.to_string()
-        } else {
-            format!("{}-{}", self.lo, self.hi)
+        let named = self.stretches.iter().take(NAMED);
+        let named: Vec<String> = named.map(|(lo, hi)| span(*lo, *hi)).collect();
+        match self.stretches.len().saturating_sub(NAMED) {
+            0 => named.join(", "),
+            more => format!("{} and {more} stretches more", named.join(", ")),
+        }
+    }
+
+    /// For a rule that lets all of them in. What lies between belongs to the range as well.
+    fn span(&self) -> String {
+        match (self.stretches.first(), self.stretches.last()) {
+            (Some((lo, _)), Some((_, hi))) => span(*lo, *hi),
+            _ => String::new(),
         }
     }
 
@@ -82,6 +112,14 @@ impl Stretch {
             Judgement::Refused { by } => Some((by, "refused")),
             Judgement::Admitted { .. } | Judgement::Unknown { .. } => None,
         }
+    }
+}
+
+fn span(lo: u16, hi: u16) -> String {
+    if lo == hi {
+        lo.to_string()
+    } else {
+        format!("{lo}-{hi}")
     }
 }
 
@@ -103,7 +141,7 @@ pub(super) fn control(offered: &Offered, seen: &Seen) -> Vec<Checked> {
     let mut lines = Vec::new();
     for family in families(offered, seen) {
         for port in offered.control_ports() {
-            let found = stretches(rules, seen, family, port, port);
+            let found = alike(rules, seen, family, port, port);
             lines.extend(judged(rules, family, &found, true, "control"));
         }
     }
@@ -121,7 +159,7 @@ pub(super) fn passive(offered: &Offered, seen: &Seen) -> Vec<Checked> {
     };
     let mut lines = Vec::new();
     for family in families(offered, seen) {
-        let found = stretches(rules, seen, family, range.lo(), range.hi());
+        let found = alike(rules, seen, family, range.lo(), range.hi());
         // With --one-port auto the control port stands in for them.
         let fatal = !offered.one_port_auto;
         lines.extend(judged(rules, family, &found, fatal, "passive"));
@@ -129,25 +167,30 @@ pub(super) fn passive(offered: &Offered, seen: &Seen) -> Vec<Checked> {
     lines
 }
 
-/// A line for what is let in, and one for each stretch that is not.
+/// A line for what is let in, one for what is in doubt, and one for each rule that closes.
 fn judged(
     rules: &Ruleset,
     family: Family,
-    found: &[Stretch],
+    found: &[Alike],
     fatal: bool,
     what: &str,
 ) -> Vec<Checked> {
     let mut lines = Vec::new();
-    for stretch in found {
-        let ports = stretch.ports();
+    for alike in found {
+        let ports = alike.ports();
         let about = format!("{}, {ports}", name(family));
-        let Some((by, how)) = stretch.refuser() else {
-            lines.push(match &stretch.judgement {
+        let Some((by, how)) = alike.refuser() else {
+            let others = if alike.by_several {
+                ", and other rules"
+            } else {
+                ""
+            };
+            lines.push(match &alike.judgement {
                 Judgement::Unknown { why } => Checked::new(
                     Outcome::Unfinished,
-                    format!("{about}: cannot be said, {why}"),
+                    format!("{about}: cannot be said, {why}{others}"),
                 ),
-                admitted => Checked::good(format!("{about}: {admitted}")),
+                admitted => Checked::good(format!("{about}: {admitted}{others}")),
             });
             continue;
         };
@@ -161,18 +204,17 @@ fn judged(
             severity,
             WhoActs::ServerFirewall,
             format!(
-                "this host's own firewall lets nobody reach port {ports} over {}",
+                "this host's own firewall lets nobody reach {} {ports} over {}",
+                if alike.span().contains('-') {
+                    "ports"
+                } else {
+                    "port"
+                },
                 name(family)
             ),
         )
         .because(format!("{how} by {by}"))
-        .cure(opening(
-            rules,
-            by,
-            &format!("tcp dport {ports}"),
-            family,
-            &ports,
-        ));
+        .cure(opening(rules, by, family, &alike.span()));
         if severity == Severity::Weak {
             finding = finding.because(
                 "clients are then sent to the control port (--one-port auto), after they have waited once",
@@ -184,7 +226,7 @@ fn judged(
 }
 
 /// A rule in front of the one that closes. An accept in a table of its own would not help: every table is asked.
-fn opening(rules: &Ruleset, by: &RuleAt, matching: &str, family: Family, ports: &str) -> Remedy {
+fn opening(rules: &Ruleset, by: &RuleAt, family: Family, ports: &str) -> Remedy {
     let side = WhoActs::ServerFirewall;
     let colon = ports.replace('-', ":");
     if by.table == "firewalld" {
@@ -215,7 +257,7 @@ fn opening(rules: &Ruleset, by: &RuleAt, matching: &str, family: Family, ports: 
         side,
         "let them in, before the rule that closes (`wharf firewall --dialect nftables` prints a whole ruleset)",
         &format!(
-            "nft insert rule {} {} {} {matching} ct state new accept",
+            "nft insert rule {} {} {} tcp dport {ports} ct state new accept",
             by.family, by.table, by.chain
         ),
     )
