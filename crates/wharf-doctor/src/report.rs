@@ -240,7 +240,7 @@ fn told(out: &mut String, finding: &Finding, look: Look) {
 /// * `paths`: objects of `way`, `name`, `outcome` (`works`, `fails`, `partly`, `skipped`, `unfinished`), `at` (array of
 ///   `address:port`), `what`, `seconds`
 /// * `findings`: objects of `word` (the cause; stable), `severity` (`fatal`, `weak`, `note`), `cause`, `evidence`
-///   (strings), `side` and `perhaps` (words of [`WhoActs`](crate::finding::WhoActs)), `remedy` (objects of `side`, `what`,
+///   (strings), `side` and `perhaps` (words of [`WhoActs`]), `remedy` (objects of `side`, `what`,
 ///   `lines`)
 /// * `unfinished`: strings
 /// * `seconds`: how long it took
