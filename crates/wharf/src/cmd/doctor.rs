@@ -51,8 +51,8 @@ pub(crate) async fn run(args: DoctorArgs, output: &Output) -> Result<(), Failure
     }
 }
 
-/// Prints a report; the exit status is 7 where no data path works.
-pub(crate) fn print(report: &Report, json: bool) -> Result<(), Failure> {
+/// Writes a report to stdout.
+pub(crate) fn say(report: &Report, json: bool) {
     let text = if json {
         format!("{}\n", report::json(report))
     } else {
@@ -61,6 +61,11 @@ pub(crate) fn print(report: &Report, json: bool) -> Result<(), Failure> {
     };
     // A closed pipe is no reason to complain.
     let _ = std::io::stdout().lock().write_all(text.as_bytes());
+}
+
+/// Prints a report; the exit status is 7 where no data path works.
+pub(crate) fn print(report: &Report, json: bool) -> Result<(), Failure> {
+    say(report, json);
     if report.verdict.works {
         Ok(())
     } else {

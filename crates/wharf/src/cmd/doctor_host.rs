@@ -1,6 +1,6 @@
 //! `wharf doctor --server` on the server's host, and `wharf doctor --listen` elsewhere.
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,16 +14,16 @@ use wharf_doctor::ask::token::{Challenge, Token};
 use wharf_doctor::host::offered::{Offered, Told};
 use wharf_doctor::host::seen::Seen;
 use wharf_doctor::host::{self, gather};
-use wharf_doctor::report::{self, Look, Report};
+use wharf_doctor::report::Report;
 use wharf_firewall::Passive;
 use wharf_net::{ListenAt, Net, TcpNet};
 
-use super::foundation;
+use super::{doctor, foundation};
 use crate::args::doctor_host::HostArgs;
 use crate::args::value::{AdvertiseHost, OnePort, wildcard};
 use crate::config::Settings;
 use crate::exit::{Exit, Failure};
-use crate::output::{Output, color_wanted};
+use crate::output::Output;
 
 /// Where `wharf serve` listens when nothing was said: the first that may be bound.
 const USUAL_PORTS: &[u16] = &[21, 2121];
@@ -250,14 +250,7 @@ fn listen(settings: &Settings, seen: &Seen) -> Vec<SocketAddr> {
 
 /// The report; status 1 where somebody must act.
 fn print(report: &Report, json: bool) -> Result<(), Failure> {
-    let text = if json {
-        format!("{}\n", report::json(report))
-    } else {
-        let color = color_wanted(std::io::stdout().is_terminal());
-        report::text(report, Look { color })
-    };
-    // A closed pipe is no reason to complain.
-    let _ = std::io::stdout().lock().write_all(text.as_bytes());
+    doctor::say(report, json);
     if report.verdict.works {
         Ok(())
     } else {

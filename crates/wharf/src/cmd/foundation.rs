@@ -302,6 +302,19 @@ pub(crate) fn listen_exit(error: &io::Error) -> Exit {
     }
 }
 
+/// What is said of an address that a server or a proxy cannot listen on.
+pub(crate) fn listen_failure(at: SocketAddr, source: &io::Error) -> Failure {
+    let failure = Failure::new(
+        listen_exit(source),
+        format!("cannot listen on {at}: {source}"),
+    );
+    if source.kind() == io::ErrorKind::PermissionDenied {
+        failure.with_hint("ports below 1024 need a privilege; without one: --listen :2121")
+    } else {
+        failure
+    }
+}
+
 /// The address under which this machine is probably reached: where a packet to the outside would
 /// come from. Nothing is sent for this (connecting a UDP socket only asks the routing table).
 pub(crate) fn own_address(listening: IpAddr) -> IpAddr {

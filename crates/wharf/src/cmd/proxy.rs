@@ -188,17 +188,7 @@ fn upstream_hint(config: &Config) -> String {
 
 fn bind_failure(error: &wharf_proxy::Error) -> Failure {
     match error {
-        wharf_proxy::Error::Listen { at, source } => {
-            let failure = Failure::new(
-                foundation::listen_exit(source),
-                format!("cannot listen on {at}: {source}"),
-            );
-            if source.kind() == std::io::ErrorKind::PermissionDenied {
-                failure.with_hint("ports below 1024 need a privilege; without one: --listen :2121")
-            } else {
-                failure
-            }
-        }
+        wharf_proxy::Error::Listen { at, source } => foundation::listen_failure(*at, source),
         _ => Failure::new(Exit::Unavailable, error.to_string()),
     }
 }

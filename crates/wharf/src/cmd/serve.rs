@@ -115,17 +115,7 @@ fn recorder(settings: &Settings) -> Result<Option<Arc<dyn Recorder>>, Failure> {
 
 fn bind_failure(error: &wharf_server::Error) -> Failure {
     match error {
-        wharf_server::Error::Listen { at, source } => {
-            let failure = Failure::new(
-                foundation::listen_exit(source),
-                format!("cannot listen on {at}: {source}"),
-            );
-            if source.kind() == std::io::ErrorKind::PermissionDenied {
-                failure.with_hint("ports below 1024 need a privilege; without one: --listen :2121")
-            } else {
-                failure
-            }
-        }
+        wharf_server::Error::Listen { at, source } => foundation::listen_failure(*at, source),
         wharf_server::Error::Xferlog { .. } => Failure::new(Exit::CannotCreate, error.to_string()),
         _ => Failure::new(Exit::Unavailable, error.to_string()),
     }
