@@ -1,5 +1,5 @@
 //! One byte stream with two addresses: a TCP connection, or something foreign that behaves like one (the simulated
-//! network; later TLS and SOCKS).
+//! network), alone or below TLS.
 
 use std::fmt;
 use std::io;
@@ -11,6 +11,8 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+
+use crate::tls::Secured;
 
 /// What a foreign connection must be able to do.
 pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
@@ -35,6 +37,10 @@ enum Carrier {
     Tcp(TcpStream),
     /// In a box: real connections are what there are many of.
     Foreign(Box<Foreign>),
+    /// TLS over a connection of the other two kinds. In a box likewise
+    Tls(Box<Secured>),
+    /// Was taken away, to come back inside TLS or out of it
+    Gone,
 }
 
 struct Foreign {
@@ -96,6 +102,71 @@ impl Conn {
         }
     }
 
+    /// TLS over a connection, whose addresses and notes it keeps.
+    pub(crate) fn secured(stream: Secured) -> Self {
+        let below = stream.below();
+        Self {
+            bound: below.bound,
+            local: below.local,
+            peer: below.peer,
+            intercepted: below.intercepted,
+            note: below.note.clone(),
+            carrier: Carrier::Tls(Box::new(stream)),
+        }
+    }
+
+    /// The connection without its place, where one that is gone stays behind.
+    pub(crate) fn take(&mut self) -> Self {
+        Self {
+            carrier: std::mem::replace(&mut self.carrier, Carrier::Gone),
+            bound: self.bound,
+            local: self.local,
+            peer: self.peer,
+            intercepted: self.intercepted,
+            note: self.note.clone(),
+        }
+    }
+
+    /// Whether it is in TLS.
+    pub fn is_secured(&self) -> bool {
+        self.tls().is_some()
+    }
+
+    /// The TLS that it is in, if it is.
+    pub(crate) fn tls(&self) -> Option<&Secured> {
+        match &self.carrier {
+            Carrier::Tls(stream) => Some(stream),
+            _ => None,
+        }
+    }
+
+    /// Ends TLS and goes on in clear (CCC, RFC 4217 §12.3); for control connections only.
+    ///
+    /// # Errors
+    /// `Unsupported` when it is in clear or a data connection; `TimedOut`, `InvalidData` and others when the peer does not
+    /// end TLS on its side.
+    pub async fn into_clear(self) -> io::Result<Self> {
+        match self.carrier {
+            Carrier::Tls(stream) => stream.into_clear().await,
+            _ => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+
+    /// What carries the bytes at the very bottom: socket options, resets and keepalive are its business.
+    fn bottom(&self) -> &Carrier {
+        match &self.carrier {
+            Carrier::Tls(stream) => stream.below().bottom(),
+            carrier => carrier,
+        }
+    }
+
+    fn bottom_mut(&mut self) -> &mut Carrier {
+        match &mut self.carrier {
+            Carrier::Tls(stream) => stream.below_mut().bottom_mut(),
+            carrier => carrier,
+        }
+    }
+
     /// For a foreign stream that can be reset: what [`abort`](Self::abort) does before the stream is dropped.
     #[must_use]
     pub fn on_abort(mut self, act: impl FnOnce() + Send + 'static) -> Self {
@@ -126,7 +197,7 @@ impl Conn {
 
     /// Tells a foreign stream at what interval it is probed.
     pub(crate) fn keep_alive(&self, every: Option<Duration>) {
-        if let Carrier::Foreign(foreign) = &self.carrier
+        if let Carrier::Foreign(foreign) = self.bottom()
             && let Some(told) = &foreign.keepalive
         {
             told(every);
@@ -185,11 +256,19 @@ impl Conn {
         self.peer
     }
 
-    /// The TCP socket below, for `sendfile` and urgent data; `None` when something else carries the bytes.
+    /// The TCP socket, for `sendfile` and urgent data; `None` when something else carries the bytes, or TLS lies between.
     pub fn as_tcp(&self) -> Option<&TcpStream> {
         match &self.carrier {
             Carrier::Tcp(stream) => Some(stream),
-            Carrier::Foreign(_) => None,
+            _ => None,
+        }
+    }
+
+    /// The TCP socket at the bottom, for its options.
+    pub(crate) fn socket(&self) -> Option<&TcpStream> {
+        match self.bottom() {
+            Carrier::Tcp(stream) => Some(stream),
+            _ => None,
         }
     }
 
@@ -203,13 +282,15 @@ impl Conn {
         self.heard() == Heard::End
     }
 
-    /// What the peer has done so far. Foreign streams that cannot be looked into: [`Heard::Nothing`].
+    /// What the peer has done so far. Foreign streams that cannot be looked into: [`Heard::Nothing`]. Inside TLS it is about
+    /// the records: bytes may be a close_notify.
     ///
     /// Nothing is read for it, not even with `MSG_PEEK`: that would take the error of a reset off the socket, and the
     /// next read would find a clean end.
     pub fn heard(&self) -> Heard {
-        let stream = match &self.carrier {
+        let stream = match self.bottom() {
             Carrier::Tcp(stream) => stream,
+            Carrier::Tls(_) | Carrier::Gone => return Heard::End, // TLS is never at the bottom
             Carrier::Foreign(foreign) => {
                 let look = foreign.look.as_ref();
                 return look.map_or(Heard::Nothing, |look| look());
@@ -235,7 +316,7 @@ impl Conn {
 
     /// Whether the peer, or somebody on the way, has broken it off. Foreign streams cannot be looked into: `false`.
     pub(crate) fn is_reset(&self) -> bool {
-        let Carrier::Tcp(stream) = &self.carrier else {
+        let Some(stream) = self.socket() else {
             return false;
         };
         let mut seen = [PollFd::new(stream, PollFlags::RDHUP)];
@@ -252,7 +333,7 @@ impl Conn {
     /// What the system does when it closes the socket, be it because this process was killed: a reset (`true`) or a FIN.
     /// Nothing for foreign streams, which do not outlive the process.
     pub(crate) fn reset_on_close(&self, reset: bool) {
-        if let Carrier::Tcp(stream) = &self.carrier {
+        if let Some(stream) = self.socket() {
             // Fails only on a socket that is already dead, and then there is nobody to tell.
             let _ = socket2::SockRef::from(stream).set_linger(reset.then_some(Duration::ZERO));
         }
@@ -261,7 +342,7 @@ impl Conn {
     /// The reset before the drop.
     pub(crate) fn reset(&mut self) {
         self.reset_on_close(true);
-        if let Carrier::Foreign(foreign) = &mut self.carrier
+        if let Carrier::Foreign(foreign) = self.bottom_mut()
             && let Some(reset) = foreign.reset.take()
         {
             reset();
@@ -289,6 +370,8 @@ impl AsyncRead for Conn {
         match &mut self.carrier {
             Carrier::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
             Carrier::Foreign(foreign) => Pin::new(&mut foreign.stream).poll_read(cx, buf),
+            Carrier::Tls(stream) => Pin::new(stream.as_mut()).poll_read(cx, buf),
+            Carrier::Gone => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
         }
     }
 }
@@ -302,6 +385,8 @@ impl AsyncWrite for Conn {
         match &mut self.carrier {
             Carrier::Tcp(stream) => Pin::new(stream).poll_write(cx, buf),
             Carrier::Foreign(foreign) => Pin::new(&mut foreign.stream).poll_write(cx, buf),
+            Carrier::Tls(stream) => Pin::new(stream.as_mut()).poll_write(cx, buf),
+            Carrier::Gone => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
         }
     }
 
@@ -309,6 +394,8 @@ impl AsyncWrite for Conn {
         match &mut self.carrier {
             Carrier::Tcp(stream) => Pin::new(stream).poll_flush(cx),
             Carrier::Foreign(foreign) => Pin::new(&mut foreign.stream).poll_flush(cx),
+            Carrier::Tls(stream) => Pin::new(stream.as_mut()).poll_flush(cx),
+            Carrier::Gone => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
         }
     }
 
@@ -316,6 +403,8 @@ impl AsyncWrite for Conn {
         match &mut self.carrier {
             Carrier::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
             Carrier::Foreign(foreign) => Pin::new(&mut foreign.stream).poll_shutdown(cx),
+            Carrier::Tls(stream) => Pin::new(stream.as_mut()).poll_shutdown(cx),
+            Carrier::Gone => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
         }
     }
 }

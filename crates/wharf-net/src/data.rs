@@ -22,6 +22,7 @@ use wharf_proto::trace::{DataEnd, GIVEN_UP, What};
 
 use crate::conn::{Conn, Heard, SourceNote};
 use crate::net::{Flow, ListenAt, Listener, Net, Source};
+use crate::tls::{Handshake, TlsError, TlsSession};
 use crate::trace::Trace;
 
 /// So many strangers are named in an error; further ones are only counted.
@@ -473,6 +474,31 @@ impl DataConnection {
     fn end(&mut self) {
         self.ended = true;
         self.conn.reset_on_close(false);
+    }
+
+    /// Protects it (PROT P). Whether the control connection's session was resumed is in the answer; what to make of one that
+    /// was not is the caller's affair.
+    ///
+    /// From then on a clean end is a close_notify, and reading an end without one fails with `UnexpectedEof`: somebody may
+    /// have cut the file.
+    ///
+    /// # Errors
+    /// [`TlsError`]; the connection is gone.
+    pub async fn secure(
+        &mut self,
+        session: &TlsSession,
+        patience: Duration,
+    ) -> Result<Handshake, TlsError> {
+        let secured = session.secure_data(self.conn.take(), patience).await;
+        self.conn = secured.inspect_err(|error| {
+            self.broken = true;
+            self.trace
+                .record(|| What::Note(format!("data connection: {error}")));
+        })?;
+        let handshake = self.conn.handshake().ok_or(TlsError::Injected)?;
+        self.trace
+            .record(|| What::Note(format!("data connection: {handshake}")));
+        Ok(handshake)
     }
 
     /// Our end.

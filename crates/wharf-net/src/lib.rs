@@ -5,7 +5,7 @@
 //! run on real sockets ([`TcpNet`]) and in the simulated network of `wharf-sim`.
 //!
 //! In reading order: the seam, one connection, the two control connection ends, the data connection, and the pumps that
-//! move a file through it. Not here: TLS and rate limits, which come later; any judgement about FTP.
+//! move a file through it. Not here: rate limits, which come later; any judgement about FTP.
 
 #![deny(
     clippy::unwrap_used,
@@ -38,7 +38,7 @@ pub mod proxy_protocol;
 mod trace;
 pub use trace::{Recorder, Trace};
 mod control;
-pub use control::{ControlError, ServerControl, Undecoded, UserControl};
+pub use control::{ControlError, ServerControl, UserControl};
 mod data;
 pub use data::{DataConnection, DataPort, OpenError};
 pub mod pump;
@@ -46,4 +46,5 @@ pub mod seats;
 pub mod shared_port;
 mod stop;
 pub use stop::Stop;
+pub mod tls;
 pub mod zero_copy;

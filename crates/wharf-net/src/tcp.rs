@@ -265,7 +265,7 @@ fn random() -> u64 {
 /// Telnet's Synch arrives as urgent data (RFC 959 §4.1.3 ABOR, RFC 854): in line, else its bytes would be missing
 /// from the stream.
 pub(crate) fn prepare_control(conn: &Conn) {
-    let Some(stream) = conn.as_tcp() else { return };
+    let Some(stream) = conn.socket() else { return };
     if let Err(error) = SockRef::from(stream).set_out_of_band_inline(true) {
         tracing::debug!(peer = %conn.peer_addr(), %error, "SO_OOBINLINE not set");
     }

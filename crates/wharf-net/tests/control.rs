@@ -10,9 +10,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf};
-use wharf_net::{
-    Conn, ControlError, Recorder, ServerControl, Stream, Trace, Undecoded, UserControl,
-};
+use wharf_net::{Conn, ControlError, Recorder, ServerControl, Stream, Trace, UserControl};
 use wharf_proto::trace::Event;
 use wharf_proto::{Command, Line, Reply, ReplyLimits, Text};
 
@@ -170,34 +168,6 @@ async fn write_patience_counts_from_the_last_byte_taken() {
         }
     });
     outcome.unwrap();
-}
-
-#[tokio::test]
-async fn nothing_sent_in_clear_is_taken_for_protected() {
-    let (mut server, mut far) = server(4096);
-    far.write_all(b"AUTH TLS\r\nUSER smuggled\r\n")
-        .await
-        .unwrap();
-    server.next_line().await.unwrap().unwrap();
-    server.send(&Reply::new(234, "go on")).await.unwrap();
-    server.flush().await.unwrap();
-    assert_eq!(server.into_conn().unwrap_err(), Undecoded);
-
-    let (mut user, mut far) = user(4096);
-    far.write_all(b"234 go on\r\n230 smuggled\r\n")
-        .await
-        .unwrap();
-    user.next_reply().await.unwrap();
-    assert_eq!(user.into_conn().unwrap_err(), Undecoded);
-}
-
-#[tokio::test]
-async fn a_connection_changes_hands_when_nothing_is_left() {
-    let (mut server, mut far) = server(4096);
-    far.write_all(b"AUTH TLS\r\n").await.unwrap();
-    server.next_line().await.unwrap().unwrap();
-    server.send(&Reply::new(234, "go on")).await.unwrap();
-    assert!(server.into_conn().is_ok());
 }
 
 #[derive(Default)]

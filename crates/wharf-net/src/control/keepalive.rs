@@ -65,7 +65,7 @@ impl Keepalive {
 
     /// A foreign stream is told and does what it can.
     pub(super) fn apply(&self, conn: &Conn) {
-        let Some(stream) = conn.as_tcp() else {
+        let Some(stream) = conn.socket() else {
             return conn.keep_alive(self.probes().map(|p| Duration::from_secs(p.every)));
         };
         let socket = SockRef::from(stream);
@@ -145,7 +145,7 @@ mod tests {
         let stream = tokio::net::TcpStream::connect(listener.local_addr().unwrap());
         let conn = Conn::tcp(stream.await.unwrap()).unwrap();
         let seen = || {
-            let socket = SockRef::from(conn.as_tcp().unwrap());
+            let socket = SockRef::from(conn.socket().unwrap());
             (
                 socket.keepalive().unwrap(),
                 socket.tcp_keepalive_time().unwrap().as_secs(),

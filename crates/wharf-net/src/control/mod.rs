@@ -5,6 +5,5 @@ mod outbox;
 mod server;
 mod user;
 
-pub use outbox::Undecoded;
 pub use server::ServerControl;
 pub use user::{ControlError, UserControl};

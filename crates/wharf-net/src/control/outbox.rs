@@ -1,7 +1,6 @@
 //! What both ends of a control connection share: bytes that wait to be written, and the patience with a peer that does
 //! not read them.
 
-use std::fmt;
 use std::future::poll_fn;
 use std::io;
 use std::time::Duration;
@@ -97,7 +96,12 @@ fn not_read() -> io::Error {
 /// for an empty socket and would wait for the next segment while ABOR already lies behind the mark.
 pub(super) async fn read(conn: &mut Conn, into: &mut [u8]) -> io::Result<usize> {
     let Some(stream) = conn.as_tcp() else {
-        return conn.read(into).await;
+        return match conn.read(into).await {
+            // Many programs end a control connection in TLS without saying so; nothing is lost by it, a line counts only
+            // when it is whole.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(0),
+            outcome => outcome,
+        };
     };
     loop {
         poll_fn(|cx| stream.poll_read_ready(cx)).await?; // `readable()` forgets its task when dropped
@@ -111,7 +115,7 @@ pub(super) async fn read(conn: &mut Conn, into: &mut [u8]) -> io::Result<usize> 
 /// Tells the trace of the end of the control connection when it comes, and how it came.
 pub(super) struct Farewell {
     pub(super) trace: Trace,
-    how: Option<&'static str>,
+    how: &'static str,
 }
 
 impl Farewell {
@@ -119,38 +123,31 @@ impl Farewell {
         // Unless anything else is known, we are the ones who close.
         Self {
             trace,
-            how: Some("closed"),
+            how: "closed",
         }
     }
 
     /// The peer has ended the connection.
     pub(super) fn peer_ended(&mut self) {
-        self.how = Some("end");
+        self.how = "end";
     }
 
     /// Passes an outcome on and remembers it if it is the end.
     pub(super) fn note<T>(&mut self, outcome: io::Result<T>) -> io::Result<T> {
         if let Err(error) = &outcome {
-            self.how = Some(match error.kind() {
+            self.how = match error.kind() {
                 io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => "reset",
                 io::ErrorKind::TimedOut => "silent",
                 _ => "broken",
-            });
+            };
         }
         outcome
-    }
-
-    /// The connection goes on in other hands.
-    pub(super) fn forget(&mut self) {
-        self.how = None;
     }
 }
 
 impl Drop for Farewell {
     fn drop(&mut self) {
-        if let Some(how) = self.how {
-            self.trace.record(|| What::Closed(how.to_owned()));
-        }
+        self.trace.record(|| What::Closed(self.how.to_owned()));
     }
 }
 
@@ -178,16 +175,3 @@ pub(super) fn redacted(line: &[u8]) -> String {
         Err(_) => Command::redact_line(line),
     }
 }
-
-/// Bytes that came in clear were still waiting when the connection should change hands (to TLS). They must never be
-/// taken for bytes of the protected connection: the STARTTLS injection class of bugs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Undecoded;
-
-impl fmt::Display for Undecoded {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the peer sent more in clear after the last command")
-    }
-}
-
-impl std::error::Error for Undecoded {}

@@ -8,9 +8,10 @@ use wharf_proto::trace::{Side, What};
 use wharf_proto::{Line, LineDecoder, Reply, ReplyClass};
 
 use super::keepalive::{self, Keepalive};
-use super::outbox::{Farewell, Outbox, READ_SIZE, Undecoded, part, read, redacted};
+use super::outbox::{Farewell, Outbox, READ_SIZE, part, read, redacted};
 use crate::conn::Conn;
 use crate::tcp::prepare_control;
+use crate::tls::{Handshake, ServerSession, TlsError};
 use crate::trace::Trace;
 
 /// Replies to a pipelined burst are collected up to here before they are written.
@@ -154,18 +155,55 @@ impl ServerControl {
         part(self.conn).await
     }
 
-    /// Gives the connection away, to be wrapped in TLS.
+    /// Goes on in TLS, from the next byte on (RFC 4217 §4). What waits to be written goes out first, in clear.
     ///
     /// # Errors
-    /// [`Undecoded`] when the peer has sent more than the line that was read last, or replies wait: the connection is
-    /// then closed, for nothing that came in clear may be taken for protected.
-    pub fn into_conn(mut self) -> Result<Conn, Undecoded> {
-        if self.decoder.is_empty() && self.out.is_empty() {
-            self.end.forget();
-            Ok(self.conn)
-        } else {
-            Err(Undecoded)
+    /// [`TlsError::Injected`] when the user has sent more than the line that was read last: nothing that came in clear may
+    /// be taken for protected. Others of [`TlsError`]. After any of them the connection is of no use.
+    pub async fn secure(
+        &mut self,
+        session: &ServerSession,
+        patience: Duration,
+    ) -> Result<Handshake, TlsError> {
+        self.flush().await.map_err(TlsError::Handshake)?;
+        if !self.decoder.is_empty() {
+            return Err(TlsError::Injected);
         }
+        let conn = session.secure_control(self.conn.take(), patience).await?;
+        self.conn = conn;
+        let handshake = self.conn.handshake().ok_or(TlsError::Injected)?;
+        self.end
+            .trace
+            .record(|| What::Note(format!("control connection: {handshake}")));
+        Ok(handshake)
+    }
+
+    /// Goes on in clear (CCC, RFC 4217 §12.3), which is for the sake of NATs that must read along.
+    ///
+    /// # Errors
+    /// `InvalidData` when the user has sent more in TLS after the line that was read last; others when it does not end TLS.
+    /// After any of them the connection is of no use.
+    pub async fn unsecure(&mut self) -> io::Result<()> {
+        self.flush().await?;
+        if !self.decoder.is_empty() {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        let conn = self.conn.take().into_clear().await;
+        self.conn = self.end.note(conn)?;
+        self.end
+            .trace
+            .record(|| What::Note("control connection: in clear again".to_owned()));
+        Ok(())
+    }
+
+    /// What the TLS handshake came to; `None` in clear.
+    pub fn handshake(&self) -> Option<Handshake> {
+        self.conn.handshake()
+    }
+
+    /// Whether it is in TLS.
+    pub fn is_secured(&self) -> bool {
+        self.conn.is_secured()
     }
 }
 

@@ -8,9 +8,10 @@ use wharf_proto::trace::{Side, What};
 use wharf_proto::{Command, Reply, ReplyDecoder, ReplyError, ReplyLimits, Text};
 
 use super::keepalive::{self, Keepalive};
-use super::outbox::{Farewell, Outbox, READ_SIZE, Undecoded, part, read, redacted};
+use super::outbox::{Farewell, Outbox, READ_SIZE, part, read, redacted};
 use crate::conn::Conn;
 use crate::tcp::{prepare_control, send_urgent};
+use crate::tls::{Handshake, TlsError, UserSession};
 use crate::trace::Trace;
 
 /// Telnet: interpret as command, interrupt process, data mark (RFC 854).
@@ -187,17 +188,54 @@ impl UserControl {
         part(self.conn).await
     }
 
-    /// Gives the connection away, to be wrapped in TLS.
+    /// Goes on in TLS, from the next byte on (RFC 4217 §4). What waits to be written goes out first, in clear.
     ///
     /// # Errors
-    /// [`Undecoded`] when the server has sent more than the reply that was read last: whoever stands between could
-    /// put replies in front of the protected ones. The connection is closed.
-    pub fn into_conn(mut self) -> Result<Conn, Undecoded> {
-        if self.decoder.is_empty() && self.out.is_empty() {
-            self.end.forget();
-            Ok(self.conn)
-        } else {
-            Err(Undecoded)
+    /// [`TlsError::Injected`] when the server has sent more than the reply that was read last: nothing that came in clear may
+    /// be taken for protected. Others of [`TlsError`]. After any of them the connection is of no use.
+    pub async fn secure(
+        &mut self,
+        session: &UserSession,
+        patience: Duration,
+    ) -> Result<Handshake, TlsError> {
+        self.flush().await.map_err(TlsError::Handshake)?;
+        if !self.decoder.is_empty() {
+            return Err(TlsError::Injected);
         }
+        let conn = session.secure_control(self.conn.take(), patience).await?;
+        self.conn = conn;
+        let handshake = self.conn.handshake().ok_or(TlsError::Injected)?;
+        self.end
+            .trace
+            .record(|| What::Note(format!("control connection: {handshake}")));
+        Ok(handshake)
+    }
+
+    /// Goes on in clear (CCC, RFC 4217 §12.3), which is for the sake of NATs that must read along.
+    ///
+    /// # Errors
+    /// `InvalidData` when the server has sent more in TLS after the reply that was read last; others when it does not end TLS.
+    /// After any of them the connection is of no use.
+    pub async fn unsecure(&mut self) -> io::Result<()> {
+        self.flush().await?;
+        if !self.decoder.is_empty() {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        let conn = self.conn.take().into_clear().await;
+        self.conn = self.end.note(conn)?;
+        self.end
+            .trace
+            .record(|| What::Note("control connection: in clear again".to_owned()));
+        Ok(())
+    }
+
+    /// What the TLS handshake came to; `None` in clear.
+    pub fn handshake(&self) -> Option<Handshake> {
+        self.conn.handshake()
+    }
+
+    /// Whether it is in TLS.
+    pub fn is_secured(&self) -> bool {
+        self.conn.is_secured()
     }
 }

@@ -1,0 +1,142 @@
+//! The server's half of TLS: one configuration for all, one of its own for each control connection.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::ServerConfig;
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{NoServerSessionStorage, ProducesTickets, ResolvesServerCert};
+use tokio_rustls::{TlsAcceptor, TlsStream};
+
+use super::stream::{Gate, Secured};
+use super::ticket::{TicketName, Tickets};
+use super::{Handshake, TlsError, TlsVersions, provider};
+use crate::conn::Conn;
+
+/// What a client may say that it speaks (ALPN, RFC 7301). One that says something else is refused with an alert, so that
+/// nobody can lead a browser here (ALPACA). The second is FileZilla's own.
+const CONTROL: &[&[u8]] = &[b"ftp", b"x-filezilla-ftp"];
+
+/// The same for data connections, where FileZilla says `ftp-data` and others repeat what they said for control.
+const DATA: &[&[u8]] = &[b"ftp-data", b"ftp", b"x-filezilla-ftp"];
+
+/// What all sessions of a server have in common. Cheap to clone.
+#[derive(Clone)]
+pub struct ServerTls {
+    base: Arc<ServerConfig>,
+}
+
+impl ServerTls {
+    /// `certificates` answers every handshake anew, so that what it holds can be exchanged while the server runs.
+    /// `clients`: who verifies the certificates that clients show; `None` asks for none.
+    ///
+    /// # Errors
+    /// [`TlsError::Configuration`].
+    pub fn new(
+        certificates: Arc<dyn ResolvesServerCert>,
+        clients: Option<Arc<dyn ClientCertVerifier>>,
+        versions: TlsVersions,
+    ) -> Result<Self, TlsError> {
+        let builder = ServerConfig::builder_with_provider(provider())
+            .with_protocol_versions(versions.list())?;
+        let builder = match clients {
+            Some(clients) => builder.with_client_cert_verifier(clients),
+            None => builder.with_no_client_auth(),
+        };
+        let mut base = builder.with_cert_resolver(certificates);
+        base.session_storage = Arc::new(NoServerSessionStorage {});
+        Ok(Self {
+            base: Arc::new(base),
+        })
+    }
+
+    /// For a new control connection: nobody else can open the tickets that it will give out.
+    ///
+    /// # Errors
+    /// [`TlsError::Random`].
+    pub fn session(&self) -> Result<ServerSession, TlsError> {
+        let tickets = Tickets::new()?;
+        let name = tickets.name;
+        let ticketer: Arc<dyn ProducesTickets> = Arc::new(tickets);
+        let with = |alpn: &[&[u8]]| {
+            let mut config = ServerConfig::clone(&self.base);
+            config.ticketer = Arc::clone(&ticketer);
+            config.alpn_protocols = alpn.iter().map(|it| it.to_vec()).collect();
+            Arc::new(config)
+        };
+        Ok(ServerSession {
+            name,
+            control: with(CONTROL),
+            data: with(DATA),
+        })
+    }
+}
+
+impl fmt::Debug for ServerTls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerTls").finish_non_exhaustive()
+    }
+}
+
+/// One control connection's TLS, and that of its data connections.
+#[derive(Clone)]
+pub struct ServerSession {
+    name: TicketName,
+    control: Arc<ServerConfig>,
+    data: Arc<ServerConfig>,
+}
+
+impl ServerSession {
+    /// What its tickets are called.
+    pub fn name(&self) -> TicketName {
+        self.name
+    }
+
+    /// The handshake on the control connection.
+    ///
+    /// # Errors
+    /// [`TlsError::Handshake`], [`TlsError::Silent`]; the connection is closed.
+    pub async fn secure_control(&self, conn: Conn, patience: Duration) -> Result<Conn, TlsError> {
+        secure(&self.control, conn, true, patience).await
+    }
+
+    /// The handshake on a data connection, whoever opened it (RFC 4217 §7: the server is the TLS server). Whether it
+    /// resumed this session is in [`Conn::handshake`]; that is the proof that it is ours.
+    ///
+    /// # Errors
+    /// [`TlsError::Handshake`], [`TlsError::Silent`]; the connection is closed.
+    pub async fn secure_data(&self, conn: Conn, patience: Duration) -> Result<Conn, TlsError> {
+        secure(&self.data, conn, false, patience).await
+    }
+}
+
+impl fmt::Debug for ServerSession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerSession")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+async fn secure(
+    config: &Arc<ServerConfig>,
+    conn: Conn,
+    control: bool,
+    patience: Duration,
+) -> Result<Conn, TlsError> {
+    let gate = Gate::new(conn, control);
+    let accept = TlsAcceptor::from(Arc::clone(config)).accept(gate);
+    match tokio::time::timeout(patience, accept).await {
+        Ok(Ok(stream)) => Ok(Conn::secured(Secured::new(TlsStream::Server(stream)))),
+        Ok(Err(error)) => Err(TlsError::Handshake(error)),
+        Err(_elapsed) => Err(TlsError::Silent(patience.as_secs())),
+    }
+}
+
+impl Conn {
+    /// What the TLS handshake came to; `None` in clear.
+    pub fn handshake(&self) -> Option<Handshake> {
+        self.tls().map(|secured| Handshake::of(secured.state()))
+    }
+}

@@ -1,0 +1,272 @@
+//! Control and data connections in TLS, both ends ours: whose sessions resume, what the end of a connection says.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use wharf_net::tls::{CertificateStore, SelfSigned, ServerSession, ServerTls, UserSession};
+use wharf_net::tls::{TlsError, TlsVersions, UserTls};
+use wharf_net::{Conn, ServerControl, Trace, UserControl};
+use wharf_proto::{Command, Line, Reply, ReplyLimits};
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+const LIMITS: ReplyLimits = ReplyLimits {
+    line: 1024,
+    lines: 100,
+    bytes: 8192,
+};
+
+/// Trusts everybody: these tests are about sessions.
+#[derive(Debug)]
+struct Anybody;
+
+impl ServerCertVerifier for Anybody {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &rustls::DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &rustls::DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<rustls::SignatureScheme> {
+        rustls::crypto::aws_lc_rs::default_provider()
+            .signature_verification_algorithms
+            .supported_schemes()
+    }
+}
+
+struct Pair {
+    server: ServerTls,
+    user: UserTls,
+}
+
+impl Pair {
+    fn new(versions: TlsVersions) -> Self {
+        let own = SelfSigned::new(&["ftp.example".to_owned()]).unwrap();
+        let certificate =
+            CertificateStore::from_pem("test", own.certificate.as_bytes(), own.key.as_bytes())
+                .unwrap();
+        let store = Arc::new(CertificateStore::new(vec![certificate]));
+        Self {
+            server: ServerTls::new(store, None, TlsVersions::All).unwrap(),
+            user: UserTls::new(Arc::new(Anybody), None, versions).unwrap(),
+        }
+    }
+
+    fn sessions(&self) -> (ServerSession, UserSession) {
+        (
+            self.server.session().unwrap(),
+            self.user.session("ftp.example").unwrap(),
+        )
+    }
+}
+
+fn wire() -> (Conn, Conn) {
+    let (a, b) = tokio::io::duplex(64 * 1024);
+    let near = "192.0.2.1:21".parse().unwrap();
+    let far = "198.51.100.1:40000".parse().unwrap();
+    (
+        Conn::foreign(Box::new(a), near, far),
+        Conn::foreign(Box::new(b), far, near),
+    )
+}
+
+async fn control(server: &ServerSession, user: &UserSession) -> (Conn, Conn) {
+    let (a, b) = wire();
+    let (a, b) = tokio::join!(
+        server.secure_control(a, PATIENCE),
+        user.secure_control(b, PATIENCE)
+    );
+    let (mut a, mut b) = (a.unwrap(), b.unwrap());
+    // Tickets of TLS 1.3 are read with the first bytes.
+    a.write_all(b"2").await.unwrap();
+    a.flush().await.unwrap();
+    assert_eq!(b.read_u8().await.unwrap(), b'2');
+    (a, b)
+}
+
+async fn data(server: &ServerSession, user: &UserSession) -> (Conn, Conn) {
+    let (a, b) = wire();
+    let (a, b) = tokio::join!(
+        server.secure_data(a, PATIENCE),
+        user.secure_data(b, PATIENCE)
+    );
+    (a.unwrap(), b.unwrap())
+}
+
+#[tokio::test]
+async fn a_data_connection_resumes_the_session_of_its_control_connection() {
+    for versions in [TlsVersions::Only12, TlsVersions::Only13, TlsVersions::All] {
+        let pair = Pair::new(versions);
+        let (server, user) = pair.sessions();
+        let (_a, _b) = control(&server, &user).await;
+        for turn in 0..5 {
+            // Downloads: the user reads to the end, where the next ticket is.
+            let (mut at_server, mut at_user) = data(&server, &user).await;
+            assert!(
+                at_server.handshake().unwrap().resumed,
+                "{versions:?} {turn}"
+            );
+            at_server.write_all(b"file").await.unwrap();
+            let mut all = Vec::new();
+            let (ended, read) = tokio::join!(at_server.shutdown(), at_user.read_to_end(&mut all));
+            ended.unwrap();
+            read.unwrap();
+            assert_eq!(all, b"file");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_ticket_of_another_session_is_of_no_use() {
+    for versions in [TlsVersions::Only12, TlsVersions::Only13] {
+        let pair = Pair::new(versions);
+        let (server, user) = pair.sessions();
+        let (other_server, other_user) = pair.sessions();
+        let (_a, _b) = control(&server, &user).await;
+        let (_c, _d) = control(&other_server, &other_user).await;
+        let (at_server, _thief) = data(&server, &other_user).await;
+        assert!(!at_server.handshake().unwrap().resumed, "{versions:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_end_without_close_notify_is_no_end() {
+    let pair = Pair::new(TlsVersions::All);
+    let (server, user) = pair.sessions();
+    let (mut at_server, mut at_user) = data(&server, &user).await;
+    at_user.write_all(b"half").await.unwrap();
+    at_user.flush().await.unwrap();
+    drop(at_user);
+    let mut all = Vec::new();
+    let cut = at_server.read_to_end(&mut all).await.unwrap_err();
+    assert_eq!(cut.kind(), io::ErrorKind::UnexpectedEof);
+    assert_eq!(all, b"half");
+}
+
+#[tokio::test]
+async fn control_goes_on_in_clear() {
+    for versions in [TlsVersions::Only12, TlsVersions::Only13] {
+        let pair = Pair::new(versions);
+        let (server, user) = pair.sessions();
+        let (a, b) = control(&server, &user).await;
+        let at_user = async {
+            let mut b = b.into_clear().await.unwrap();
+            // Close behind its close_notify
+            b.write_all(b"NOOP\r\n").await.unwrap();
+            b
+        };
+        let (a, _b) = tokio::join!(a.into_clear(), at_user);
+        let mut a = a.unwrap();
+        assert!(a.handshake().is_none());
+        let mut line = [0; 6];
+        a.read_exact(&mut line).await.unwrap();
+        assert_eq!(&line, b"NOOP\r\n", "{versions:?}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_sent_in_clear_is_taken_for_protected() {
+    let pair = Pair::new(TlsVersions::All);
+    let (at_server, at_user) = pair.sessions();
+    for injected in [&b"USER smuggled\r\n"[..], b"U", b"\xff", b"\xff\xff"] {
+        let (near, mut far) = wire();
+        let mut server = ServerControl::new(near, 512, Trace::off());
+        far.write_all(&[b"AUTH TLS\r\n", injected].concat())
+            .await
+            .unwrap();
+        server.next_line().await.unwrap().unwrap();
+        server.queue(&Reply::new(234, "go on"));
+        let refused = server.secure(&at_server, PATIENCE).await.unwrap_err();
+        assert!(matches!(refused, TlsError::Injected), "{injected:?}");
+    }
+    for injected in [&b"230 smuggled\r\n"[..], b"2"] {
+        let (near, mut far) = wire();
+        let mut user = UserControl::new(near, LIMITS, Trace::off());
+        far.write_all(&[b"234 go on\r\n", injected].concat())
+            .await
+            .unwrap();
+        user.next_reply().await.unwrap();
+        let refused = user.secure(&at_user, PATIENCE).await.unwrap_err();
+        assert!(matches!(refused, TlsError::Injected), "{injected:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_control_connection_goes_into_tls_and_out_of_it() {
+    let pair = Pair::new(TlsVersions::All);
+    let (at_server, at_user) = pair.sessions();
+    let (near, far) = wire();
+    let mut server = ServerControl::new(near, 512, Trace::off());
+    let mut user = UserControl::new(far, LIMITS, Trace::off());
+    let (protected, shaken) = tokio::join!(
+        server.secure(&at_server, PATIENCE),
+        user.secure(&at_user, PATIENCE)
+    );
+    assert!(!protected.unwrap().resumed);
+    assert!(!shaken.unwrap().resumed);
+    for clear in [false, true] {
+        if clear {
+            let (server, user) = tokio::join!(server.unsecure(), user.unsecure());
+            server.unwrap();
+            user.unwrap();
+        }
+        assert_eq!(server.is_secured(), !clear);
+        user.send(&Command::Noop).await.unwrap();
+        let line = server.next_line().await.unwrap();
+        assert_eq!(line, Some(Line::Command(b"NOOP".to_vec())));
+        server.send(&Reply::new(200, "here")).await.unwrap();
+        assert_eq!(user.next_reply().await.unwrap().code(), 200);
+    }
+}
+
+#[tokio::test]
+async fn a_browser_is_turned_away() {
+    let pair = Pair::new(TlsVersions::All);
+    for (alpn, welcome) in [("h2", false), ("http/1.1", false), ("ftp", true)] {
+        let mut config = rustls::ClientConfig::builder_with_provider(Arc::new(
+            rustls::crypto::aws_lc_rs::default_provider(),
+        ))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(Anybody))
+        .with_no_client_auth();
+        config.alpn_protocols = vec![alpn.as_bytes().to_vec()];
+        let (a, b) = wire();
+        let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
+        let name = ServerName::try_from("ftp.example").unwrap();
+        let server = pair.server.session().unwrap();
+        let (accepted, _) = tokio::join!(
+            server.secure_control(a, PATIENCE),
+            connector.connect(name, b)
+        );
+        assert_eq!(accepted.is_ok(), welcome, "{alpn}");
+    }
+}
