@@ -1,6 +1,7 @@
 //! A server's certificates: which one a client gets, and how they are exchanged while the server runs.
 
 use std::fmt;
+use std::str::FromStr;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use rustls::pki_types::pem::PemObject;
@@ -33,6 +34,38 @@ impl fmt::Display for Fingerprint {
             write!(f, "{colon}{byte:02X}")?;
         }
         Ok(())
+    }
+}
+
+/// Not 32 bytes in hexadecimal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a SHA-256 fingerprint has 64 hexadecimal digits, with or without colons")]
+pub struct FingerprintError;
+
+impl FromStr for Fingerprint {
+    type Err = FingerprintError;
+
+    /// As other programs show it: with or without colons, in any case, also behind `sha256:`.
+    fn from_str(text: &str) -> Result<Self, FingerprintError> {
+        let text = text.trim();
+        let digits = match text.split_at_checked(7) {
+            Some((name, rest)) if name.eq_ignore_ascii_case("sha256:") => rest,
+            _ => text,
+        };
+        let digits: Vec<u32> = digits
+            .chars()
+            .filter(|it| *it != ':')
+            .map(|it| it.to_digit(16))
+            .collect::<Option<_>>()
+            .ok_or(FingerprintError)?;
+        let (pairs, []) = digits.as_chunks::<2>() else {
+            return Err(FingerprintError);
+        };
+        let bytes: Vec<u8> = pairs
+            .iter()
+            .filter_map(|[high, low]| u8::try_from(high * 16 + low).ok())
+            .collect();
+        Ok(Self(bytes.try_into().map_err(|_| FingerprintError)?))
     }
 }
 

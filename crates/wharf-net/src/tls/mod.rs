@@ -5,13 +5,18 @@
 //! its own session store. A data connection that resumes the control connection's TLS session is thereby proved to be
 //! its own, under TLS 1.2 and 1.3, whatever address it comes from.
 //!
-//! In reading order: the server's half, the user's half, the tickets, the stream, certificates. Not here: which replies
+//! In reading order: the server's half, the user's half, the tickets, the stream, certificates, whom the user's side
+//! believes (`trust/`). Not here: which replies
 //! these things lead to, and who must have TLS.
 
 mod certificate;
+mod described;
+mod failure;
+mod files;
 mod server;
 mod stream;
 mod ticket;
+pub mod trust;
 mod user;
 
 use std::fmt;
@@ -23,7 +28,8 @@ use rustls::SupportedProtocolVersion;
 use rustls::crypto::CryptoProvider;
 use rustls::version::{TLS12, TLS13};
 
-pub use certificate::{CertificateStore, Fingerprint, SelfSigned};
+pub use certificate::{CertificateStore, Fingerprint, FingerprintError, SelfSigned};
+pub use described::{Described, date};
 pub use server::{ServerSession, ServerTls};
 pub(crate) use stream::Secured;
 pub use ticket::TicketName;
@@ -115,8 +121,11 @@ pub enum TlsError {
     #[error("{0} is not a name that a certificate could have")]
     Name(String),
     /// The handshake failed; the connection is gone.
-    #[error("TLS handshake: {0}")]
+    #[error("TLS handshake: {}", failure::words(.0).0)]
     Handshake(#[source] io::Error),
+    /// The server's certificate is not believed; the connection is gone.
+    #[error("{0}")]
+    Untrusted(#[source] trust::Distrust),
     /// More bytes had come in clear than the command or reply after which TLS begins. Whoever stands between could put them
     /// in front of the protected ones (the STARTTLS injection class of bugs).
     #[error("the peer sent more in clear before TLS began")]
@@ -127,6 +136,44 @@ pub enum TlsError {
     /// The configuration is one that the library refuses.
     #[error("TLS: {0}")]
     Configuration(#[from] rustls::Error),
+}
+
+impl TlsError {
+    /// What may be done about it, for people; `None` when there is nothing to say.
+    pub fn next_step(&self) -> Option<String> {
+        match self {
+            Self::Handshake(error) => {
+                let (_, step) = failure::words(error);
+                (!step.is_empty()).then(|| step.to_owned())
+            }
+            Self::Untrusted(why) => Some(why.next_step()),
+            Self::Injected => Some(
+                "the connection cannot be trusted: somebody in between put bytes into it".to_owned(),
+            ),
+            Self::Silent(_) => Some(
+                "the port may be one where TLS begins only after AUTH (explicit), or something in between \
+                 waits for plain FTP"
+                    .to_owned(),
+            ),
+            _ => None,
+        }
+    }
+
+    /// Why the server's certificate is not believed, if that is it.
+    pub fn distrust(&self) -> Option<&trust::Distrust> {
+        match self {
+            Self::Untrusted(why) => Some(why),
+            _ => None,
+        }
+    }
+
+    /// Of a handshake of ours as the user, which may have failed at the server's certificate.
+    fn handshake(error: io::Error) -> Self {
+        match trust::from_handshake(&error) {
+            Some(why) => Self::Untrusted(why),
+            None => Self::Handshake(error),
+        }
+    }
 }
 
 /// One control connection's TLS in either role; on a data connection each side keeps its role, whoever opened it

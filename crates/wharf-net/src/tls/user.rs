@@ -82,8 +82,7 @@ impl UserSession {
     /// The handshake on the control connection.
     ///
     /// # Errors
-    /// [`TlsError::Handshake`] (also for a certificate that is not trusted), [`TlsError::Silent`]; the connection is
-    /// closed.
+    /// [`TlsError::Untrusted`], [`TlsError::Handshake`], [`TlsError::Silent`]; the connection is closed.
     pub async fn secure_control(&self, conn: Conn, patience: Duration) -> Result<Conn, TlsError> {
         self.secure(conn, true, patience).await
     }
@@ -106,7 +105,7 @@ impl UserSession {
         let connect = TlsConnector::from(Arc::clone(&self.config)).connect(self.name.clone(), gate);
         match tokio::time::timeout(patience, connect).await {
             Ok(Ok(stream)) => Ok(Conn::secured(Secured::new(TlsStream::Client(stream)))),
-            Ok(Err(error)) => Err(TlsError::Handshake(error)),
+            Ok(Err(error)) => Err(TlsError::handshake(error)),
             Err(_elapsed) => Err(TlsError::Silent(patience.as_secs())),
         }
     }
