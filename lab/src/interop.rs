@@ -174,6 +174,7 @@ impl<'a> Ground<'a> {
                 advertise: None,
                 max_sessions: 0,
                 further: &[],
+                tls: None,
             },
         )?;
         let limit = Duration::from_secs(if settings.full { 180 } else { 30 });

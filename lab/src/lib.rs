@@ -12,6 +12,7 @@
 // The laboratory is a program for a terminal; its output is its result.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+pub mod certificates;
 pub mod namespace;
 pub mod process;
 pub mod server;
@@ -34,6 +35,7 @@ mod changes;
 mod crash;
 mod doctor;
 mod firewall;
+mod ftps;
 mod harness;
 mod host;
 mod hostile;
@@ -131,6 +133,11 @@ const PARTS: &[(&str, Part, &str)] = &[
         "races",
         races::run,
         "one-port: a thousand transfers by fifty sessions, with strangers",
+    ),
+    (
+        "ftps",
+        ftps::run,
+        "TLS: many transfers on one control connection, every pair of client and server",
     ),
     (
         "firewall",

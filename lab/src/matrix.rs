@@ -268,6 +268,7 @@ fn fill(
             advertise: row.advertise,
             max_sessions: 0,
             further: &further,
+            tls: None,
         },
     )?;
     let secret = work.path().join("secret");

@@ -11,6 +11,7 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::certificates::Certificates;
 use crate::namespace::{Namespace, await_listener};
 use crate::process::{Daemon, isolate, must, tail};
 use crate::{Result, setup};
@@ -92,6 +93,21 @@ pub struct ServerPlan<'a> {
     pub max_sessions: u32,
     /// Further arguments of `wharf serve`; foreign servers have none.
     pub further: &'a [&'a str],
+    /// With this it speaks TLS, and nothing else.
+    pub tls: Option<Tls<'a>>,
+}
+
+/// What a server that speaks TLS has to know. All of them want both connections in TLS, and data connections
+/// that resume the control connection's session where they can be told that: vsftpd, ProFTPD, wharf.
+#[derive(Clone, Copy, Debug)]
+pub struct Tls<'a> {
+    /// Its certificate.
+    pub certificates: &'a Certificates,
+    /// TLS from the first byte on, at the plan's port.
+    pub implicit: bool,
+    /// Whether a data connection has to resume the session, in wharf's words; the foreign servers that can are
+    /// told to require it, always.
+    pub data_session: &'a str,
 }
 
 /// A running server; stopped when dropped.
@@ -119,7 +135,7 @@ pub fn start(kind: Kind, place: Place<'_>, plan: &ServerPlan<'_>) -> Result<Serv
         Kind::Vsftpd => vsftpd(place, plan)?,
         Kind::ProFtpd => proftpd(place, plan)?,
         Kind::PureFtpd => pure_ftpd(place, plan)?,
-        Kind::Pyftpdlib => pyftpdlib(place, plan),
+        Kind::Pyftpdlib => pyftpdlib(place, plan)?,
     };
     let mut command = match place {
         Place::Host => Command::new(&program),
@@ -175,7 +191,25 @@ fn wharf(place: Place<'_>, plan: &ServerPlan<'_>) -> Result<Prepared> {
     };
     let mut arguments = strings(&["serve", &plan.directory.to_string_lossy()]);
     for at in &listen {
-        arguments.extend(strings(&["--listen", at]));
+        let implicit = plan.tls.is_some_and(|tls| tls.implicit);
+        let flag = if implicit {
+            "--implicit-listen"
+        } else {
+            "--listen"
+        };
+        arguments.extend(strings(&[flag, at]));
+    }
+    if let Some(tls) = plan.tls {
+        arguments.extend(strings(&[
+            "--tls-cert",
+            &tls.certificates.chain.to_string_lossy(),
+            "--tls-key",
+            &tls.certificates.key.to_string_lossy(),
+            "--tls",
+            "required",
+            "--tls-data-session",
+            tls.data_session,
+        ]));
     }
     arguments.extend(strings(&["--user", plan.user]));
     arguments.extend(strings(&["--password-file", &secret.to_string_lossy()]));
@@ -226,8 +260,9 @@ fn vsftpd(place: Place<'_>, plan: &ServerPlan<'_>) -> Result<Prepared> {
         .advertise
         .map(|ip| format!("pasv_address={ip}\n"))
         .unwrap_or_default();
+    let tls = plan.tls.map(vsftpd_tls).unwrap_or_default();
     let configuration = format!(
-        "{listen}listen_port={port}\nbackground=NO\nanonymous_enable=NO\nlocal_enable=YES\n\
+        "{tls}{listen}listen_port={port}\nbackground=NO\nanonymous_enable=NO\nlocal_enable=YES\n\
          pam_service_name=lab\nnopriv_user=nobody\nsecure_chroot_dir={empty}\n\
          chroot_local_user=YES\nallow_writeable_chroot=YES\nwrite_enable=YES\n\
          local_umask=022\nconnect_from_port_20=YES\n\
@@ -248,6 +283,16 @@ fn vsftpd(place: Place<'_>, plan: &ServerPlan<'_>) -> Result<Prepared> {
         arguments.push(value.to_string_lossy().into_owned());
     }
     Ok(("unshare".to_owned(), arguments))
+}
+
+fn vsftpd_tls(tls: Tls<'_>) -> String {
+    let implicit = if tls.implicit { "YES" } else { "NO" };
+    format!(
+        "ssl_enable=YES\nforce_local_logins_ssl=YES\nforce_local_data_ssl=YES\nrequire_ssl_reuse=YES\n\
+         ssl_ciphers=HIGH\nimplicit_ssl={implicit}\nrsa_cert_file={}\nrsa_private_key_file={}\n",
+        tls.certificates.chain.display(),
+        tls.certificates.key.display(),
+    )
 }
 
 /// The password as crypt(3) keeps it, SHA-256.
@@ -282,8 +327,9 @@ fn proftpd(place: Place<'_>, plan: &ServerPlan<'_>) -> Result<Prepared> {
         .advertise
         .map(|ip| format!("MasqueradeAddress {ip}\n"))
         .unwrap_or_default();
+    let tls = plan.tls.map(proftpd_tls).unwrap_or_default();
     let configuration = format!(
-        "ServerName lab\nServerType standalone\nDefaultServer on\nUseIPv6 {ipv6}\n\
+        "{tls}ServerName lab\nServerType standalone\nDefaultServer on\nUseIPv6 {ipv6}\n\
          DefaultAddress {addresses}\nPort {port}\nUser nobody\nGroup nogroup\n\
          PidFile {work}/pid\nScoreboardFile {work}/scoreboard\nUseReverseDNS off\n\
          AuthOrder mod_auth_file.c\nAuthUserFile {passwords}\nRequireValidShell off\n\
@@ -305,6 +351,24 @@ fn proftpd(place: Place<'_>, plan: &ServerPlan<'_>) -> Result<Prepared> {
             .into_owned(),
         strings(&["-n", "-q", "-c", &path.to_string_lossy()]),
     ))
+}
+
+/// mod_tls wants the session resumed unless it is told otherwise.
+fn proftpd_tls(tls: Tls<'_>) -> String {
+    let module = setup::unpacked("proftpd-mod-crypto");
+    let modules = module.parent().unwrap_or(Path::new("/"));
+    let implicit = if tls.implicit {
+        "TLSOptions UseImplicitSSL\n"
+    } else {
+        ""
+    };
+    format!(
+        "ModulePath {}\nLoadModule mod_tls.c\nTLSEngine on\nTLSRequired on\nTLSProtocol TLSv1.2 TLSv1.3\n\
+         TLSECCertificateFile {}\nTLSECCertificateKeyFile {}\n{implicit}",
+        modules.display(),
+        tls.certificates.chain.display(),
+        tls.certificates.key.display(),
+    )
 }
 
 fn pure_ftpd(place: Place<'_>, plan: &ServerPlan<'_>) -> Result<Prepared> {
@@ -343,6 +407,13 @@ fn pure_ftpd(place: Place<'_>, plan: &ServerPlan<'_>) -> Result<Prepared> {
     if let Some(address) = plan.advertise {
         arguments.extend(strings(&["-P", address]));
     }
+    if let Some(tls) = plan.tls {
+        if tls.implicit {
+            return Err("Pure-FTPd has no implicit TLS".into());
+        }
+        let both = tls.certificates.both.to_string_lossy().into_owned();
+        arguments.extend(strings(&["-Y", "3", "-2", &both]));
+    }
     Ok((
         setup::unpacked("pure-ftpd").to_string_lossy().into_owned(),
         arguments,
@@ -354,18 +425,28 @@ import logging, sys
 from pyftpdlib.authorizers import DummyAuthorizer
 from pyftpdlib.handlers import FTPHandler
 from pyftpdlib.servers import FTPServer
-directory, host, port, user, password, low, high, advertise, sessions = sys.argv[1:]
+directory, host, port, user, password, low, high, advertise, sessions, certificate = sys.argv[1:]
 logging.basicConfig(level=logging.WARNING)
-FTPHandler.authorizer = DummyAuthorizer()
-FTPHandler.authorizer.add_user(user, password, directory, perm='elradfmwMT')
-FTPHandler.passive_ports = range(int(low), int(high) + 1)
-FTPHandler.masquerade_address = advertise or None
-server = FTPServer((host, int(port)), FTPHandler)
+handler = FTPHandler
+if certificate:
+    from pyftpdlib.handlers import TLS_FTPHandler as handler
+    handler.certfile = certificate
+    handler.tls_control_required = handler.tls_data_required = True
+handler.authorizer = DummyAuthorizer()
+handler.authorizer.add_user(user, password, directory, perm='elradfmwMT')
+handler.passive_ports = range(int(low), int(high) + 1)
+handler.masquerade_address = advertise or None
+server = FTPServer((host, int(port)), handler)
 server.max_cons = max(512, 2 * int(sessions))
 server.serve_forever()
 ";
 
-fn pyftpdlib(place: Place<'_>, plan: &ServerPlan<'_>) -> Prepared {
+fn pyftpdlib(place: Place<'_>, plan: &ServerPlan<'_>) -> Result<Prepared> {
+    let certificate = match plan.tls {
+        None => "".into(),
+        Some(tls) if tls.implicit => return Err("pyftpdlib has no implicit TLS".into()),
+        Some(tls) => tls.certificates.both.to_string_lossy(),
+    };
     // The unspecified IPv6 address is both families on one socket.
     let host = match place {
         Place::Host => IpAddr::from(Ipv4Addr::LOCALHOST).to_string(),
@@ -383,6 +464,7 @@ fn pyftpdlib(place: Place<'_>, plan: &ServerPlan<'_>) -> Prepared {
         &plan.passive.1.to_string(),
         plan.advertise.unwrap_or(""),
         &plan.max_sessions.to_string(),
+        &certificate,
     ]);
-    (setup::python().to_string_lossy().into_owned(), arguments)
+    Ok((setup::python().to_string_lossy().into_owned(), arguments))
 }

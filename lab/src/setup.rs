@@ -16,7 +16,7 @@ use crate::Result;
 use crate::process::run;
 
 /// Packages with the programs that the lab looks for.
-const PACKAGES: [(&str, &str); 14] = [
+const PACKAGES: [(&str, &str); 16] = [
     ("curl", "/usr/bin/curl"),
     ("lftp", "/usr/bin/lftp"),
     ("tnftp", "/usr/bin/tnftp"),
@@ -31,12 +31,15 @@ const PACKAGES: [(&str, &str); 14] = [
     ("iproute2", "/usr/sbin/ip"),
     ("tcpdump", "/usr/bin/tcpdump"),
     ("python3-venv", "/usr/bin/python3"),
+    ("nodejs", "/usr/bin/node"),
+    ("npm", "/usr/bin/npm"),
 ];
 
-/// Servers and what stands on gateways, unpacked: package, program inside it.
-const UNPACKED: [(&str, &str); 6] = [
+/// Servers, a module of one, and what stands on gateways, unpacked: package, program inside it.
+const UNPACKED: [(&str, &str); 7] = [
     ("vsftpd", "usr/sbin/vsftpd"),
     ("proftpd-core", "usr/sbin/proftpd"),
+    ("proftpd-mod-crypto", "usr/lib/proftpd/mod_tls.so"),
     ("pure-ftpd", "usr/sbin/pure-ftpd"),
     ("haproxy", "usr/sbin/haproxy"),
     ("miniupnpd-nftables", "usr/sbin/miniupnpd"),
@@ -58,8 +61,14 @@ const LIBRARIES: [&str; 11] = [
     "libcap2",
 ];
 
-/// The version of pyftpdlib under which the expectations were made.
-const PYFTPDLIB: &str = "pyftpdlib==2.2.0";
+/// The versions of pyftpdlib, and of what it speaks TLS with, under which the expectations were made.
+const PYTHON: [&str; 2] = ["pyftpdlib==2.2.0", "pyOpenSSL==26.4.0"];
+
+/// What has to be there for pyftpdlib to serve, also over TLS.
+const PYTHON_HAS: &str = "import pyftpdlib.servers, pyftpdlib.handlers as h; h.TLS_FTPHandler";
+
+/// The version of npm's client under which the expectations were made.
+const BASIC_FTP: &str = "basic-ftp@6.2.6";
 
 const POLICY: &str = "/usr/sbin/policy-rc.d";
 
@@ -80,6 +89,19 @@ pub fn unpacked(package: &str) -> PathBuf {
 /// The Python interpreter that has pyftpdlib.
 pub fn python() -> PathBuf {
     cache().join("venv/bin/python")
+}
+
+/// Where npm's packages are: a program there finds them by itself.
+pub fn node() -> PathBuf {
+    cache().join("node")
+}
+
+fn basic_ftp() -> bool {
+    let program = "const v = require('basic-ftp/package.json').version; process.exit('basic-ftp@' + v == process.argv[1] ? 0 : 1)";
+    let mut command = Command::new("/usr/bin/node");
+    command.args(["-e", program, BASIC_FTP]);
+    command.env("NODE_PATH", node().join("node_modules"));
+    run(command, b"", Duration::from_secs(20)).is_ok_and(|outcome| outcome.succeeded())
 }
 
 /// Installs what is missing; quick when nothing is.
@@ -111,22 +133,23 @@ pub fn install() -> Result<()> {
     for (package, _) in servers {
         unpack(&cache, package)?;
     }
-    if !runs(
-        &python().to_string_lossy(),
-        &["-c", "import pyftpdlib.servers"],
-    ) {
+    if !runs(&python().to_string_lossy(), &["-c", PYTHON_HAS]) {
         let venv = cache.join("venv");
         let mut command = Command::new("/usr/bin/python3");
         command.args(["-m", "venv", "--clear"]).arg(&venv);
         step(command, "python environment")?;
         let mut command = Command::new(venv.join("bin/pip"));
-        command.args([
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-            PYFTPDLIB,
-        ]);
+        command.args(["install", "--quiet", "--disable-pip-version-check"]);
+        command.args(PYTHON);
         step(command, "pyftpdlib")?;
+    }
+    if !basic_ftp() {
+        fs::create_dir_all(node())?;
+        let mut command = Command::new("/usr/bin/npm");
+        command.args(["install", "--silent", "--no-audit", "--no-fund"]);
+        command.args(["--ignore-scripts", "--no-save", "--prefix"]);
+        command.arg(node()).arg(BASIC_FTP).current_dir(node());
+        step(command, BASIC_FTP)?;
     }
     verify()
 }
@@ -156,11 +179,11 @@ fn verify() -> Result<()> {
             ));
         }
     }
-    if !runs(
-        &python().to_string_lossy(),
-        &["-c", "import pyftpdlib.servers"],
-    ) {
+    if !runs(&python().to_string_lossy(), &["-c", PYTHON_HAS]) {
         missing.push("pyftpdlib".to_owned());
+    }
+    if !basic_ftp() {
+        missing.push(BASIC_FTP.to_owned());
     }
     if missing.is_empty() {
         Ok(())

@@ -85,6 +85,7 @@ impl Stage {
                 advertise: self.row.advertise,
                 max_sessions: 0,
                 further: &further,
+                tls: None,
             },
         )
     }
