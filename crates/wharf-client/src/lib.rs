@@ -34,8 +34,10 @@ pub use options::{
 };
 mod error;
 pub use error::{Error, ErrorKind, Result};
+pub mod known_servers;
 pub mod memory;
 mod remembered;
+mod state_file;
 
 mod connect;
 pub use connect::{Greeting, Login, connect, open};

@@ -16,23 +16,14 @@
 //!
 //! *How long.* Ways that failed: a day. Ways that worked: thirty days after they were last used.
 
-use std::fs::{self, File, TryLockError};
-use std::io::{self, Read, Write};
+use std::io;
 use std::net::IpAddr;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::thread;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use crate::remembered::{Key, Outcome, Remembered, is_way, reason};
+use crate::state_file::StateFile;
 use crate::target::Endpoint;
-
-/// Most bytes of the file that are read.
-const READ: u64 = 1024 * 1024;
-
-/// Another run holds the lock for a millisecond or two. One that was stopped in that moment (Ctrl-Z) must not stop us.
-const LOCK_TRIES: u32 = 25;
-const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
 /// Remembered knowledge in a state file. Every call reads the file anew: other runs write it, too.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -167,17 +158,7 @@ impl Memory {
     }
 
     fn bytes(&self) -> io::Result<Vec<u8>> {
-        let mut bytes = Vec::new();
-        // Before it is opened, for opening a pipe waits for its writer.
-        match fs::metadata(&self.path) {
-            Ok(metadata) if metadata.is_file() => {
-                File::open(&self.path)?.take(READ).read_to_end(&mut bytes)?;
-            }
-            Ok(_) => return Err(io::Error::other("not a regular file")),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error),
-        }
-        Ok(bytes)
+        StateFile::at(&self.path).read()
     }
 
     /// Reads, changes and replaces the file while no other run does.
@@ -186,60 +167,16 @@ impl Memory {
         now: SystemTime,
         change: impl FnOnce(&mut Remembered) -> T,
     ) -> io::Result<T> {
-        let directory = match self.path.parent() {
-            Some(parent) if parent != Path::new("") => parent,
-            _ => Path::new("."),
-        };
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(directory)?;
-        let _locked = lock(directory)?;
-        let mut all = Remembered::read(&self.bytes()?, now);
-        let result = change(&mut all);
-        let new = self.path.with_extension("new");
-        // Left behind by a run that was killed; under the lock nobody else is writing it.
-        match fs::remove_file(&new) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let written = File::options()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&new)
-            .and_then(|mut file| file.write_all(all.text(now).as_bytes()))
-            .and_then(|()| fs::rename(&new, &self.path));
-        if written.is_err() {
-            // What was wrong is told; whether the rest could be removed changes nothing.
-            let _ = fs::remove_file(&new);
-        }
-        written.map(|()| result)
+        StateFile::at(&self.path).change(|bytes| {
+            let mut all = Remembered::read(bytes, now);
+            let result = change(&mut all);
+            Ok((all.text(now), result))
+        })
     }
-}
-
-/// Locks the directory, so that no lock file lies about. File systems without such locks (some NFS) are written without:
-/// then one of two runs that end in the same moment may lose what it has learnt.
-fn lock(directory: &Path) -> io::Result<File> {
-    let directory = File::open(directory)?;
-    for _ in 0..LOCK_TRIES {
-        match directory.try_lock() {
-            Ok(()) => return Ok(directory),
-            Err(TryLockError::WouldBlock) => thread::sleep(LOCK_PAUSE),
-            Err(TryLockError::Error(error)) => {
-                tracing::debug!(%error, "the state directory cannot be locked");
-                return Ok(directory);
-            }
-        }
-    }
-    Err(io::Error::new(
-        io::ErrorKind::WouldBlock,
-        "another run holds the lock",
-    ))
 }
 
 /// `host`, `host:21`, `2001:db8::1`, `[2001:db8::1]:21`.
-fn host_and_port(text: &str) -> (&str, Option<u16>) {
+pub(crate) fn host_and_port(text: &str) -> (&str, Option<u16>) {
     if text.parse::<IpAddr>().is_ok() {
         return (text, None);
     }
@@ -262,7 +199,9 @@ fn host_and_port(text: &str) -> (&str, Option<u16>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
     use std::os::unix::fs::PermissionsExt;
+    use std::thread;
     use tempfile::TempDir;
 
     const PEER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(203, 0, 113, 5));

@@ -276,13 +276,13 @@ impl Remembered {
 }
 
 fn line(key: &Key, way: &str, entry: &Entry, now: SystemTime) -> String {
-    let (year, month, day, hour, minute, second) = Timestamp::from(entry.at.min(now)).civil();
+    let at = written(entry.at.min(now));
     let outcome = match &entry.outcome {
         Outcome::Works => "works".to_owned(),
         Outcome::Fails(reason) => format!("fails {reason}").trim_end().to_owned(),
     };
     format!(
-        "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z {} {} {} {way} {outcome}\n",
+        "{at} {} {} {} {way} {outcome}\n",
         key.server(),
         key.peer,
         key.network
@@ -325,7 +325,13 @@ fn age(at: SystemTime, now: SystemTime) -> Option<Duration> {
 }
 
 /// `2026-11-22T13:50:00Z`.
-fn read_time(text: &str) -> Option<SystemTime> {
+pub(crate) fn written(at: SystemTime) -> String {
+    let (year, month, day, hour, minute, second) = Timestamp::from(at).civil();
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+}
+
+/// The same, read.
+pub(crate) fn read_time(text: &str) -> Option<SystemTime> {
     let separators = [
         (4, '-'),
         (7, '-'),
