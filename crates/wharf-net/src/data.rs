@@ -4,6 +4,8 @@
 //! strangers), whoever opens one opens it here. Deliberately absent: the decision which way to try, which is
 //! `wharf_proto::data_connection`'s.
 
+mod secured;
+
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
@@ -391,6 +393,20 @@ pub enum OpenError {
         to: SocketAddr,
         /// What the system said.
         source: io::Error,
+    },
+    /// It came from where the peer is, and could not show that it belongs to this control connection.
+    #[error("the data connection from {} did not resume the TLS session of this control connection", .peer.ip())]
+    NotResumed {
+        /// Its other end.
+        peer: SocketAddr,
+    },
+    /// It came, and there is no TLS on it.
+    #[error("data connection from {}: {error}", .peer.ip())]
+    Handshake {
+        /// Its other end.
+        peer: SocketAddr,
+        /// Why.
+        error: TlsError,
     },
     /// Anything else that `connect(2)` may say.
     #[error("cannot connect to {to}: {source}")]

@@ -63,6 +63,18 @@ static ALL: &[&SupportedProtocolVersion] = &[&TLS13, &TLS12];
 static ONLY_12: &[&SupportedProtocolVersion] = &[&TLS12];
 static ONLY_13: &[&SupportedProtocolVersion] = &[&TLS13];
 
+/// Whether a data connection must resume the TLS session of its control connection, which proves whose it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub enum DataSession {
+    /// It must.
+    #[default]
+    Require,
+    /// One that does is taken whatever address it comes from, any other one is judged by its address.
+    Prefer,
+    /// It does not matter; the address does.
+    Off,
+}
+
 /// What a handshake came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Handshake {
@@ -173,6 +185,11 @@ impl TlsError {
             Some(why) => Self::Untrusted(why),
             None => Self::Handshake(error),
         }
+    }
+
+    /// The peer ended the connection instead of taking part in the handshake: what some clients do for an empty upload.
+    pub fn is_end(&self) -> bool {
+        matches!(self, Self::Handshake(error) if error.kind() == io::ErrorKind::UnexpectedEof)
     }
 }
 

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use rustls::ServerConfig;
 use rustls::server::danger::ClientCertVerifier;
-use rustls::server::{NoServerSessionStorage, ProducesTickets, ResolvesServerCert};
+use rustls::server::{NoServerSessionStorage, ResolvesServerCert};
 use tokio_rustls::{TlsAcceptor, TlsStream};
 
 use super::stream::{Gate, Secured};
-use super::ticket::{TicketName, Tickets};
+use super::ticket::{TicketName, Ticketer, Tickets};
 use super::{Handshake, TlsError, TlsVersions, provider};
 use crate::conn::Conn;
 
@@ -56,19 +56,9 @@ impl ServerTls {
     /// # Errors
     /// [`TlsError::Random`].
     pub fn session(&self) -> Result<ServerSession, TlsError> {
-        let tickets = Tickets::new()?;
-        let name = tickets.name;
-        let ticketer: Arc<dyn ProducesTickets> = Arc::new(tickets);
-        let with = |alpn: &[&[u8]]| {
-            let mut config = ServerConfig::clone(&self.base);
-            config.ticketer = Arc::clone(&ticketer);
-            config.alpn_protocols = alpn.iter().map(|it| it.to_vec()).collect();
-            Arc::new(config)
-        };
         Ok(ServerSession {
-            name,
-            control: with(CONTROL),
-            data: with(DATA),
+            base: Arc::clone(&self.base),
+            tickets: Arc::new(Tickets::new()?),
         })
     }
 }
@@ -82,15 +72,14 @@ impl fmt::Debug for ServerTls {
 /// One control connection's TLS, and that of its data connections.
 #[derive(Clone)]
 pub struct ServerSession {
-    name: TicketName,
-    control: Arc<ServerConfig>,
-    data: Arc<ServerConfig>,
+    base: Arc<ServerConfig>,
+    tickets: Arc<Tickets>,
 }
 
 impl ServerSession {
     /// What its tickets are called.
     pub fn name(&self) -> TicketName {
-        self.name
+        self.tickets.name
     }
 
     /// The handshake on the control connection.
@@ -98,7 +87,8 @@ impl ServerSession {
     /// # Errors
     /// [`TlsError::Handshake`], [`TlsError::Silent`]; the connection is closed.
     pub async fn secure_control(&self, conn: Conn, patience: Duration) -> Result<Conn, TlsError> {
-        secure(&self.control, conn, true, patience).await
+        let config = self.config(CONTROL, self.tickets.for_control());
+        secure(config, conn, true, patience).await
     }
 
     /// The handshake on a data connection, whoever opened it (RFC 4217 §7: the server is the TLS server). Whether it
@@ -107,26 +97,39 @@ impl ServerSession {
     /// # Errors
     /// [`TlsError::Handshake`], [`TlsError::Silent`]; the connection is closed.
     pub async fn secure_data(&self, conn: Conn, patience: Duration) -> Result<Conn, TlsError> {
-        secure(&self.data, conn, false, patience).await
+        let ticketer = self.tickets.for_data();
+        let conn = secure(self.config(DATA, ticketer.clone()), conn, false, patience).await?;
+        if conn.handshake().is_some_and(|it| it.resumed) {
+            ticketer.is_proved();
+        }
+        Ok(conn)
+    }
+
+    /// A connection's own: its tickets say whom they were given to.
+    fn config(&self, alpn: &[&[u8]], ticketer: Ticketer) -> Arc<ServerConfig> {
+        let mut config = ServerConfig::clone(&self.base);
+        config.ticketer = Arc::new(ticketer);
+        config.alpn_protocols = alpn.iter().map(|it| it.to_vec()).collect();
+        Arc::new(config)
     }
 }
 
 impl fmt::Debug for ServerSession {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ServerSession")
-            .field("name", &self.name)
+            .field("name", &self.tickets.name)
             .finish_non_exhaustive()
     }
 }
 
 async fn secure(
-    config: &Arc<ServerConfig>,
+    config: Arc<ServerConfig>,
     conn: Conn,
     control: bool,
     patience: Duration,
 ) -> Result<Conn, TlsError> {
     let gate = Gate::new(conn, control);
-    let accept = TlsAcceptor::from(Arc::clone(config)).accept(gate);
+    let accept = TlsAcceptor::from(config).accept(gate);
     match tokio::time::timeout(patience, accept).await {
         Ok(Ok(stream)) => Ok(Conn::secured(Secured::new(TlsStream::Server(stream)))),
         Ok(Err(error)) => Err(TlsError::Handshake(error)),
