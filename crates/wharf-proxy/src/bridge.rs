@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 use wharf_net::shared_port::Place as SharedPlace;
+use wharf_net::tls::UserSession;
 use wharf_net::{Conn, ServerControl, Stop, Trace, UserControl};
 use wharf_proto::data_connection::guard::Guard;
 use wharf_proto::data_connection::sorting::User;
@@ -20,6 +21,7 @@ use wharf_proto::{Reply, ReplyLimits, Text};
 use crate::config::Config;
 use crate::joint::{Joint, Side, Terms};
 use crate::proxy::Setup;
+use crate::shield::Shield;
 use crate::translate::ways::ServerWays;
 use crate::translate::{Ends, Input, Order, Translator, Wait};
 use crate::upstream::{Place, Scruples, Upstream, connect};
@@ -35,6 +37,9 @@ const REPLY_LIMITS: ReplyLimits = ReplyLimits {
 /// forgets them takes the final reply away.
 const LONG_TRANSFER: Duration = Duration::from_secs(1);
 
+/// 120 may come before 220 (RFC 959 §5.4), and once is enough.
+const GREETINGS: usize = 8;
+
 const SHORT: Duration = Duration::from_secs(2);
 const LONG: Duration = Duration::from_mins(1);
 
@@ -43,6 +48,7 @@ pub(crate) struct Bridge {
     setup: Arc<Setup>,
     client: ServerControl,
     server: UserControl,
+    shield: Shield,
     rules: Translator,
     joint: Joint,
     stop: watch::Receiver<Stop>,
@@ -74,6 +80,15 @@ pub(crate) struct Arrival {
     pub(crate) number: u64,
     pub(crate) conn: Conn,
     pub(crate) place: Option<SharedPlace>,
+    /// TLS begins before anything is said.
+    pub(crate) implicit: bool,
+}
+
+/// A server that has greeted.
+struct Reached {
+    control: UserControl,
+    /// With this its data connections are protected.
+    tls: Option<UserSession>,
 }
 
 /// Serves until either side leaves.
@@ -87,6 +102,7 @@ pub(crate) async fn serve(
         number,
         conn,
         place,
+        implicit,
     } = arrival;
     let meant = conn.original_destination();
     let trace = Trace::new(config.recorder.clone(), number).on_side(Whose::Server);
@@ -94,6 +110,10 @@ pub(crate) async fn serve(
     client.set_write_patience(config.stall);
     client.set_keepalive(config.keepalive);
     let began = Instant::now();
+    let mut shield = Shield::new(config.tls.as_ref())?;
+    if implicit {
+        shield.secure(&mut client, config.patience).await?;
+    }
     let wanted = match &config.upstream {
         Upstream::Fixed(place) => Some(place.clone()),
         Upstream::OriginalDestination => meant.map(|at| Place {
@@ -102,7 +122,7 @@ pub(crate) async fn serve(
         }),
         Upstream::UserAtHost(_) => {
             let named = tokio::select! {
-                named = crate::lobby::receive(&mut client, config) => named?,
+                named = crate::lobby::receive(&mut client, config, &mut shield) => named?,
                 () = Stop::stopping(&mut stop) => {
                     client.queue(&Reply::new(421, "The proxy is stopping, goodbye"));
                     None
@@ -119,7 +139,8 @@ pub(crate) async fn serve(
                 }
             };
             let host = Some(named.written);
-            let mut bridge = Bridge::new(setup, client, server, place, host, stop, began);
+            let ends = (client, server, shield);
+            let mut bridge = Bridge::new(setup, ends, place, host, stop, began);
             bridge
                 .say(Input::Line(wharf_proto::Line::Command(named.line)))
                 .await?;
@@ -140,7 +161,8 @@ pub(crate) async fn serve(
     };
     match reached {
         Ok(server) => {
-            let bridge = Bridge::new(setup, client, server, place, None, stop, began);
+            let ends = (client, server, shield);
+            let bridge = Bridge::new(setup, ends, place, None, stop, began);
             bridge.run().await
         }
         Err(told) => {
@@ -156,7 +178,7 @@ async fn reach(
     place: &Place,
     client: &mut ServerControl,
     number: u64,
-) -> Result<UserControl, String> {
+) -> Result<Reached, String> {
     let config = &setup.config;
     let until = Instant::now() + config.connect_patience;
     let own: Vec<IpAddr> = [client.local_addr().ip(), client.bound_addr().ip()].into();
@@ -187,6 +209,9 @@ async fn reach(
     server.set_write_patience(config.stall);
     server.set_keepalive(config.keepalive);
     server.keep_replies_as_written();
+    let tls = crate::upstream_tls::Beginning::new(config.upstream_tls.as_ref(), &place.host)?;
+    tls.before_the_greeting(&mut server, until).await?;
+    let mut greetings = Vec::new();
     loop {
         let greeting = match tokio::time::timeout_at(until, server.next_reply()).await {
             Ok(Ok(reply)) => reply,
@@ -205,26 +230,42 @@ async fn reach(
             let text = String::from_utf8_lossy(greeting.text().as_bytes()).into_owned();
             return Err(text);
         }
-        if allowed.is_none() {
-            client.queue(&greeting);
+        greetings.push(greeting);
+        if greetings.len() > GREETINGS {
+            return Err("The server does not come to the end of its greeting".to_owned());
         }
         if last {
-            return Ok(server);
+            break;
         }
     }
+    let protected = tls.after_the_greeting(&mut server, until).await;
+    let tls = protected
+        .inspect_err(|why| tracing::warn!(upstream = %place, why, "no TLS with the server"))?;
+    if allowed.is_none() {
+        for greeting in &greetings {
+            client.queue(greeting);
+        }
+    }
+    Ok(Reached {
+        control: server,
+        tls,
+    })
 }
 
 impl Bridge {
     fn new(
         setup: Arc<Setup>,
-        client: ServerControl,
-        server: UserControl,
+        (client, reached_server, shield): (ServerControl, Reached, Shield),
         place: Option<SharedPlace>,
         host_in_user: Option<String>,
         stop: watch::Receiver<Stop>,
         began: Instant,
     ) -> Self {
         let config = &setup.config;
+        let Reached {
+            control: server,
+            tls: upstream_tls,
+        } = reached_server;
         let (peer, reached) = (client.peer_addr(), client.local_addr());
         let ends = Ends {
             client: peer,
@@ -234,15 +275,18 @@ impl Bridge {
             host_in_user,
             line_limit: config.line_limit,
             login_attempts: config.login_attempts.max(1),
+            protection: shield.protection,
         };
         let to = server.peer_addr().ip().to_canonical();
         let ways = ServerWays::new(config.upstream_mode, to.is_ipv4(), setup.recall(to));
         let terms = terms(&setup, &client, &server);
         let now = Instant::now();
-        Self {
+        let data_is_protected = shield.protection.data();
+        let mut this = Self {
             rules: Translator::new(ends, ways),
-            joint: Joint::new(terms, place),
+            joint: Joint::new(terms, place, upstream_tls),
             setup,
+            shield,
             client,
             server,
             stop,
@@ -253,7 +297,14 @@ impl Bridge {
             hung_up: false,
             server_gone: false,
             over: false,
-        }
+        };
+        this.protect_data(data_is_protected);
+        this
+    }
+
+    fn protect_data(&mut self, whether: bool) {
+        let session = self.shield.session().filter(|_| whether).cloned();
+        self.joint.protect_client(session, self.shield.data_session);
     }
 
     async fn run(mut self) -> io::Result<()> {
@@ -425,6 +476,20 @@ impl Bridge {
                     place.logged_out();
                 }
             }
+            Order::SecureClient => {
+                let patience = self.setup.config.patience;
+                if self
+                    .shield
+                    .secure(&mut self.client, patience)
+                    .await
+                    .is_err()
+                {
+                    // Nothing can be told: the client has left FTP behind, or somebody stands between.
+                    self.over = true;
+                    self.hung_up = true;
+                }
+            }
+            Order::ProtectData(whether) => self.protect_data(whether),
             Order::Note(text) => {
                 tracing::info!("{text}");
                 self.client.trace().record(|| What::Note(text));

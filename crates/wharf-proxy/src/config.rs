@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use wharf_net::Recorder;
+use wharf_net::tls::{DataSession, ServerTls, UserTls};
 use wharf_proto::data_connection::advertise::{Advertise, Network};
 use wharf_proto::data_connection::passive::PortRange;
 use wharf_proto::data_connection::port_policy::PortPolicy;
@@ -59,6 +60,10 @@ pub struct Config {
     pub stall: Duration,
     /// Silence on a control connection after which it is probed, on both sides. Zero is never. Default 30 s.
     pub keepalive: Duration,
+    /// TLS on the client's side. Default none.
+    pub tls: Option<ClientSide>,
+    /// TLS on the server's side. Default none: what the client says is passed on in clear.
+    pub upstream_tls: Option<ServerSide>,
     /// Balancers in front of us, whose PROXY protocol header is believed. Default none.
     pub proxy_protocol: Vec<Network>,
     /// The longest line of a client in octets. Default 8192.
@@ -93,12 +98,47 @@ impl Config {
             idle: Duration::from_mins(10),
             stall: Duration::from_mins(2),
             keepalive: Duration::from_secs(30),
+            tls: None,
+            upstream_tls: None,
             proxy_protocol: Vec::new(),
             line_limit: 8192,
             greeting: "wharf FTP proxy ready, log in as USER name@host".to_owned(),
             recorder: None,
         }
     }
+}
+
+/// TLS on the client's side.
+#[derive(Clone, Debug)]
+pub struct ClientSide {
+    /// With which certificates.
+    pub tls: ServerTls,
+    /// Whether a client may do without, for its control connection and for its data connections.
+    pub required: bool,
+    /// Whether a data connection has to resume the TLS session of its control connection.
+    pub data_session: DataSession,
+    /// Listeners of [`Config::listen`] where TLS begins before anything is said.
+    pub implicit: Vec<SocketAddr>,
+}
+
+/// TLS on the server's side.
+#[derive(Clone, Debug)]
+pub struct ServerSide {
+    /// Whom we trust.
+    pub tls: UserTls,
+    /// How it begins.
+    pub begin: Begin,
+}
+
+/// How TLS with the server begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Begin {
+    /// AUTH TLS where the server knows it, else in clear.
+    Prefer,
+    /// AUTH TLS, or there is no session.
+    Require,
+    /// With the first byte.
+    Implicit,
 }
 
 /// The passive ports of every wharf.

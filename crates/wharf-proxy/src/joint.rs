@@ -13,6 +13,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout};
 use wharf_net::pump::{self, Conversion, Progress, PumpError};
 use wharf_net::shared_port::Place;
+use wharf_net::tls::{DataSession, ServerSession, TlsSession, UserSession};
 use wharf_net::{
     DataConnection, DataPort, Flow, ListenAt, Net, OpenError, RangeExhausted, Source, Trace,
 };
@@ -63,6 +64,10 @@ pub(crate) struct Joint {
     terms: Arc<Terms>,
     /// The way to a port that sessions share.
     place: Option<Place>,
+    /// For the client's data connections, where they are protected.
+    client_tls: Option<(TlsSession, DataSession)>,
+    /// The same for the server's.
+    server_tls: Option<TlsSession>,
     client_port: Option<DataPort>,
     server_port: Option<DataPort>,
     client: Option<DataConnection>,
@@ -78,10 +83,12 @@ pub(crate) struct Joint {
 }
 
 impl Joint {
-    pub(crate) fn new(terms: Terms, place: Option<Place>) -> Self {
+    pub(crate) fn new(terms: Terms, place: Option<Place>, server_tls: Option<UserSession>) -> Self {
         Self {
             terms: Arc::new(terms),
             place,
+            client_tls: None,
+            server_tls: server_tls.map(TlsSession::from),
             client_port: None,
             server_port: None,
             client: None,
@@ -95,6 +102,11 @@ impl Joint {
             progress: Progress::new(),
             began: Instant::now(),
         }
+    }
+
+    /// From now on the client's data connections are protected with this; `None` is in clear.
+    pub(crate) fn protect_client(&mut self, tls: Option<ServerSession>, data_session: DataSession) {
+        self.client_tls = tls.map(|tls| (tls.into(), data_session));
     }
 
     /// The way to a shared port, to tell it who is logged in.
@@ -275,7 +287,7 @@ impl Joint {
 
     /// Joins what there is.
     pub(crate) fn begin_to_move(&mut self, direction: Direction) {
-        let Some(client) = self.client.take() else {
+        let Some(mut client) = self.client.take() else {
             return;
         };
         self.progress = Progress::new();
@@ -283,17 +295,28 @@ impl Joint {
         let stall = self.terms.stall;
         let progress = self.progress.clone();
         let began = self.began;
-        self.moving = Some(match (self.server.take(), direction) {
-            (Some(server), Direction::Download) => Box::pin(async move {
-                let names = ["server", "client"];
-                relay(server, client, names, &progress, stall, None).await
-            }),
-            (Some(server), Direction::Upload) => Box::pin(async move {
-                let names = ["client", "server"];
-                relay(client, server, names, &progress, stall, Some(began)).await
-            }),
-            (None, _) => Box::pin(async move { close(client, "client", stall).await }),
-        });
+        let mut server = self.server.take();
+        let client_tls = self.client_tls.clone();
+        let server_tls = self.server_tls.clone();
+        let patience = self.terms.patience;
+        self.moving = Some(Box::pin(async move {
+            // The one side's handshake need not wait for the other's.
+            tokio::try_join!(
+                secure_client(&mut client, client_tls.as_ref(), patience),
+                secure_server(server.as_mut(), server_tls.as_ref(), patience),
+            )?;
+            match (server, direction) {
+                (Some(server), Direction::Download) => {
+                    let names = ["server", "client"];
+                    relay(server, client, names, &progress, stall, None).await
+                }
+                (Some(server), Direction::Upload) => {
+                    let names = ["client", "server"];
+                    relay(client, server, names, &progress, stall, Some(began)).await
+                }
+                (None, _) => close(client, "client", stall).await,
+            }
+        }));
     }
 
     /// Resets and forgets everything but the client's unused port.
@@ -312,6 +335,42 @@ impl Joint {
     pub(crate) fn release(&mut self) {
         self.client_port = None;
     }
+}
+
+/// Protects the client's data connection; one that does not belong to its session is not given anything.
+async fn secure_client(
+    data: &mut DataConnection,
+    tls: Option<&(TlsSession, DataSession)>,
+    patience: Duration,
+) -> Result<(), String> {
+    let Some((session, judged_by)) = tls else {
+        return Ok(());
+    };
+    let handshake = data
+        .secure(session, patience)
+        .await
+        .map_err(|error| format!("The client's data connection, {error}"))?;
+    if *judged_by == DataSession::Require && !handshake.resumed {
+        return Err(
+            "The client's data connection did not resume the TLS session of its control connection \
+             (setting of the proxy: --tls-data-session require)"
+                .to_owned(),
+        );
+    }
+    Ok(())
+}
+
+async fn secure_server(
+    data: Option<&mut DataConnection>,
+    tls: Option<&TlsSession>,
+    patience: Duration,
+) -> Result<(), String> {
+    let (Some(data), Some(session)) = (data, tls) else {
+        return Ok(());
+    };
+    let shaken = data.secure(session, patience).await;
+    shaken.map_err(|error| format!("The server's data connection, {error}"))?;
+    Ok(())
 }
 
 fn flow(direction: Direction) -> Flow {

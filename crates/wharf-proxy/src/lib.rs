@@ -8,7 +8,7 @@
 //!  client ------------------------------> proxy -------------------------------> server
 //! ```
 //!
-//! Not here: TLS on either side, and any knowledge of files.
+//! Each side may be protected by TLS, and the other need not know. Not here: any knowledge of files.
 
 #![cfg_attr(
     not(test),
@@ -21,7 +21,7 @@
 )]
 
 mod config;
-pub use config::{Config, UpstreamMode};
+pub use config::{Begin, ClientSide, Config, ServerSide, UpstreamMode};
 mod upstream;
 pub use upstream::{Allowed, Place, Rule, Upstream};
 mod proxy;
@@ -29,4 +29,6 @@ pub use proxy::{Error, Handle, Proxy};
 mod bridge;
 mod joint;
 mod lobby;
+mod shield;
 pub mod translate;
+mod upstream_tls;

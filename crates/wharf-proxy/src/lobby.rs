@@ -4,9 +4,12 @@ use std::io;
 
 use tokio::time::{Instant, timeout_at};
 use wharf_net::ServerControl;
-use wharf_proto::{Command, CommandErrorKind, Line, Reply, Text};
+use wharf_proto::{Command, CommandError, CommandErrorKind, Line, Reply, Text};
 
 use crate::config::Config;
+use crate::shield::Shield;
+use crate::translate::protection::Answer as Protecting;
+use crate::translate::word_of;
 use crate::upstream::{Place, user_at_host};
 
 /// So many lines may come before the right one.
@@ -26,6 +29,7 @@ pub(crate) struct Named {
 pub(crate) async fn receive(
     client: &mut ServerControl,
     config: &Config,
+    shield: &mut Shield,
 ) -> io::Result<Option<Named>> {
     let until = Instant::now() + config.no_login;
     client.queue(&Reply::new(220, &config.greeting));
@@ -46,7 +50,23 @@ pub(crate) async fn receive(
             }
             Some(Line::Command(line)) => line,
         };
-        match answer(&line) {
+        let parsed = Command::parse(&line);
+        let protection = &mut shield.protection;
+        if let Some(about_tls) = protection.answer(word_of(&line), parsed.as_ref().ok()) {
+            match about_tls {
+                Protecting::Say(reply) | Protecting::ProtectData(_, reply) => client.queue(&reply),
+                Protecting::Secure(reply) => {
+                    client.queue(&reply);
+                    shield.secure(client, config.patience).await?;
+                }
+            }
+            continue;
+        }
+        if let (Ok(Command::User(_)), Some(refusal)) = (&parsed, protection.no_login()) {
+            client.queue(&refusal);
+            continue;
+        }
+        match answer(&line, parsed, protection.features()) {
             Answer::Go(named) => return Ok(Some(named)),
             Answer::Say(reply) => client.queue(&reply),
             Answer::Leave(reply) => {
@@ -68,8 +88,8 @@ enum Answer {
     Leave(Reply),
 }
 
-fn answer(line: &[u8]) -> Answer {
-    let command = match Command::parse(line) {
+fn answer(line: &[u8], parsed: Result<Command, CommandError>, features: &[&'static str]) -> Answer {
+    let command = match parsed {
         Ok(command) => command,
         Err(error) if error.kind == CommandErrorKind::ForeignProtocol => {
             return Answer::Leave(error.reply());
@@ -92,17 +112,15 @@ fn answer(line: &[u8]) -> Answer {
         },
         Command::Quit => return Answer::Leave(Reply::new(221, "Goodbye")),
         Command::Noop => Reply::new(200, "Say where to: USER name@host"),
-        Command::Feat => Reply::with_lines(
-            211,
-            ["Features:", " EPRT", " EPSV", "End"]
-                .into_iter()
-                .map(Text::lossy)
-                .collect(),
-        ),
-        Command::Auth(_) => Reply::new(
-            502,
-            "AUTH: this proxy offers no TLS yet; what passes it is in clear",
-        ),
+        Command::Feat => {
+            let known = features.iter().chain(&["EPRT", "EPSV"]);
+            let lines = known.map(|line| Text::lossy(format!(" {line}")));
+            let (first, last) = (Text::lossy("Features:"), Text::lossy("End"));
+            Reply::with_lines(
+                211,
+                [first].into_iter().chain(lines).chain([last]).collect(),
+            )
+        }
         Command::Help(_) => Reply::new(214, "Say where to: USER name@host or USER name@host:port"),
         _ => Reply::new(530, "Say where to first: USER name@host"),
     })

@@ -254,10 +254,12 @@ async fn receive(
             let place = config
                 .one_port
                 .then(|| Place::new(number, peer.ip(), entrance, way));
+            let tls = config.tls.as_ref();
             let arrival = Arrival {
                 number,
                 conn,
                 place,
+                implicit: tls.is_some_and(|tls| tls.implicit.contains(&entrance.wanted)),
             };
             let span = tracing::info_span!("session", id = number, client = %peer);
             let session = bridge::serve(Arc::clone(&setup), arrival, stop);

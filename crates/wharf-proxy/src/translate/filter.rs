@@ -2,8 +2,8 @@
 
 use wharf_proto::{Reply, Text};
 
-/// Commands of the security extensions (RFC 2228, RFC 4217) and of secure third-party transfers. TLS ends at neither
-/// side of the proxy yet, and a protected control connection could not be translated.
+/// Commands of the security extensions (RFC 2228, RFC 4217) and of secure third-party transfers. None of them reaches the
+/// server: each side of the proxy is protected by itself, see `protection`.
 const NOT_OFFERED: &[(&str, u16)] = &[
     ("AUTH", 502),
     ("ADAT", 503),
@@ -27,12 +27,12 @@ pub(super) fn refusal(word: &[u8]) -> Option<Reply> {
         .find(|(name, _)| word.eq_ignore_ascii_case(name.as_bytes()))?;
     Some(Reply::new(
         *code,
-        format!("{word}: this proxy offers no TLS yet; what passes it is in clear"),
+        format!("{word} is not offered by this proxy"),
     ))
 }
 
 /// FEAT as it is through the proxy. A refusal stays one.
-pub(super) fn features(reply: Reply) -> Reply {
+pub(super) fn features(reply: Reply, added: &[&str]) -> Reply {
     let lines = reply.lines();
     let [first, middle @ .., last] = lines else {
         return reply; // no list: refused, or nothing but "211 End"
@@ -47,9 +47,10 @@ pub(super) fn features(reply: Reply) -> Reply {
             .filter(|line| !is_about(line, NOT_OFFERED.iter().map(|(word, _)| *word)))
             .cloned(),
     );
-    for word in ADDED {
-        if !kept.iter().any(|line| is_about(line, [*word])) {
-            kept.push(Text::lossy(format!(" {word}")));
+    for line in ADDED.iter().chain(added) {
+        let word = line.split(' ').next().unwrap_or(line);
+        if !kept.iter().any(|line| is_about(line, [word])) {
+            kept.push(Text::lossy(format!(" {line}")));
         }
     }
     kept.push(last.clone());

@@ -11,10 +11,12 @@
 //! * `arranging`: the server's side, way after way
 //! * `transfer`: from the transfer command to its final reply, and getting in step again after one that was given up
 //! * `ways`: which ways to the server's data connection are tried, and what is learnt about them
+//! * `protection`: TLS on the client's side
 //! * `filter`: what is not true through a proxy: FEAT, HELP, commands of the security extensions
 
 mod arranging;
 mod filter;
+pub mod protection;
 mod transfer;
 pub mod ways;
 
@@ -31,6 +33,7 @@ use wharf_proto::{
 };
 
 use arranging::Arranging;
+use protection::{Answer, Protection};
 use transfer::{Settling, Transfer};
 use ways::ServerWays;
 
@@ -60,6 +63,8 @@ pub struct Ends {
     pub line_limit: usize,
     /// So many wrong passwords, then the session ends: to the server all guesses come from our address.
     pub login_attempts: u32,
+    /// TLS on the client's side, as far as it has come.
+    pub protection: Protection,
 }
 
 /// Something happened.
@@ -138,6 +143,11 @@ pub enum Order {
     LoggedIn(Text),
     /// Nobody is logged in any more.
     LoggedOut,
+    /// Write what is to be written, then shake hands: the client's control connection goes on in TLS. A client that has
+    /// sent more in clear is to be left.
+    SecureClient,
+    /// The client's data connections are protected from now on, or not any more.
+    ProtectData(bool),
     /// Something for the log and the trace.
     Note(String),
     /// Write what is to be written and close both control connections.
@@ -381,13 +391,51 @@ impl Translator {
                     (Ok(()), Err(error)) => self.order(Order::ToClient(error.reply())),
                 }
             }
+            word @ ("USER" | "PASS" | "ACCT" | "RETR" | "LIST" | "NLST" | "MLSD" | "STOR"
+            | "STOU" | "APPE")
+                if let Some(refusal) = self.unprotected(word) =>
+            {
+                self.order(Order::ToClient(refusal));
+            }
             "RETR" | "LIST" | "NLST" | "MLSD" => self.transfer(text, Direction::Download),
             "STOR" | "STOU" | "APPE" => self.transfer(text, Direction::Upload),
             "USER" if self.ends.host_in_user.is_some() => self.user_at_host(verb, &text),
-            _ => match filter::refusal(word_of(line)) {
-                Some(refusal) => self.order(Order::ToClient(refusal)),
-                None => self.ask(verb, text),
-            },
+            _ => {
+                let protection = &mut self.ends.protection;
+                match protection.answer(word_of(line), parsed.as_ref().ok()) {
+                    Some(answer) => self.protect(answer),
+                    None => self.ask(verb, text),
+                }
+            }
+        }
+    }
+
+    /// What is refused for want of protection.
+    fn unprotected(&self, word: &str) -> Option<Reply> {
+        let protection = &self.ends.protection;
+        match word {
+            "USER" | "PASS" | "ACCT" => protection.no_login(),
+            _ => protection.no_transfer(),
+        }
+    }
+
+    fn protect(&mut self, answer: Answer) {
+        match answer {
+            Answer::Say(reply) => self.order(Order::ToClient(reply)),
+            Answer::ProtectData(whether, reply) => {
+                self.order(Order::ProtectData(whether));
+                self.order(Order::ToClient(reply));
+            }
+            // What has come in clear behind it must never be taken for protected.
+            Answer::Secure(_) if !self.waiting.is_empty() => {
+                self.tell(421, "Nothing may follow AUTH in clear, goodbye");
+                self.hang_up();
+            }
+            Answer::Secure(reply) => {
+                self.ends.protection.secured();
+                self.order(Order::ToClient(reply));
+                self.order(Order::SecureClient);
+            }
         }
     }
 
@@ -583,7 +631,7 @@ impl Translator {
         }
         let alone = argument_of(line.as_bytes()).is_empty();
         let reply = match word {
-            "FEAT" => filter::features(reply),
+            "FEAT" => filter::features(reply, self.ends.protection.features()),
             "HELP" if alone => filter::help(reply),
             _ => reply,
         };

@@ -1,0 +1,163 @@
+//! Dialogues about TLS on the client's side: it ends at the proxy, and nothing of it reaches the server.
+#![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(
+    clippy::needless_raw_string_hashes,
+    reason = "expect-test writes the dialogues"
+)]
+
+mod dialogue;
+
+use dialogue::{LOGIN, ends, play};
+use expect_test::{Expect, expect};
+use wharf_proxy::UpstreamMode;
+use wharf_proxy::translate::Translator;
+use wharf_proxy::translate::protection::{Offer, Protection};
+use wharf_proxy::translate::ways::{Learnt, ServerWays};
+
+fn check(offer: Offer, script: &str, want: Expect) {
+    let mut ends = ends("4-4");
+    ends.protection = Protection::new(offer);
+    let ways = ServerWays::new(UpstreamMode::Auto, true, Learnt::default());
+    want.assert_eq(&play(&mut Translator::new(ends, ways), script));
+}
+
+#[test]
+fn the_order_of_rfc_4217() {
+    check(
+        Offer::Allowed,
+        "C PBSZ 0
+         C PROT P
+         C AUTH KERBEROS_V4
+         C AUTH TLS
+         C AUTH TLS
+         C PROT P
+         C PBSZ x
+         C PBSZ 0
+         C PROT S
+         C PROT X
+         C PROT P
+         C PROT C
+         C CCC
+         C ADAT x",
+        expect![[r#"
+            C PBSZ 0
+                to client: 503 AUTH TLS comes first
+            C PROT P
+                to client: 503 AUTH TLS comes first
+            C AUTH KERBEROS_V4
+                to client: 504 AUTH TLS is what there is
+            C AUTH TLS
+                to client: 234 Begin with TLS
+                SecureClient
+            C AUTH TLS
+                to client: 503 TLS is in force already
+            C PROT P
+                to client: 503 PBSZ 0 comes first
+            C PBSZ x
+                to client: 501 Syntax: PBSZ <SP> <decimal integer>
+            C PBSZ 0
+                to client: 200 PBSZ=0
+            C PROT S
+                to client: 536 TLS protects as P or not at all
+            C PROT X
+                to client: 504 PROT C or PROT P
+            C PROT P
+                ProtectData(true)
+                to client: 200 Data connections are protected
+            C PROT C
+                ProtectData(false)
+                to client: 200 Data connections are in clear
+            C CCC
+                to client: 534 The control connection stays protected here
+            C ADAT x
+                to client: 503 ADAT is not offered by this proxy
+        "#]],
+    );
+}
+
+#[test]
+fn what_features_say() {
+    check(
+        Offer::Allowed,
+        "C FEAT
+         S 211 Features:/ AUTH TLS/ SIZE/ PBSZ/ PROT/End",
+        expect![[r#"
+            C FEAT
+                to server: FEAT
+            S 211 Features:/ AUTH TLS/ SIZE/ PBSZ/ PROT/End
+                to client: 211 Features: /  SIZE /  EPRT /  EPSV /  AUTH TLS /  PBSZ /  PROT / End
+        "#]],
+    );
+}
+
+#[test]
+fn nobody_logs_in_or_transfers_without_it_where_it_is_required() {
+    check(
+        Offer::Required,
+        &format!(
+            "C USER joe
+             C AUTH TLS
+             {LOGIN}
+             C PASV
+             . client-port 192.0.2.1:50001
+             C RETR a
+             C PBSZ 0
+             C PROT C
+             C PROT P
+             C RETR a"
+        ),
+        expect![[r#"
+            C USER joe
+                to client: 530 TLS is required here: AUTH TLS, then log in
+            C AUTH TLS
+                to client: 234 Begin with TLS
+                SecureClient
+            C USER joe
+                to server: USER joe
+            S 331 password
+                to client: 331 password
+            C PASS x
+                to server: PASS x
+            S 230 in
+                logged in: joe
+                to client: 230 in
+            C PASV
+                ListenForClient(Pasv)
+            . client-port 192.0.2.1:50001
+                to client: 227 Entering Passive Mode (192,0,2,1,195,81)
+            C RETR a
+                to client: 521 Data connections must be protected here: PROT P
+            C PBSZ 0
+                to client: 200 PBSZ=0
+            C PROT C
+                to client: 534 Data connections must be protected here: PROT P
+            C PROT P
+                ProtectData(true)
+                to client: 200 Data connections are protected
+            C RETR a
+                to server: EPSV
+        "#]],
+    );
+}
+
+/// Lines that waited behind a command of the server's were sent before TLS began.
+#[test]
+fn what_was_sent_in_clear_behind_auth_is_not_taken_for_protected() {
+    check(
+        Offer::Allowed,
+        "C FEAT
+         C AUTH TLS
+         C USER smuggled
+         S 211 End",
+        expect![[r#"
+            C FEAT
+                to server: FEAT
+            C AUTH TLS
+            C USER smuggled
+            S 211 End
+                to client: 211 End
+                to client: 421 Nothing may follow AUTH in clear, goodbye
+                HangUp
+        "#]],
+    );
+}
