@@ -517,6 +517,11 @@ impl DataConnection {
         Ok(handshake)
     }
 
+    /// Whether it is in TLS.
+    pub fn is_secured(&self) -> bool {
+        self.conn.is_secured()
+    }
+
     /// Our end.
     pub fn local_addr(&self) -> SocketAddr {
         self.conn.local_addr()

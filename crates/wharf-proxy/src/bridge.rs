@@ -209,7 +209,7 @@ async fn reach(
     server.set_write_patience(config.stall);
     server.set_keepalive(config.keepalive);
     server.keep_replies_as_written();
-    let tls = crate::upstream_tls::Beginning::new(config.upstream_tls.as_ref(), &place.host)?;
+    let tls = crate::upstream_tls::Beginning::new(config.upstream_tls.as_ref(), place)?;
     tls.before_the_greeting(&mut server, until).await?;
     let mut greetings = Vec::new();
     loop {

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use wharf_net::Recorder;
-use wharf_net::tls::{DataSession, ServerTls, UserTls};
+use wharf_net::tls::trust::Trust;
+use wharf_net::tls::{DataSession, ServerTls, TlsVersions};
 use wharf_proto::data_connection::advertise::{Advertise, Network};
 use wharf_proto::data_connection::passive::PortRange;
 use wharf_proto::data_connection::port_policy::PortPolicy;
@@ -124,8 +125,10 @@ pub struct ClientSide {
 /// TLS on the server's side.
 #[derive(Clone, Debug)]
 pub struct ServerSide {
-    /// Whom we trust.
-    pub tls: UserTls,
+    /// Whom we believe.
+    pub trust: Trust,
+    /// Which versions are spoken; 1.2 alone for servers that give out too few tickets under 1.3.
+    pub versions: TlsVersions,
     /// How it begins.
     pub begin: Begin,
 }

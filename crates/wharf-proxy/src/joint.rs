@@ -278,10 +278,29 @@ impl Joint {
             return;
         };
         let terms = Arc::clone(&self.terms);
+        // An active client begins its handshake when it hears 150, which it has not heard yet.
+        let listens = port.listening_at().is_some();
+        let tls = self.client_tls.clone().filter(|_| listens);
         self.opening_client = Some(Box::pin(async move {
             let side = &terms.client;
-            port.open_traced(&*terms.net, &side.guard, terms.patience, &side.trace)
-                .await
+            let (net, patience) = (&*terms.net, terms.patience);
+            match tls {
+                Some((session, policy)) => {
+                    let opened = port.open_secured(
+                        net,
+                        &side.guard,
+                        patience,
+                        &side.trace,
+                        &session,
+                        policy,
+                    );
+                    Ok(opened.await?.0)
+                }
+                None => {
+                    port.open_traced(net, &side.guard, patience, &side.trace)
+                        .await
+                }
+            }
         }));
     }
 
@@ -337,29 +356,21 @@ impl Joint {
     }
 }
 
-/// Protects the client's data connection; one that does not belong to its session is not given anything.
+/// Protects the client's data connection, if that has not been done when it came.
 async fn secure_client(
     data: &mut DataConnection,
     tls: Option<&(TlsSession, DataSession)>,
     patience: Duration,
 ) -> Result<(), String> {
-    let Some((session, judged_by)) = tls else {
+    let Some((session, policy)) = tls.filter(|_| !data.is_secured()) else {
         return Ok(());
     };
-    let handshake = data
-        .secure(session, patience)
-        .await
-        .map_err(|error| format!("The client's data connection, {error}"))?;
-    if *judged_by == DataSession::Require && !handshake.resumed {
-        return Err(
-            "The client's data connection did not resume the TLS session of its control connection \
-             (setting of the proxy: --tls-data-session require)"
-                .to_owned(),
-        );
-    }
+    let shaken = data.secure_as(session, *policy, patience).await;
+    shaken.map_err(|error| format!("The client's data connection: {error}"))?;
     Ok(())
 }
 
+/// Protects the server's. Whether the session is resumed is the server's concern.
 async fn secure_server(
     data: Option<&mut DataConnection>,
     tls: Option<&TlsSession>,
@@ -369,7 +380,7 @@ async fn secure_server(
         return Ok(());
     };
     let shaken = data.secure(session, patience).await;
-    shaken.map_err(|error| format!("The server's data connection, {error}"))?;
+    shaken.map_err(|error| format!("The server's data connection: {error}"))?;
     Ok(())
 }
 

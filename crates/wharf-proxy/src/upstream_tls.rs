@@ -2,10 +2,11 @@
 
 use tokio::time::{Instant, timeout_at};
 use wharf_net::UserControl;
-use wharf_net::tls::UserSession;
+use wharf_net::tls::{TlsError, UserSession, UserTls};
 use wharf_proto::{Command, Reply, Text};
 
 use crate::config::{Begin, ServerSide};
+use crate::upstream::Place;
 
 /// How TLS with one server begins.
 pub(crate) struct Beginning {
@@ -13,15 +14,18 @@ pub(crate) struct Beginning {
 }
 
 impl Beginning {
-    /// With the server of this name.
+    /// With the server at this place.
     ///
     /// # Errors
-    /// A name that no certificate can have; the text is for the client.
-    pub(crate) fn new(side: Option<&ServerSide>, host: &str) -> Result<Self, String> {
+    /// A name that no certificate can have, a file of authorities that cannot be read; the text is for the client.
+    pub(crate) fn new(side: Option<&ServerSide>, place: &Place) -> Result<Self, String> {
         let tls = match side {
             None => None,
             Some(side) => {
-                let session = side.tls.session(host).map_err(|error| error.to_string())?;
+                let session = session(side, place).map_err(|error| {
+                    tracing::error!(upstream = %place, %error, "no TLS with the server");
+                    "The proxy cannot use TLS with the server; its log tells more".to_owned()
+                })?;
                 Some((side.begin, session))
             }
         };
@@ -83,6 +87,11 @@ impl Beginning {
             ),
         }
     }
+}
+
+fn session(side: &ServerSide, place: &Place) -> Result<UserSession, TlsError> {
+    let verifier = side.trust.verifier(&place.host, place.port)?;
+    UserTls::new(verifier, None, side.versions)?.session(&place.host)
 }
 
 async fn secure(
