@@ -1,7 +1,9 @@
-//! Reading small files: whole, bounded, and only regular ones (opening a pipe would wait for its writer).
+//! Small files: read whole, bounded, and only regular ones (opening a pipe would wait for its writer); written for their
+//! owner only, and either whole or not at all.
 
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
 /// # Errors
@@ -16,4 +18,38 @@ pub(super) fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
         Ok(length) if length <= most => Ok(bytes),
         _ => Err(io::Error::other(format!("larger than {most} bytes"))),
     }
+}
+
+/// Replaces a file, mode 0600, in a directory that is made (0700) when there is none: for keys that a server keeps.
+///
+/// # Errors
+/// Those of the file system; then the old file is as it was.
+pub fn replace_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    if let Some(directory) = path.parent().filter(|it| *it != Path::new("")) {
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(directory)?;
+    }
+    let new = path.with_extension("new");
+    // Left behind by a process that was killed. Two that write at once: one of them fails, and the file is whole.
+    match fs::remove_file(&new) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let written = File::options()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&new)
+        .and_then(|mut file| {
+            file.write_all(bytes)?;
+            file.sync_all()
+        })
+        .and_then(|()| fs::rename(&new, path));
+    if written.is_err() {
+        // What was wrong is told; whether the rest could be removed changes nothing.
+        let _ = fs::remove_file(&new);
+    }
+    written
 }

@@ -10,9 +10,14 @@
 //! these things lead to, and who must have TLS.
 
 mod certificate;
+mod client_certificate;
 mod described;
 mod failure;
 mod files;
+mod fingerprint;
+mod keeper;
+mod pair;
+mod self_signed;
 mod server;
 mod stream;
 mod ticket;
@@ -28,8 +33,14 @@ use rustls::SupportedProtocolVersion;
 use rustls::crypto::CryptoProvider;
 use rustls::version::{TLS12, TLS13};
 
-pub use certificate::{CertificateStore, Fingerprint, FingerprintError, SelfSigned};
+pub use certificate::CertificateStore;
+pub use client_certificate::ClientCertificates;
 pub use described::{Described, date};
+pub use files::replace_private;
+pub use fingerprint::{Fingerprint, FingerprintError};
+pub use keeper::{Keeper, LOOK, Noticed, ending};
+pub use pair::{LoadedPair, PemPair};
+pub use self_signed::SelfSigned;
 pub use server::{ServerSession, ServerTls};
 pub(crate) use stream::Secured;
 pub use ticket::TicketName;
