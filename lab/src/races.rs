@@ -77,7 +77,14 @@ fn race(settings: &Settings, transfers: fn(&Field) -> Result<()>) -> Result<Stri
         fs::create_dir(&directory)?;
         fs::write(directory.join(format!("only-in-{number}")), "x")?;
     }
-    let mut server = stage.serve_with(&["--one-port", "on", "--max-per-address", "200"])?;
+    let mut server = stage.serve_with(&[
+        "--one-port",
+        "on",
+        "--max-per-address",
+        "200",
+        "--ban-after",
+        "0",
+    ])?;
     let field = Field {
         control: stage.network.control(),
         stage,

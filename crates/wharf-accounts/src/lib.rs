@@ -8,10 +8,12 @@
 //! * [`anonymous`], [`single`]: everybody, and one user of the command line;
 //! * [`users_file`]: users in a TOML file, read again when it changes, and the editor for it;
 //! * [`hashing`]: argon2id in a bounded pool;
-//! * [`chain`]: several sources in order.
+//! * [`chain`]: several sources in order;
+//! * [`bans`]: who is not even asked.
 
 pub mod anonymous;
 pub mod authenticator;
+pub mod bans;
 pub mod chain;
 pub mod hashing;
 pub mod single;
@@ -19,6 +21,7 @@ pub mod users_file;
 
 pub use anonymous::Anonymous;
 pub use authenticator::{Authenticator, Credentials, Denied, Granted, UserLimits};
+pub use bans::{Ban, BanPolicy, Bans, BansError, Offence, Subject};
 pub use chain::Chain;
 pub use hashing::{HashError, HashPool, PasswordHash};
 pub use single::Single;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use wharf_accounts::Bans;
 use wharf_net::Recorder;
 use wharf_proto::data_connection::advertise::Network;
 use wharf_proto::data_connection::passive::PortRange;
@@ -74,6 +75,9 @@ pub struct Config {
     pub proxy_protocol: Vec<Network>,
     /// The longest command line in octets; a longer one is answered 500. Default 8192
     pub line_limit: usize,
+    /// Who is not let in, and who has failed how often; shared by all servers that are given the same. Default none:
+    /// nobody is ever banned
+    pub bans: Option<Arc<Bans>>,
     /// Text of the 220. Default `wharf FTP server ready`
     pub greeting: String,
     /// A transfer log in the classic format of wu-ftpd, appended to. Default none
@@ -108,6 +112,7 @@ impl Default for Config {
             keepalive: Duration::from_secs(30),
             proxy_protocol: Vec::new(),
             line_limit: 8192,
+            bans: None,
             greeting: "wharf FTP server ready".to_owned(),
             xferlog: None,
             observer: None,

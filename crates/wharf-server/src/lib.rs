@@ -33,6 +33,7 @@ mod outside;
 mod server;
 mod setup;
 
+mod bans;
 mod limits;
 mod log;
 

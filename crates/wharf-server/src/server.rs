@@ -15,6 +15,7 @@ use wharf_net::proxy_protocol::{Balancers, ProxyProtocol};
 use wharf_net::shared_port::{Admitted, DataDoor, DataDoors, NewDoor, Reception, WayToPorter};
 use wharf_net::{Conn, ListenAt, Listener, Net, Stop};
 
+use crate::bans;
 use crate::config::Config;
 use crate::log;
 use crate::outside::Outside;
@@ -301,6 +302,11 @@ async fn receive(
     let Admitted { conn, entrance } = admitted;
     let peer = conn.peer_addr();
     let config = &setup.config;
+    if let Some(text) = bans::at_the_door(&setup, peer.ip()).await {
+        tracing::info!(client = %peer, text, "client turned away: banned");
+        send_away(&setup, conn, &text).await;
+        return;
+    }
     let seat = setup.shared.limits.admit(
         peer.ip(),
         config.max_sessions.min(setup.shared.seats),
@@ -315,6 +321,11 @@ async fn receive(
         Err(full) => full.to_string(),
     };
     tracing::info!(client = %peer, text, "session refused");
+    send_away(&setup, conn, &text).await;
+}
+
+/// 421; the first few get the time to read it
+async fn send_away(setup: &Setup, conn: Conn, text: &str) {
     let permit = setup.shared.courtesy.try_acquire();
     // A crowd at the door shall not hold the descriptors that are left.
     let patience = if permit.is_ok() {
@@ -322,7 +333,7 @@ async fn receive(
     } else {
         Duration::ZERO
     };
-    session::refuse(&setup, conn, &text, patience).await;
+    session::refuse(setup, conn, text, patience).await;
 }
 
 fn open_xferlog(config: &Config) -> Result<Option<File>, Error> {

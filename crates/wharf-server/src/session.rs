@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 use tracing::Instrument;
-use wharf_accounts::Granted;
+use wharf_accounts::{Granted, Offence};
 use wharf_net::shared_port::{Entrance, Place, WayToPorter};
 use wharf_net::{Conn, DataPort, ServerControl, Stop, Trace};
 use wharf_proto::data_connection::passive_choice::{PassiveChoice, PassivePort};
@@ -68,6 +68,8 @@ pub(crate) struct Session {
     pub(crate) moved: u64,
     pub(crate) login: Option<Login>,
     pub(crate) failed_logins: u32,
+    /// The user name that failed last in this session, and how often in a row
+    pub(crate) failed_as: Option<(Vec<u8>, u32)>,
     /// May be changed with SITE IDLE
     pub(crate) idle: Duration,
     /// Lines that came during a transfer and are answered after it, in order
@@ -137,6 +139,7 @@ impl Session {
             moved: 0,
             login: None,
             failed_logins: 0,
+            failed_as: None,
             idle: setup.config.idle,
             waiting: VecDeque::new(),
             hung_up: false,
@@ -282,6 +285,7 @@ impl Session {
                     }
                     None if error.kind == CommandErrorKind::ForeignProtocol => {
                         tracing::warn!(client = %self.peer(), "not FTP: closed");
+                        self.note_offence(Offence::NotFtp);
                         self.control.queue(&reply);
                         self.closing = true;
                     }
@@ -336,6 +340,7 @@ impl Session {
         self.nonsense += 1;
         if self.login.is_none() && self.nonsense > NONSENSE_BEFORE_LOGIN {
             tracing::warn!(client = %self.peer(), "too many unknown commands before login: closed");
+            self.note_offence(Offence::Nonsense);
             self.dismiss("Too many unknown commands, goodbye");
         }
     }

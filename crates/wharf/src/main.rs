@@ -65,7 +65,7 @@ fn wharf(words: &[OsString]) -> u8 {
         Ok(cli) => run(cli.command),
         Err(error) => {
             let word = words.iter().skip(1).find_map(|word| word.to_str());
-            let server_side = matches!(word, Some("serve" | "check" | "user" | "proxy"));
+            let server_side = matches!(word, Some("serve" | "check" | "user" | "ban" | "proxy"));
             usage(
                 &error,
                 if server_side {
@@ -137,7 +137,7 @@ fn output_of(command: &Command) -> Output {
         Command::Firewall(args) => (args.quiet, 0),
         Command::Doctor(args) => (args.client.quiet, args.client.verbose),
         Command::Ftp(args) => (args.quiet, 0),
-        Command::User(_) | Command::Help(_) | Command::Ladder(_) => (false, 0),
+        Command::User(_) | Command::Ban(_) | Command::Help(_) | Command::Ladder(_) => (false, 0),
     };
     Output::new(quiet, verbose)
 }
@@ -146,6 +146,7 @@ fn execute(command: Command, output: &Output) -> Result<(), Failure> {
     match command {
         Command::Help(args) => return help::run(&args.topic),
         Command::User(args) => return cmd::user::run(&args.command, output),
+        Command::Ban(args) => return cmd::ban::run(&args.command, output),
         Command::Forget(args) => return cmd::forget::run(&args, output),
         Command::Ladder(args) => return cmd::ladder::run(&args, output),
         Command::Firewall(args) => return cmd::firewall::run(&args, output),
@@ -206,6 +207,7 @@ async fn client_command(command: Command, output: &Output) -> Result<(), Failure
         | Command::Proxy(_)
         | Command::Check(_)
         | Command::User(_)
+        | Command::Ban(_)
         | Command::Forget(_)
         | Command::Firewall(_)
         | Command::Ftp(_)

@@ -183,7 +183,8 @@ impl UserList {
     }
 }
 
-fn write_whole(path: &Path, text: &str) -> io::Result<()> {
+/// Replaces a file: whole or not at all, mode 0600.
+pub(crate) fn write_whole(path: &Path, text: &str) -> io::Result<()> {
     let (file, temporary) = create_beside(path)?;
     let written = fill(file, path, text).and_then(|()| std::fs::rename(&temporary, path));
     if written.is_err() {

@@ -29,6 +29,7 @@ use wharf_proto::Pathname;
 use wharf_storage::{ErrorKind, Permissions, Scoped, Storage};
 
 pub use self::edit::UserList;
+pub(crate) use self::edit::write_whole;
 pub use self::parse::{MOST_NAME, NameError, User, check_name};
 use crate::{Authenticator, Credentials, Denied, Granted, HashPool, PasswordHash, UserLimits};
 

@@ -47,12 +47,13 @@ impl Session {
             password,
             peer: self.peer().ip(),
         };
+        self.may_try(who.peer, who.user.as_bytes()).await?;
         let turn = self.setup.shared.limits.login_turn(who.peer).await;
         let checked = accounts.login(&who).await;
         drop(turn);
         let granted = match checked {
             Ok(granted) => granted,
-            Err(denied) => return Err(self.login_denied(&who, &denied)),
+            Err(denied) => return Err(self.login_denied(&who, &denied).await),
         };
         let seat = match granted.limits.sessions {
             None => None,
@@ -70,6 +71,9 @@ impl Session {
             }
         };
         tracing::info!(user = granted.user, "logged in");
+        let anonymous = is_anonymous(&who.user);
+        self.note_succeeded(who.peer, who.user.as_bytes(), anonymous)
+            .await;
         self.pi.logged_in(who.user.clone(), &granted.home);
         self.failed_logins = 0;
         let mut lines: Vec<Text> = granted
@@ -79,7 +83,6 @@ impl Session {
             .map(Text::lossy)
             .collect();
         lines.push(Text::lossy("Logged in"));
-        let anonymous = is_anonymous(&who.user);
         if let Some(place) = &mut self.place {
             place.logged_in(if anonymous {
                 User::Anonymous
@@ -95,12 +98,17 @@ impl Session {
         Ok(Reply::with_lines(230, lines))
     }
 
-    fn login_denied(&mut self, who: &Credentials, denied: &Denied) -> Failure {
+    async fn login_denied(&mut self, who: &Credentials, denied: &Denied) -> Failure {
         self.pi.login_failed();
         let text = match denied {
             Denied::Refused => {
                 log::login_failed(who.user.as_bytes(), who.peer);
                 self.failed_logins += 1;
+                let user = who.user.as_bytes();
+                if let Some(text) = self.note_failed(who.peer, user).await {
+                    self.closing = true;
+                    return Failure::Refused(Reply::new(421, text));
+                }
                 "Login incorrect"
             }
             Denied::TooBusy => "Too many logins at once, try again",

@@ -8,6 +8,7 @@
     reason = "doc comments here are the help text, where [] means optional"
 )]
 
+pub(crate) mod ban;
 pub(crate) mod client;
 pub(crate) mod doctor;
 pub(crate) mod doctor_host;
@@ -21,6 +22,7 @@ pub(crate) mod value;
 use clap::builder::FalseyValueParser;
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand};
 
+pub(crate) use ban::BanArgs;
 pub(crate) use client::{
     CatArgs, ClientArgs, ForgetArgs, GetArgs, ListArgs, MakeDirArgs, ModeArg, MoveArgs, PutArgs,
     RemoveArgs, StatArgs,
@@ -63,6 +65,9 @@ pub(crate) enum Command {
     /// Edit the file of users that `serve --users` reads
     #[command(long_about = serve::USER_LONG)]
     User(UserArgs),
+    /// Show and change who is not let in
+    #[command(long_about = ban::BAN_LONG)]
+    Ban(BanArgs),
     /// Print, load or check the firewall rules that FTP needs
     #[command(long_about = firewall::FIREWALL_LONG)]
     Firewall(Box<FirewallArgs>),

@@ -224,6 +224,9 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "TIME", env = "WHARF_KEEPALIVE", value_parser = value::duration, help_heading = "Limits")]
     pub(crate) keepalive: Option<Duration>,
 
+    #[command(flatten)]
+    pub(crate) bans: super::ban::BanFlags,
+
     /// Time transfers may take to finish after SIGTERM [default: 30s]
     #[arg(long, value_name = "TIME", env = "WHARF_STOP_TIMEOUT", value_parser = value::duration, help_heading = "Limits")]
     pub(crate) stop_timeout: Option<Duration>,

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::time::timeout;
 use wharf_net::{Net, TcpNet};
@@ -80,6 +80,7 @@ pub(crate) async fn run(args: &CheckArgs, output: &Output) -> Result<(), Failure
     active_port(&settings, &report);
     advertised(&settings, &mut report).await;
     balancers(&settings, &report);
+    bans(&settings, &mut report);
     for (name, path) in [
         ("transfer log", &settings.log.xferlog),
         ("trace", &settings.log.trace),
@@ -294,6 +295,22 @@ fn balancers(settings: &Settings, report: &Report<'_>) {
             report.good(&format!(
                 "connections from {network} begin with a PROXY protocol header, others do not"
             ));
+        }
+    }
+}
+
+/// Who is not let in
+fn bans(settings: &Settings, report: &mut Report<'_>) {
+    match super::ban::bans(&settings.bans) {
+        Err(failure) => report.bad(&failure),
+        Ok(None) => report.warn("nobody is ever banned: passwords can be guessed for ever"),
+        Ok(Some(bans)) => {
+            let now = bans.in_force(SystemTime::now()).len();
+            let list = bans.file().map_or_else(
+                || "in memory only".to_owned(),
+                |file| file.display().to_string(),
+            );
+            report.good(&format!("bans {list}, {now} in force"));
         }
     }
 }

@@ -1,6 +1,7 @@
 //! One file a command. What several of them need is in `crate::session` (client) and
 //! [`foundation`] (server).
 
+pub(crate) mod ban;
 pub(crate) mod cat;
 pub(crate) mod check;
 pub(crate) mod doctor;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
+use wharf_accounts::Bans;
 use wharf_net::{Recorder, TcpNet};
 use wharf_server::Server;
 
@@ -34,7 +35,9 @@ pub(crate) async fn run(args: &ServeArgs, output: &Output) -> Result<(), Failure
     let accounts = foundation::accounts(&settings, &storage, &home, owner.as_ref())?;
     let recorder = recorder(&settings)?;
     let listen = foundation::listen(&settings)?;
-    let config = foundation::server_config(&settings, listen.clone(), recorder.clone());
+    let mut config = foundation::server_config(&settings, listen.clone(), recorder.clone());
+    let bans = super::ban::bans(&settings.bans)?.map(Arc::new);
+    config.bans.clone_from(&bans);
 
     // Before the addresses are told: whoever reads them may send a signal at once.
     let mut signals = Signals::new()?;
@@ -64,7 +67,13 @@ pub(crate) async fn run(args: &ServeArgs, output: &Output) -> Result<(), Failure
                 handle.stop(stop_timeout);
             }
             Got::Reload => {
-                let reloading = reload(args, &listen, owner.as_ref(), recorder.clone(), &handle);
+                let old = Old {
+                    listening: &listen,
+                    owner: owner.as_ref(),
+                    recorder: recorder.clone(),
+                    bans: bans.as_ref(),
+                };
+                let reloading = reload(args, old, &handle);
                 // The server itself opens and closes the addresses, so it must go on meanwhile.
                 let reloaded = tokio::select! {
                     () = &mut serving => return Ok(()),
@@ -121,14 +130,26 @@ fn bind_failure(error: &wharf_server::Error) -> Failure {
     }
 }
 
+/// What a reload keeps
+struct Old<'a> {
+    listening: &'a [SocketAddr],
+    owner: Option<&'a Owner>,
+    recorder: Option<Arc<dyn Recorder>>,
+    bans: Option<&'a Arc<Bans>>,
+}
+
 /// SIGHUP: flags and environment stay, file and users are read again. A made-up password stays.
 async fn reload(
     args: &ServeArgs,
-    listening: &[SocketAddr],
-    owner: Option<&Owner>,
-    recorder: Option<Arc<dyn Recorder>>,
+    old: Old<'_>,
     handle: &wharf_server::Handle,
 ) -> Result<Settings, Failure> {
+    let Old {
+        listening,
+        owner,
+        recorder,
+        bans,
+    } = old;
     let settings = foundation::settings(args)?;
     let storage = foundation::storage(&settings)?;
     let home = foundation::home(&settings, &*storage).await?;
@@ -153,7 +174,15 @@ async fn reload(
     } else {
         settings.listen.clone()
     };
-    let config = foundation::server_config(&settings, listen, recorder);
+    let mut config = foundation::server_config(&settings, listen, recorder);
+    // What has been counted stays, unless it is another list.
+    config.bans = match (bans, super::ban::bans(&settings.bans)?) {
+        (Some(old), Some(new)) if old.file() == new.file() => {
+            old.set_policy(super::ban::policy(&settings.bans));
+            Some(Arc::clone(old))
+        }
+        (_, new) => new.map(Arc::new),
+    };
     handle
         .reload(config, Some(accounts))
         .await

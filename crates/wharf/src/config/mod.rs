@@ -32,6 +32,7 @@ pub(crate) struct Settings {
     pub(crate) login: LoginSettings,
     pub(crate) data: DataSettings,
     pub(crate) limits: LimitSettings,
+    pub(crate) bans: BanSettings,
     pub(crate) resume_uploads: bool,
     /// Zero is no keepalive; `None` is the server library's default.
     pub(crate) keepalive: Option<Duration>,
@@ -85,6 +86,19 @@ pub(crate) struct LimitSettings {
     pub(crate) stop_timeout: Option<Duration>,
 }
 
+/// Who is banned, when and for how long; `None` is the accounts library's default.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct BanSettings {
+    /// Zero: never.
+    pub(crate) after: Option<u32>,
+    pub(crate) users_after: Option<u32>,
+    pub(crate) half_life: Option<Duration>,
+    pub(crate) first: Option<Duration>,
+    pub(crate) longest: Option<Duration>,
+    pub(crate) trusted: Option<Vec<Network>>,
+    pub(crate) list: Option<PathBuf>,
+}
+
 /// What is written down.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct LogSettings {
@@ -114,6 +128,7 @@ impl Default for Settings {
                 timeout: None,
             },
             limits: LimitSettings::default(),
+            bans: BanSettings::default(),
             resume_uploads: false,
             keepalive: None,
             proxy_protocol: Vec::new(),
@@ -179,6 +194,13 @@ impl Settings {
         over_some(&mut limits.idle_timeout, args.idle_timeout.as_ref());
         over_some(&mut limits.stall_timeout, args.stall_timeout.as_ref());
         over_some(&mut limits.stop_timeout, args.stop_timeout.as_ref());
+
+        let bans = &mut self.bans;
+        over_some(&mut bans.after, args.bans.ban_after.as_ref());
+        over_some(&mut bans.list, args.bans.ban_list.as_ref());
+        if !args.bans.trusted.is_empty() {
+            bans.trusted = Some(args.bans.trusted.clone());
+        }
 
         self.resume_uploads |= args.resume_uploads;
         over_some(&mut self.keepalive, args.keepalive.as_ref());
