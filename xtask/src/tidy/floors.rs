@@ -8,6 +8,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("wharf-storage", 1),
     ("wharf-firewall", 1),
     ("wharf-ladder", 1),
+    ("wharf-acme", 2),
     ("wharf-accounts", 2),
     ("wharf-client", 2),
     ("wharf-server", 3),
