@@ -1,22 +1,44 @@
-//! A whole dialogue with the server: it never panics, never sends a reply its table forbids (asserted
-//! inside), ends by itself, and answers a bounded number of replies to so many lines.
+//! A whole dialogue with the server, over a network in memory and on virtual time.
+//!
+//! The first sixteen bytes of the input say how the user's side behaves, the rest is what it sends:
+//!
+//! | bytes | meaning |
+//! |---|---|
+//! | 0 | bit 0: one port for control and data; bit 1: a stranger is at every data port first; bit 2: the user's data connections come from another address; bit 3: the user hangs up without waiting for replies; bits 4, 5: little room in the store, a user without the right to write |
+//! | 1..=7 | how the next data connection behaves, in a circle: see `server/data.rs` |
+//! | 8..=15 | two bits a line, in a circle: send the next at once, after any reply, after the final reply, after a rest |
+//!
+//! The server never panics, ends by itself, answers every command with exactly one final reply, and with one that its
+//! table allows (asserted inside, and here where it is clear which reply is whose).
 
-use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+#[path = "server/data.rs"]
+mod data;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
 use wharf_accounts::{Authenticator, Credentials, Denied, Granted, UserLimits};
-use wharf_net::{Conn, ListenAt, Listener, Net, Source};
-use wharf_proto::{Pathname, ReplyDecoder, ReplyLimits};
-use wharf_server::{Config, serve_connection};
-use wharf_storage::Memory;
+use wharf_net::{Conn, Source};
+use wharf_proto::{
+    Command, CommandErrorKind, Line, LineDecoder, Pathname, Reply, ReplyClass, ReplyDecoder,
+    ReplyLimits,
+};
+use wharf_server::{Config, OnePort, Server};
+use wharf_sim::World;
+use wharf_storage::{Memory, MemoryOptions, Permissions, Scoped};
 
-const USER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 40_000);
-const SERVER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 9)), 21);
+use data::Data;
+
+const HEADER: usize = 16;
+const LINE_LIMIT: usize = 512;
 const PATIENCE: Duration = Duration::from_millis(500);
+
+/// Longer than anything the server may take for one input.
+const FOR_EVER: Duration = Duration::from_hours(6);
 
 pub(crate) fn check(data: &[u8]) {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -24,120 +46,224 @@ pub(crate) fn check(data: &[u8]) {
         .start_paused(true)
         .build()
         .expect("a runtime");
-    let replies = runtime.block_on(dialogue(data));
+    let header: [u8; HEADER] = std::array::from_fn(|at| data.get(at).copied().unwrap_or_default());
+    let sent = data.get(HEADER..).unwrap_or_default();
+    let heard = runtime.block_on(async {
+        timeout(FOR_EVER, dialogue(header, sent))
+            .await
+            .expect("the dialogue comes to an end")
+    });
+    judge(sent, &heard, header[0] & 8 == 0);
+}
+
+/// What the user's side has heard.
+#[derive(Clone, Default)]
+struct Heard {
+    finals: Vec<Reply>,
+    preliminary: usize,
+    /// The server has ended the control connection.
+    ended: bool,
+}
+
+fn judge(sent: &[u8], heard: &Heard, patient: bool) {
+    let (commands, foreign) = commands(sent);
+    let finals = heard.finals.len();
+    let farewell = heard
+        .finals
+        .iter()
+        .any(|reply| matches!(reply.code(), 221 | 421));
+    assert_eq!(heard.finals.first().map(Reply::code), Some(220));
+    // A 421 may come beside the replies that are owed.
+    assert!(
+        finals <= commands + 1 + usize::from(farewell),
+        "{finals} replies to {commands} lines"
+    );
+    if patient && !farewell && !foreign {
+        assert_eq!(finals, commands + 1, "final replies, with the greeting");
+    }
+}
+
+/// How many lines are to be answered, and whether one of them is no FTP at all.
+fn commands(sent: &[u8]) -> (usize, bool) {
+    let mut decoder = LineDecoder::new(LINE_LIMIT);
+    let mut foreign = false;
+    let mut count = 0;
+    for part in sent.chunks(LINE_LIMIT) {
+        decoder.push(part);
+        while let Some(line) = decoder.next() {
+            count += usize::from(line != Line::Synch);
+            if let Line::Command(line) = line
+                && let Err(error) = Command::parse(&line)
+            {
+                foreign |= error.kind == CommandErrorKind::ForeignProtocol;
+            }
+        }
+    }
+    (count, foreign)
+}
+
+async fn dialogue(header: [u8; HEADER], sent: &[u8]) -> Heard {
+    let world = World::new();
+    world.add_host("server", World::INTERNET, ["192.0.2.9"]);
+    world.add_host("user", World::INTERNET, ["192.0.2.1", "192.0.2.2"]);
+    world.add_host("stranger", World::INTERNET, ["203.0.113.66"]);
+    let bit = |n: u8| header[0] >> n & 1 == 1;
+    let config = Config {
+        listen: vec!["192.0.2.9:21".parse().expect("an address")],
+        one_port: if bit(0) { OnePort::On } else { OnePort::Off },
+        patience: PATIENCE,
+        idle: Duration::from_secs(20),
+        stall: Duration::from_secs(1),
+        no_login: Duration::from_secs(20),
+        line_limit: LINE_LIMIT,
+        ..Config::default()
+    };
+    let accounts = Arc::new(Everybody {
+        small: bit(4),
+        read_only: bit(5),
+    });
+    let server = Server::bind(config, world.host("server"), accounts)
+        .await
+        .expect("a port");
+    let (handle, at) = (server.handle(), server.local_addrs()[0]);
+    let running = tokio::spawn(server.run());
+    let control = world.host("user").connect(Source::Any, at).await;
+    let (replies, commands) = tokio::io::split(control.expect("the server listens"));
+    let (tell, heard) = watch::channel(Heard::default());
+    let data = Data::new(world, header);
+    let listener = tokio::spawn(listen(replies, tell, data.clone()));
+    speak(commands, &header, sent, heard.clone(), &data).await;
+    listener.await.expect("the user's side does not panic");
+    handle.stop(Duration::ZERO);
+    running.await.expect("the server does not panic");
+    let heard = heard.borrow();
+    heard.clone()
+}
+
+/// Sends line after line, each when its time has come.
+async fn speak(
+    mut commands: WriteHalf<Conn>,
+    header: &[u8; HEADER],
+    sent: &[u8],
+    mut heard: watch::Receiver<Heard>,
+    data: &Data,
+) {
+    for (count, line) in sent.split_inclusive(|byte| *byte == b'\n').enumerate() {
+        let pace = header[8 + count / 4 % 8] >> (count % 4 * 2) & 3;
+        let before = heard.borrow().clone();
+        data.before(line).await;
+        if commands.write_all(line).await.is_err() {
+            return;
+        }
+        let answered = |now: &Heard| now.ended || now.finals.len() > before.finals.len();
+        match pace {
+            0 => {}
+            1 => {
+                let said = |now: &Heard| answered(now) || now.preliminary > before.preliminary;
+                let _ = timeout(PATIENCE * 4, heard.wait_for(said)).await;
+            }
+            2 => {
+                let waited = timeout(PATIENCE * 8, heard.wait_for(answered))
+                    .await
+                    .is_ok();
+                let alone = before.finals.len() == 1 + count && waited;
+                if let (true, Some(reply)) = (alone, heard.borrow().finals.get(1 + count)) {
+                    check_row(line, reply);
+                }
+            }
+            _ => sleep(PATIENCE / 3).await,
+        }
+    }
+    if header[0] & 8 == 0 {
+        // Who hangs up in a transfer is gone, and gets no answer.
+        let expected = 1 + self::commands(sent).0;
+        let all = |now: &Heard| now.ended || now.finals.len() >= expected;
+        let _ = timeout(PATIENCE * 1000, heard.wait_for(all)).await;
+    }
+    // Whoever has gone already is not told.
+    let _ = commands.shutdown().await;
+}
+
+/// Every line before was answered, so this reply is this line's.
+fn check_row(line: &[u8], reply: &Reply) {
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    if let Ok(command) = Command::parse(line) {
+        assert!(
+            command.verb().allows(reply.code()),
+            "{} does not answer {}",
+            command.verb().word,
+            reply.code()
+        );
+    }
+}
+
+async fn listen(mut replies: ReadHalf<Conn>, tell: watch::Sender<Heard>, data: Data) {
     let mut decoder = ReplyDecoder::new(ReplyLimits {
         line: 64 << 10,
         lines: 4096,
         bytes: 4 << 20,
     });
-    let mut finals = 0;
-    for part in replies.chunks(1024) {
-        decoder.push(part);
+    let mut buffer = [0; 1024];
+    while let Ok(read @ 1..) = replies.read(&mut buffer).await {
+        decoder.push(&buffer[..read]);
         loop {
             match decoder.next() {
-                Ok(Some(reply)) => finals += usize::from(reply.code() >= 200),
+                Ok(Some(reply)) => {
+                    data.after(&reply);
+                    tell.send_modify(|heard| match reply.class() {
+                        ReplyClass::Preliminary => heard.preliminary += 1,
+                        _ => heard.finals.push(reply),
+                    });
+                }
                 Ok(None) => break,
                 Err(e) => panic!("the server sent no reply but {e:?}"),
             }
         }
     }
-    let lines = data.split(|b| *b == b'\n').count();
-    // ABOR may have two; the greeting, a farewell and an over-long last line one each.
-    assert!(finals <= 2 * lines + 3, "{finals} replies to {lines} lines");
+    assert!(decoder.is_empty(), "the last reply is cut");
+    tell.send_modify(|heard| heard.ended = true);
 }
 
-async fn dialogue(data: &[u8]) -> Vec<u8> {
-    let (user, server) = tokio::io::duplex(1 << 16);
-    let conn = Conn::foreign(Box::new(server), SERVER, USER);
-    let config = Config {
-        patience: PATIENCE,
-        idle: Duration::from_secs(2),
-        stall: Duration::from_secs(1),
-        no_login: Duration::from_secs(2),
-        ..Config::default()
-    };
-    let session = tokio::spawn(serve_connection(
-        conn,
-        config,
-        Arc::new(Everybody),
-        Arc::new(Loop),
-    ));
-    let (mut replies, mut commands) = tokio::io::split(user);
-    let data = data.to_vec();
-    let speaker = tokio::spawn(async move {
-        let _ = commands.write_all(&data).await;
-        let _ = commands.shutdown().await;
-    });
-    let mut said = Vec::new();
-    let _ = replies.read_to_end(&mut said).await;
-    speaker.await.expect("the speaker lives");
-    let _ = session.await.expect("the session does not panic");
-    said
+struct Everybody {
+    small: bool,
+    read_only: bool,
 }
-
-struct Everybody;
 
 #[async_trait]
 impl Authenticator for Everybody {
     async fn login(&self, who: &Credentials) -> Result<Granted, Denied> {
-        let store = Memory::new();
-        for (name, content) in [("/file", "content\n"), ("/odd name", "x")] {
-            let path = Pathname::new(name).expect("a pathname");
-            store.add_file(&path, content).expect("room");
+        if who.user.as_bytes().starts_with(b"x") {
+            return Err(Denied::Refused);
         }
+        let path = |name: &str| Pathname::new(name).expect("a pathname");
+        let store = Memory::with_options(MemoryOptions {
+            capacity: self.small.then_some(256 << 10),
+            ..MemoryOptions::default()
+        });
+        for (name, content) in [
+            ("/file", &b"content\n"[..]),
+            ("/odd name", b"x"),
+            ("/empty", b""),
+        ] {
+            store.add_file(&path(name), content).expect("room");
+        }
+        store
+            .add_file(&path("/big"), vec![b'\n'; 150_000])
+            .expect("room");
+        store.add_dir(&path("/folder")).expect("room");
+        store.add_link(&path("/link"), "file").expect("room");
+        let permissions = if self.read_only {
+            Permissions::READ_ONLY
+        } else {
+            Permissions::FULL
+        };
         Ok(Granted {
             user: who.user.display().to_string(),
-            storage: Arc::new(store),
+            storage: Arc::new(Scoped::new(Arc::new(store), &Pathname::root(), permissions)),
             home: Pathname::root(),
             welcome: None,
             limits: UserLimits::default(),
         })
     }
-}
-
-/// Every data connection comes about at once, brings a little, and takes what it gets.
-struct Loop;
-
-#[async_trait]
-impl Net for Loop {
-    async fn connect(&self, _from: Source, to: SocketAddr) -> io::Result<Conn> {
-        Ok(data_connection(SERVER, to))
-    }
-
-    async fn listen(&self, _at: ListenAt) -> io::Result<Box<dyn Listener>> {
-        Ok(Box::new(Once(false)))
-    }
-
-    async fn resolve(&self, _host: &str, _port: u16) -> io::Result<Vec<SocketAddr>> {
-        Err(io::ErrorKind::NotFound.into())
-    }
-}
-
-struct Once(bool);
-
-#[async_trait]
-impl Listener for Once {
-    async fn accept(&mut self) -> io::Result<Conn> {
-        if std::mem::replace(&mut self.0, true) {
-            std::future::pending::<()>().await;
-        }
-        Ok(data_connection(self.local_addr(), USER))
-    }
-
-    fn local_addr(&self) -> SocketAddr {
-        SocketAddr::new(SERVER.ip(), 50_000)
-    }
-}
-
-fn data_connection(local: SocketAddr, peer: SocketAddr) -> Conn {
-    let (ours, theirs) = tokio::io::duplex(4096);
-    tokio::spawn(carry(theirs));
-    Conn::foreign(Box::new(ours), local, peer)
-}
-
-async fn carry(mut end: DuplexStream) {
-    let _ = end.write_all(b"line\r\n\rbinary\xff").await;
-    let _ = end.shutdown().await;
-    let mut sink = Vec::new();
-    let _ = end.read_to_end(&mut sink).await;
 }
