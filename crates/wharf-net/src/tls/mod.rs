@@ -19,6 +19,7 @@ mod keeper;
 mod pair;
 mod self_signed;
 mod server;
+mod session_id;
 mod stream;
 mod ticket;
 pub mod trust;

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use rustls::ServerConfig;
 use rustls::server::danger::ClientCertVerifier;
-use rustls::server::{NoServerSessionStorage, ResolvesServerCert};
+use rustls::server::{NoServerSessionStorage, ResolvesServerCert, StoresServerSessions};
 use tokio_rustls::{TlsAcceptor, TlsStream};
 
+use super::session_id::{ForControl, ForData, Kept};
 use super::stream::{Gate, Secured};
 use super::ticket::{TicketName, Ticketer, Tickets};
 use super::{Handshake, TlsError, TlsVersions, provider};
@@ -59,6 +60,7 @@ impl ServerTls {
         Ok(ServerSession {
             base: Arc::clone(&self.base),
             tickets: Arc::new(Tickets::new()?),
+            kept: Arc::default(),
         })
     }
 }
@@ -74,6 +76,7 @@ impl fmt::Debug for ServerTls {
 pub struct ServerSession {
     base: Arc<ServerConfig>,
     tickets: Arc<Tickets>,
+    kept: Arc<Kept>,
 }
 
 impl ServerSession {
@@ -82,12 +85,19 @@ impl ServerSession {
         self.tickets.name
     }
 
+    /// What the ID of the control connection's session is called, by which clients under TLS 1.2 resume that take no
+    /// tickets; `None` before the handshake and under TLS 1.3.
+    pub fn id_name(&self) -> Option<TicketName> {
+        self.kept.name()
+    }
+
     /// The handshake on the control connection.
     ///
     /// # Errors
     /// [`TlsError::Handshake`], [`TlsError::Silent`]; the connection is closed.
     pub async fn secure_control(&self, conn: Conn, patience: Duration) -> Result<Conn, TlsError> {
-        let config = self.config(CONTROL, self.tickets.for_control());
+        let kept = ForControl(Arc::clone(&self.kept));
+        let config = self.config(CONTROL, self.tickets.for_control(), Arc::new(kept));
         secure(config, conn, true, patience).await
     }
 
@@ -98,7 +108,9 @@ impl ServerSession {
     /// [`TlsError::Handshake`], [`TlsError::Silent`]; the connection is closed.
     pub async fn secure_data(&self, conn: Conn, patience: Duration) -> Result<Conn, TlsError> {
         let ticketer = self.tickets.for_data();
-        let conn = secure(self.config(DATA, ticketer.clone()), conn, false, patience).await?;
+        let kept = ForData(Arc::clone(&self.kept));
+        let config = self.config(DATA, ticketer.clone(), Arc::new(kept));
+        let conn = secure(config, conn, false, patience).await?;
         if conn.handshake().is_some_and(|it| it.resumed) {
             ticketer.is_proved();
         }
@@ -106,8 +118,14 @@ impl ServerSession {
     }
 
     /// A connection's own: its tickets say whom they were given to.
-    fn config(&self, alpn: &[&[u8]], ticketer: Ticketer) -> Arc<ServerConfig> {
+    fn config(
+        &self,
+        alpn: &[&[u8]],
+        ticketer: Ticketer,
+        sessions: Arc<dyn StoresServerSessions>,
+    ) -> Arc<ServerConfig> {
         let mut config = ServerConfig::clone(&self.base);
+        config.session_storage = sessions;
         config.ticketer = Arc::new(ticketer);
         config.alpn_protocols = alpn.iter().map(|it| it.to_vec()).collect();
         Arc::new(config)
