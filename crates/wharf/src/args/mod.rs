@@ -16,6 +16,7 @@ pub(crate) mod firewall;
 pub(crate) mod ftp;
 pub(crate) mod ladder;
 pub(crate) mod proxy;
+pub(crate) mod proxy_tls;
 pub(crate) mod serve;
 pub(crate) mod value;
 

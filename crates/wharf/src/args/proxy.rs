@@ -9,6 +9,7 @@ use wharf_proto::data_connection::advertise::Network;
 use wharf_proto::data_connection::passive::PortRange;
 use wharf_proxy::{Rule, UpstreamMode};
 
+use super::proxy_tls::ProxyTlsArgs;
 use super::value::{self, Advertise, PortPolicy};
 use crate::logging::LogFormat;
 
@@ -25,8 +26,9 @@ to the server that the client names when it logs in as USER joe@ftp.example.org 
 without --allow to port 21 of public addresses only, never to this machine or a private network; with \
 --allow to what a rule names and nowhere else.
 
-Control and data connections are in clear on both sides: there is no TLS through the proxy yet, AUTH is \
-refused. Passwords pass through and are neither logged nor traced.
+TLS begins and ends at the proxy, on each side by itself: --tls-cert and --tls-key let clients use it \
+(AUTH TLS, or --implicit-listen), --upstream-tls uses it towards the server, so that either side may be a \
+program that knows no TLS. Passwords pass through and are neither logged nor traced.
 
 Standard output gets one line `listening on ADDR:PORT` for each address once the proxy is ready. \
 SIGTERM or SIGINT stops after running transfers (at most --stop-timeout), a second one at once.";
@@ -36,6 +38,8 @@ Examples:
   wharf proxy --listen :2121 --upstream ftp.example.org
   wharf proxy --listen :21 --upstream 10.0.0.5:21 --one-port on
   wharf proxy --listen 127.0.0.1:2121 --upstream '[2001:db8::5]:21' --upstream-mode passive
+  wharf proxy --listen :21 --upstream 10.0.0.5 --tls-cert chain.pem --tls-key key.pem --tls required
+  wharf proxy --listen 127.0.0.1:2121 --upstream ftp.example.org --upstream-tls require
   wharf proxy --listen :2121 --upstream user@host --allow '*.example.org' --allow 10.1.0.0/16
 
 Exit status: 0 stopped by a signal, 64 wrong usage, 69 an address is not available, 70 failure while
@@ -83,7 +87,7 @@ pub(crate) struct ProxyArgs {
     /// Address for control connections; may be repeated. Port 0 takes a free one
     ///
     /// ADDR:PORT, [V6]:PORT, :PORT for every address.
-    #[arg(long, required = true, value_name = "ADDR:PORT", env = "WHARF_LISTEN", value_parser = value::listen, value_delimiter = ',')]
+    #[arg(long, required_unless_present = "implicit_listen", value_name = "ADDR:PORT", env = "WHARF_LISTEN", value_parser = value::listen, value_delimiter = ',')]
     pub(crate) listen: Vec<SocketAddr>,
 
     /// The server: HOST:PORT, or user@host (the client names it), or transparent (where it was going)
@@ -129,6 +133,9 @@ pub(crate) struct ProxyArgs {
     /// How long the server may take to be found, connected to and to greet [default: 15s]
     #[arg(long, value_name = "TIME", env = "WHARF_UPSTREAM_TIMEOUT", value_parser = value::positive_duration, help_heading = "Towards the server")]
     pub(crate) upstream_timeout: Option<Duration>,
+
+    #[command(flatten)]
+    pub(crate) tls: ProxyTlsArgs,
 
     /// Ports for passive data connections [default: 50000-50999]
     #[arg(long, value_name = "LO-HI", env = "WHARF_PASSIVE_PORTS", value_parser = value::ports, help_heading = "Towards the clients")]

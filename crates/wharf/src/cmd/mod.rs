@@ -15,6 +15,7 @@ pub(crate) mod ls;
 pub(crate) mod mkdir;
 pub(crate) mod mv;
 pub(crate) mod proxy;
+mod proxy_tls;
 pub(crate) mod put;
 pub(crate) mod remove;
 pub(crate) mod serve;

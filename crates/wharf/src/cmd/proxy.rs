@@ -7,12 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
+use wharf_net::tls::{Keeper, LOOK, Noticed};
 use wharf_net::{Net, Recorder, TcpNet, TransparentNet};
 use wharf_proto::data_connection::advertise::{Advertise, AdvertiseRule, Named, Network};
 use wharf_proto::data_connection::port_policy::PortPolicy;
 use wharf_proxy::{Allowed, Config, Proxy, Upstream};
 
-use super::foundation;
+use super::{foundation, proxy_tls};
 use crate::args::ProxyArgs;
 use crate::args::proxy::{OnOff, UpstreamArg};
 use crate::args::value::{self, AdvertiseHost};
@@ -27,7 +28,12 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(30);
 /// Translates until SIGTERM or SIGINT.
 pub(crate) async fn run(args: &ProxyArgs, output: &Output) -> Result<(), Failure> {
     start_log(args)?;
-    let config = config(args)?;
+    let (tls, mut keeper) = proxy_tls::towards_clients(&args.tls)?;
+    let config = Config {
+        tls,
+        upstream_tls: proxy_tls::towards_server(&args.tls)?,
+        ..config(args)?
+    };
     // Before the addresses are told: whoever reads them may send a signal at once.
     let catch = |kind| {
         signal(kind)
@@ -49,6 +55,8 @@ pub(crate) async fn run(args: &ProxyArgs, output: &Output) -> Result<(), Failure
     announce(proxy.local_addrs())?;
     let handle = proxy.handle();
     let stop_timeout = args.stop_timeout.unwrap_or(STOP_TIMEOUT);
+    let mut looks = tokio::time::interval(LOOK);
+    let mut hang_up = catch(SignalKind::hangup())?;
     let mut serving = pin!(proxy.run());
     let mut stopping = false;
     loop {
@@ -56,6 +64,14 @@ pub(crate) async fn run(args: &ProxyArgs, output: &Output) -> Result<(), Failure
             () = &mut serving => return Ok(()),
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
+            _ = hang_up.recv() => if keeper.is_some() {
+                look(keeper.as_mut(), true);
+                continue;
+            }
+            _ = looks.tick(), if keeper.is_some() => {
+                look(keeper.as_mut(), false);
+                continue;
+            }
         }
         if stopping {
             tracing::warn!("second signal: stopping at once");
@@ -64,6 +80,20 @@ pub(crate) async fn run(args: &ProxyArgs, output: &Output) -> Result<(), Failure
             stopping = true;
             tracing::info!(sessions = handle.sessions(), deadline = ?stop_timeout, "stopping");
             handle.stop(stop_timeout);
+        }
+    }
+}
+
+/// Certificates are what their files say; by demand all of them are read anew.
+fn look(keeper: Option<&mut Keeper>, by_demand: bool) {
+    for noticed in keeper.map(|it| it.refresh(by_demand)).unwrap_or_default() {
+        match noticed {
+            Noticed::Renewed { pair, .. } => {
+                tracing::info!(file = %pair.chain.display(), "another certificate is in force");
+            }
+            Noticed::Broken { pair, error } => {
+                tracing::error!(file = %pair.chain.display(), %error, "the new certificate is of no use: the old one stays");
+            }
         }
     }
 }
@@ -102,7 +132,7 @@ fn config(args: &ProxyArgs) -> Result<Config, Failure> {
         count => usize::try_from(count).unwrap_or(usize::MAX),
     };
     Ok(Config {
-        listen: args.listen.clone(),
+        listen: [&args.listen[..], &args.tls.implicit_listen[..]].concat(),
         upstream_mode: args.upstream_mode.unwrap_or_default(),
         upstream_source: args.upstream_source,
         upstream_ports: args.upstream_ports,
