@@ -64,9 +64,11 @@ pub(crate) async fn run(args: &ProxyArgs, output: &Output) -> Result<(), Failure
             () = &mut serving => return Ok(()),
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
-            _ = hang_up.recv() => if keeper.is_some() {
-                look(keeper.as_mut(), true);
-                continue;
+            _ = hang_up.recv() => {
+                if keeper.is_some() {
+                    look(keeper.as_mut(), true);
+                    continue;
+                }
             }
             _ = looks.tick(), if keeper.is_some() => {
                 look(keeper.as_mut(), false);
