@@ -69,7 +69,7 @@ pub(crate) struct ProxyTlsArgs {
     #[arg(
         long,
         value_name = "WHEN",
-        env = "WHARF_PROXY_TLS",
+        env = "WHARF_TLS",
         value_enum,
         help_heading = "TLS towards the clients"
     )]
