@@ -456,6 +456,10 @@ pub struct DataConnection {
     conn: Conn,
     ended: bool,
     broken: bool,
+    /// An end without close_notify is read as an end
+    takes_cut: bool,
+    /// and was
+    cut: bool,
     bytes: AtomicU64,
     trace: Trace,
 }
@@ -472,6 +476,8 @@ impl DataConnection {
             conn,
             ended: false,
             broken: false,
+            takes_cut: false,
+            cut: false,
             bytes: AtomicU64::new(0),
             trace,
         }
@@ -522,6 +528,17 @@ impl DataConnection {
         self.conn.is_secured()
     }
 
+    /// From now on an end without close_notify reads like any end, so that all of what came before is had;
+    /// [`was_cut`](Self::was_cut) tells that it was one. A reset stays an error.
+    pub fn take_cut_for_end(&mut self) {
+        self.takes_cut = true;
+    }
+
+    /// Whether the end that was read came without close_notify: somebody on the way may have cut the file.
+    pub fn was_cut(&self) -> bool {
+        self.cut
+    }
+
     /// Our end.
     pub fn local_addr(&self) -> SocketAddr {
         self.conn.local_addr()
@@ -563,6 +580,10 @@ impl DataConnection {
     /// The connection was broken before; the peer may lack bytes. Never an error after the peer's end of file.
     pub async fn close(mut self) -> io::Result<()> {
         if self.ended {
+            if self.conn.is_secured() {
+                // There are clients that wait for our close_notify after an upload (Python's ftplib).
+                let _ = self.conn.shutdown().await;
+            }
             return Ok(());
         }
         self.conn.shutdown().await?;
@@ -616,6 +637,12 @@ impl AsyncRead for DataConnection {
         match polled {
             Poll::Ready(Ok(())) if read == 0 && buf.remaining() > 0 => self.end(),
             Poll::Ready(Ok(())) => self.count(read),
+            Poll::Ready(Err(ref error))
+                if self.takes_cut && error.kind() == io::ErrorKind::UnexpectedEof =>
+            {
+                self.cut = true;
+                return Poll::Ready(Ok(()));
+            }
             Poll::Ready(Err(_)) => self.broken = true,
             Poll::Pending => (),
         }

@@ -44,6 +44,7 @@ pub mod listing;
 
 // The session.
 pub mod quirk;
+pub mod security;
 pub mod server_pi;
 pub mod trace;
 pub mod user_pi;

@@ -13,6 +13,7 @@
 //! | RNTO without an accepted RNFR directly before | 503 | RFC 959 §4.1.3 |
 //! | PORT, PASV, EPRT, LPRT, LPSV after EPSV ALL | 503 | RFC 2428 §4 |
 //! | TYPE E, A T, A C, L other than 8; STRU R, P; MODE B, C, Z | 504 | RFC 1123 §4.1.2.13: not of the minimum |
+//! | AUTH, PBSZ, PROT, CCC, and what TLS is required for | | [`crate::security`] |
 //!
 //! RFC 959 §5.1's minimum is TYPE A N, STRU F, MODE S; the parameters start there and REIN returns them there.
 
@@ -22,6 +23,7 @@ use crate::host_port::EpsvArgument;
 use crate::parameter::{Format, RepresentationType, Structure, TransferMode};
 use crate::pathname::Pathname;
 use crate::reply::Reply;
+use crate::security::Security;
 use crate::text::Text;
 
 /// How far the login has come (RFC 959 §5.4, the USER/PASS/ACCT sequence).
@@ -50,6 +52,7 @@ pub struct ServerPi {
     epsv_all: bool,
     utf8: bool,
     facts: FactSet,
+    security: Security,
 }
 
 impl Default for ServerPi {
@@ -73,13 +76,17 @@ impl ServerPi {
             epsv_all: false,
             utf8: true,
             facts: FactSet::all(),
+            security: Security::default(),
         }
     }
 
     /// REIN: everything as after the greeting (RFC 959 §4.1.1). The selection of facts and EPSV ALL end, too: the next
-    /// user must not inherit them.
+    /// user must not inherit them. TLS ends as well (RFC 4217 §11).
     pub fn reinitialize(&mut self) {
-        *self = Self::new();
+        *self = Self {
+            security: self.security.renewed(),
+            ..Self::new()
+        };
     }
 
     /// May this command be executed now? If not, the reply that says why.
@@ -90,6 +97,7 @@ impl ServerPi {
         if command.verb().needs_login && !self.is_logged_in() {
             return Err(Reply::new(530, "please log in with USER and PASS"));
         }
+        self.security.admit(command)?;
         match command {
             Command::Pass(_) => self.admit_pass(),
             Command::Acct(_) => self.admit_acct(),
@@ -203,6 +211,18 @@ impl ServerPi {
     pub fn login_failed(&mut self) {
         self.stage = LoginStage::NoUser;
         self.cwd = Pathname::root();
+    }
+
+    // Security.
+
+    /// How far AUTH, PBSZ, PROT and CCC have come.
+    pub fn security(&self) -> &Security {
+        &self.security
+    }
+
+    /// To tell what has become of AUTH, PBSZ, PROT and CCC.
+    pub fn security_mut(&mut self) -> &mut Security {
+        &mut self.security
     }
 
     // Pathnames.
@@ -507,7 +527,10 @@ mod tests {
             let admitted = ServerPi::new().admit(&command(verb.example));
             if verb.needs_login {
                 assert_eq!(admitted.unwrap_err().code(), 530, "{}", verb.word);
-            } else if !matches!(verb.word, "PASS" | "ACCT") {
+            } else if !matches!(
+                verb.word,
+                "PASS" | "ACCT" | "AUTH" | "PBSZ" | "PROT" | "CCC"
+            ) {
                 assert_eq!(admitted, Ok(()), "{}", verb.word);
             }
         }

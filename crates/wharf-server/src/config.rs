@@ -13,6 +13,7 @@ pub use wharf_proto::data_connection::port_policy::PortPolicy;
 use wharf_proto::data_connection::sorting::SharedAddress;
 
 use crate::log::Observer;
+use crate::tls_policy::TlsPolicy;
 
 /// Everything a server can be told; `Config { ..Config::default() }` is a working one
 ///
@@ -21,6 +22,10 @@ use crate::log::Observer;
 pub struct Config {
     /// Where to listen for control connections. Port 0 lets the system choose. Default `0.0.0.0:2121`
     pub listen: Vec<SocketAddr>,
+    /// Where control connections are in TLS from their first byte (implicit TLS; port 990). Needs `tls`. Default none
+    pub implicit_listen: Vec<SocketAddr>,
+    /// TLS (RFC 4217). Default none: AUTH is answered 502
+    pub tls: Option<TlsPolicy>,
     /// Where to listen for data connections, never anywhere else: a firewall is told this range.
     /// Each running or awaited passive transfer takes one port; one that no command follows is given
     /// back after a minute. Default 50000-50999
@@ -92,6 +97,8 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             listen: vec![SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 2121)],
+            implicit_listen: Vec::new(),
+            tls: None,
             passive_ports: PortRange::new(50_000, 50_999).expect("a range of ports"),
             one_port: OnePort::default(),
             data_port: None,
@@ -128,6 +135,16 @@ impl Config {
         pools.find(|pool| pool.contains(client)).copied()
     }
 
+    /// Every address that control connections come to
+    pub(crate) fn doors(&self) -> Vec<SocketAddr> {
+        [&self.listen[..], &self.implicit_listen[..]].concat()
+    }
+
+    /// Whether control connections that come in by this door are in TLS from their first byte
+    pub(crate) fn is_implicit(&self, wanted: SocketAddr) -> bool {
+        self.implicit_listen.contains(&wanted)
+    }
+
     /// What a client counts as where connections are paired with sessions
     pub(crate) fn counted_as(&self, client: IpAddr) -> IpAddr {
         self.pool_of(client).map_or(client, Network::address)
@@ -138,6 +155,8 @@ impl std::fmt::Debug for Config {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Config")
             .field("listen", &self.listen)
+            .field("implicit_listen", &self.implicit_listen)
+            .field("tls", &self.tls)
             .field("passive_ports", &self.passive_ports)
             .field("one_port", &self.one_port)
             .field("data_port", &self.data_port)

@@ -21,6 +21,7 @@ use wharf_storage::{Reader, Upload};
 use crate::commands::lines::Lines;
 use crate::failure::{AtPath, Failure};
 use crate::log::{self, Direction, Transferred};
+use crate::protection::{Protect, is_end};
 use crate::session::{Session, check_reply};
 use crate::watch::Watch;
 
@@ -39,6 +40,7 @@ pub(crate) struct Dtp {
     stall: Duration,
     pub(crate) conversion: Conversion,
     trace: wharf_net::Trace,
+    protect: Option<Protect>,
     pub(crate) watch: Watch,
 }
 
@@ -48,6 +50,13 @@ enum Way {
     Open(Box<DataConnection>),
     /// Passive: the user opens it
     Awaited(DataPort),
+}
+
+/// What an upload came to
+pub(crate) struct Received {
+    pub(crate) moved: Moved,
+    /// Nothing says that its end is the end of the file
+    pub(crate) unproved: bool,
 }
 
 /// Whether ABOR can still undo the work
@@ -82,6 +91,7 @@ impl Session {
             stall: config.stall,
             conversion,
             trace: self.control.trace().clone(),
+            protect: self.protect(),
             watch: Watch::new(what, expected),
         }
     }
@@ -111,18 +121,35 @@ impl Session {
         path: &Pathname,
         opening: Reply,
         dtp: &Dtp,
-    ) -> Result<Moved, Failure> {
+    ) -> Result<Received, Failure> {
         let way = self.begin(&opening, dtp, Flow::Incoming).await?;
         let work = async {
-            let mut data = dtp.take(way).await?;
+            let mut data = match dtp.take(way).await {
+                // A client with nothing to send may do without a handshake (basic-ftp).
+                Err(Failure::Open(error)) if is_end(&error) => {
+                    tracing::debug!(
+                        "the data connection ended instead of a handshake: an empty file"
+                    );
+                    return Ok(Received {
+                        moved: Moved::default(),
+                        unproved: false,
+                    });
+                }
+                taken => taken?,
+            };
             let moved = dtp.receive(&mut data, &mut upload, path).await?;
+            // Nothing cannot be cut.
+            let unproved = data.was_cut() && moved.wire > 0;
+            if unproved && let Some(protect) = &dtp.protect {
+                protect.judge(moved.wire)?;
+            }
             // The end has been read; whether the user still hears ours changes nothing.
             let _ = dtp.close(data).await;
             pump::doubt(moved, dtp.watch.began).await;
-            Ok(moved)
+            Ok(Received { moved, unproved })
         };
-        let moved = match self.attend(work, &dtp.watch, Abort::Drops).await {
-            Ok(Ok(moved)) => moved,
+        let received = match self.attend(work, &dtp.watch, Abort::Drops).await {
+            Ok(Ok(received)) => received,
             Ok(Err(failure)) | Err(failure) => {
                 if matches!(failure, Failure::Gone(_)) {
                     tracing::warn!(path = %upload.name().display(), "client vanished during upload");
@@ -136,7 +163,7 @@ impl Session {
         self.attend(upload.commit(), &dtp.watch, Abort::ComesTooLate)
             .await?
             .at(path)?;
-        Ok(moved)
+        Ok(received)
     }
 
     /// Lines of a listing to the user
@@ -169,15 +196,11 @@ impl Session {
         direction: Direction,
         path: &Pathname,
         dtp: &Dtp,
-        result: &Result<Moved, Failure>,
+        outcome: log::Outcome,
     ) {
         let bytes = dtp.watch.progress.moved();
-        let outcome = match result {
-            Ok(_) => log::Outcome::Complete,
-            Err(_) => log::Outcome::Incomplete,
-        };
         self.totals.octets += bytes;
-        if result.is_ok() {
+        if outcome != log::Outcome::Incomplete {
             self.totals.files += 1;
         }
         let Some(login) = &self.login else { return };
@@ -403,10 +426,33 @@ impl Dtp {
         Ok(data)
     }
 
+    /// The data connection, protected as PROT says: its handshake comes after the 150 (RFC 4217 §7)
     async fn take(&self, way: Way) -> Result<DataConnection, Failure> {
-        match way {
-            Way::Open(data) => Ok(*data),
-            Way::Awaited(port) => self.open(port).await,
+        match (way, &self.protect) {
+            (Way::Open(data), None) => Ok(*data),
+            (Way::Awaited(port), None) => self.open(port).await,
+            (
+                Way::Open(mut data),
+                Some(Protect {
+                    session, policy, ..
+                }),
+            ) => {
+                data.secure_as(session, *policy, self.patience)
+                    .await
+                    .map_err(Failure::Open)?;
+                Ok(*data)
+            }
+            (
+                Way::Awaited(port),
+                Some(Protect {
+                    session, policy, ..
+                }),
+            ) => {
+                let (net, guard) = (&*self.net, &self.guard);
+                let opened =
+                    port.open_secured(net, guard, self.patience, &self.trace, session, *policy);
+                Ok(opened.await.map_err(Failure::Open)?.0)
+            }
         }
     }
 
@@ -444,6 +490,8 @@ impl Dtp {
         upload: &mut Box<dyn Upload>,
         path: &Pathname,
     ) -> Result<Moved, Failure> {
+        // What an end without close_notify means is judged when all of what came is in the file.
+        data.take_cut_for_end();
         pump::receive(
             data,
             upload,

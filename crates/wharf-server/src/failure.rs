@@ -5,6 +5,7 @@
 //! errno, a path on this machine) goes to the log with the session's number.
 
 mod data_connection;
+mod protection;
 
 use std::io;
 use std::net::SocketAddr;
@@ -18,6 +19,7 @@ use wharf_proto::{Pathname, Reply, Verb};
 use wharf_storage::ErrorKind;
 
 pub(crate) use data_connection::{Circumstances, Told};
+use protection::{NOT_RESUMED, cut, unprotected};
 
 /// What a handler returns: its one final reply, or why there is none
 pub(crate) type Outcome = Result<Reply, Failure>;
@@ -46,6 +48,8 @@ pub(crate) enum Failure {
     },
     /// The data connection did not come about
     Open(OpenError),
+    /// The data connection ended without saying so (TLS close_notify), which is not taken for the end of a file
+    Cut { received: u64 },
     /// The data connection broke
     Broken(io::Error),
     /// Nothing moved on the data connection for this long
@@ -91,7 +95,11 @@ impl Failure {
             },
             Self::Shared(why) => Reply::new(425, format!("No passive port: {why}")),
             Self::Target { refusal, offer, .. } => refusal.reply(*offer),
+            // RFC 4217 §10; who may try again, and fail again, would do so at a 4yz.
+            Self::Open(OpenError::NotResumed { .. }) => Reply::new(522, NOT_RESUMED),
+            Self::Open(OpenError::Handshake { error, .. }) => Reply::new(522, unprotected(error)),
             Self::Open(error) => Reply::new(425, now.unopened(error)),
+            Self::Cut { received } => Reply::new(426, cut(*received)),
             Self::Broken(error) => Reply::new(426, now.broken(error, verb)),
             Self::Stalled(waited) => Reply::new(426, now.stalled(*waited, verb)),
             Self::Shrunk => Reply::new(451, "The file became shorter; transfer incomplete"),
@@ -122,6 +130,12 @@ impl Failure {
             Self::Open(error) => now.log(error),
             Self::Broken(error) => {
                 tracing::info!(%error, bytes = now.moved, "data connection broke");
+            }
+            Self::Cut { received } => {
+                tracing::warn!(
+                    received,
+                    "upload without close_notify: not taken for complete"
+                );
             }
             Self::Stalled(waited) => {
                 tracing::info!(?waited, bytes = now.moved, "data connection stalled");

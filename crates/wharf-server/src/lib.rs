@@ -4,7 +4,7 @@
 //! parses it, asks the rules of `wharf-proto` whether it may be executed now, runs one function,
 //! and sends the reply that the function returned. Files come from a `wharf-storage` that the
 //! login of `wharf-accounts` handed over, connections from a `wharf-net`. Deliberately absent:
-//! permission checks (the storage of the login knows), configuration files (the binary), TLS.
+//! permission checks (the storage of the login knows), configuration files (the binary).
 //!
 //! ```
 //! use std::sync::Arc;
@@ -32,6 +32,7 @@ mod config;
 mod outside;
 mod server;
 mod setup;
+mod tls_policy;
 
 mod bans;
 mod limits;
@@ -41,6 +42,7 @@ mod session;
 
 mod dtp;
 mod passive;
+mod protection;
 mod watch;
 
 mod commands;
@@ -49,4 +51,7 @@ mod failure;
 pub use config::{Address, Advertise, AdvertiseRule, Config, OnePort, PortPolicy};
 pub use log::{Direction, Observer, Outcome, Transferred};
 pub use server::{Error, Handle, Server, serve_connection};
+pub use tls_policy::{TlsException, TlsPolicy, Truncation, Who};
+pub use wharf_net::tls::DataSession;
 pub use wharf_proto::data_connection::sorting::SharedAddress;
+pub use wharf_proto::security::Requirement;

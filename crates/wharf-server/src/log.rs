@@ -30,6 +30,18 @@ pub enum Outcome {
     Complete,
     /// Cut, aborted or refused half-way; nothing of an upload is visible
     Incomplete,
+    /// An upload that ended without saying that this was its end (no close_notify in TLS), and was taken
+    Unknown,
+}
+
+impl Outcome {
+    pub(crate) fn of(complete: bool) -> Self {
+        if complete {
+            Self::Complete
+        } else {
+            Self::Incomplete
+        }
+    }
 }
 
 /// A transfer that has ended
@@ -120,7 +132,7 @@ fn line(transfer: &Transferred, at: &jiff::Zoned) -> String {
         access = if transfer.anonymous { 'a' } else { 'r' },
         status = match transfer.outcome {
             Outcome::Complete => 'c',
-            Outcome::Incomplete => 'i',
+            Outcome::Incomplete | Outcome::Unknown => 'i',
         },
     );
     line

@@ -3,7 +3,7 @@
 //! Two witnesses: a client that has reached a public address, and the router, which is asked beside
 //! the sessions and never while one waits. Which of them is believed is decided in `wharf_proto`.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -83,7 +83,7 @@ impl Outside {
             let shared = Arc::clone(&setup.shared);
             let outside = &shared.outside;
             if setup.config.advertise.is_found_out() {
-                let listen = setup.config.listen.iter().map(SocketAddr::ip);
+                let listen = setup.config.doors().into_iter().map(|at| at.ip());
                 let inside = listen
                     .chain(outside.known().inside)
                     .chain(setup.net.own_address())

@@ -14,6 +14,7 @@ use wharf_accounts::Authenticator;
 use wharf_net::proxy_protocol::{Balancers, ProxyProtocol};
 use wharf_net::shared_port::{Admitted, DataDoor, DataDoors, NewDoor, Reception, WayToPorter};
 use wharf_net::{Conn, ListenAt, Listener, Net, Stop};
+use wharf_proto::security::Requirement;
 
 use crate::bans;
 use crate::config::Config;
@@ -46,6 +47,9 @@ pub enum Error {
     /// The configuration names no address to listen on
     #[error("no address to listen on")]
     NoAddress,
+    /// An address for implicit TLS without TLS
+    #[error("implicit TLS is asked for, and there is no TLS")]
+    ImplicitWithoutTls,
     /// The xferlog file cannot be opened for appending
     #[error("cannot write the transfer log {}: {source}", path.display())]
     Xferlog {
@@ -87,13 +91,11 @@ impl Server {
         net: Arc<dyn Net>,
         accounts: Arc<dyn Authenticator>,
     ) -> Result<Self, Error> {
-        if config.listen.is_empty() {
-            return Err(Error::NoAddress);
-        }
+        check_doors(&config)?;
         let (net, balancers) = behind_balancers(net, &config);
         let shared = Arc::new(Shared::new(net.descriptors(), balancers));
         let mut doors = Vec::new();
-        for &at in &config.listen {
+        for at in config.doors() {
             doors.push(control_door(&*net, at, &config, &shared).await?);
         }
         let addresses = doors.iter().map(NewDoor::local_addr).collect();
@@ -126,7 +128,7 @@ impl Server {
         })
     }
 
-    /// Where it listens, in the order of the configuration; ports are the real ones
+    /// Where it listens, in the order of the configuration, implicit TLS last; ports are the real ones
     pub fn local_addrs(&self) -> &[SocketAddr] {
         &self.addresses
     }
@@ -221,9 +223,7 @@ impl Handle {
         accounts: Option<Arc<dyn Authenticator>>,
     ) -> Result<(), Error> {
         let old = self.setup();
-        if config.listen.is_empty() {
-            return Err(Error::NoAddress);
-        }
+        check_doors(&config)?;
         let xferlog = open_xferlog(&config)?;
         let (done, result) = oneshot::channel();
         self.orders
@@ -304,7 +304,7 @@ async fn receive(
     let config = &setup.config;
     if let Some(text) = bans::at_the_door(&setup, peer.ip()).await {
         tracing::info!(client = %peer, text, "client turned away: banned");
-        send_away(&setup, conn, &text).await;
+        send_away(&setup, Admitted { conn, entrance }, &text).await;
         return;
     }
     let seat = setup.shared.limits.admit(
@@ -321,11 +321,16 @@ async fn receive(
         Err(full) => full.to_string(),
     };
     tracing::info!(client = %peer, text, "session refused");
-    send_away(&setup, conn, &text).await;
+    send_away(&setup, Admitted { conn, entrance }, &text).await;
 }
 
 /// 421; the first few get the time to read it
-async fn send_away(setup: &Setup, conn: Conn, text: &str) {
+async fn send_away(setup: &Setup, who: Admitted, text: &str) {
+    let Admitted { conn, entrance } = who;
+    if setup.config.is_implicit(entrance.wanted) {
+        // It waits for a handshake, and would take the reply for a broken one.
+        return;
+    }
     let permit = setup.shared.courtesy.try_acquire();
     // A crowd at the door shall not hold the descriptors that are left.
     let patience = if permit.is_ok() {
@@ -334,6 +339,19 @@ async fn send_away(setup: &Setup, conn: Conn, text: &str) {
         Duration::ZERO
     };
     session::refuse(setup, conn, text, patience).await;
+}
+
+/// Whether there is a door at all, and TLS for those that need it
+fn check_doors(config: &Config) -> Result<(), Error> {
+    let tls = config.tls.as_ref();
+    let offered = tls.is_some_and(|tls| tls.control != Requirement::Off);
+    if config.doors().is_empty() {
+        Err(Error::NoAddress)
+    } else if !config.implicit_listen.is_empty() && !offered {
+        Err(Error::ImplicitWithoutTls)
+    } else {
+        Ok(())
+    }
 }
 
 fn open_xferlog(config: &Config) -> Result<Option<File>, Error> {
@@ -376,7 +394,7 @@ async fn control_door(
     config: &Config,
     shared: &Shared,
 ) -> Result<NewDoor, Error> {
-    let listener = listen(net, at, &config.listen).await?;
+    let listener = listen(net, at, &config.doors()).await?;
     Ok(NewDoor::control(shared.next_door(), at, listener))
 }
 
@@ -389,7 +407,7 @@ async fn open_data_doors(
 ) -> Result<(DataDoors, Vec<NewDoor>), Error> {
     let mut doors = Vec::new();
     let mut new = Vec::new();
-    let mut places: Vec<IpAddr> = config.listen.iter().map(SocketAddr::ip).collect();
+    let mut places: Vec<IpAddr> = config.doors().iter().map(SocketAddr::ip).collect();
     places.sort_unstable();
     places.dedup();
     let ports = config.data_port.map(|range| range.lo()..=range.hi());
@@ -416,14 +434,15 @@ async fn rearrange(
     config: &Config,
 ) -> Result<DataDoors, Error> {
     let mut new = Vec::new();
-    for &at in &config.listen {
+    let wanted = config.doors();
+    for &at in &wanted {
         if !reception.has_control(at) {
             new.push(control_door(&*setup.net, at, config, &setup.shared).await?);
         }
     }
     let old = &setup.data_doors;
     let (data_doors, more) = open_data_doors(&*setup.net, config, old, &setup.shared).await?;
-    reception.keep(&config.listen);
+    reception.keep(&wanted);
     for door in new.into_iter().chain(more) {
         tracing::info!(address = %door.local_addr(), "listening");
         reception.open(door);

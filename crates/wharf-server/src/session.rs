@@ -15,6 +15,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tracing::Instrument;
 use wharf_accounts::{Granted, Offence};
 use wharf_net::shared_port::{Entrance, Place, WayToPorter};
+use wharf_net::tls::ServerSession;
 use wharf_net::{Conn, DataPort, ServerControl, Stop, Trace};
 use wharf_proto::data_connection::passive_choice::{PassiveChoice, PassivePort};
 use wharf_proto::facts::FactSet;
@@ -27,6 +28,7 @@ use crate::commands::lines::OFFERED;
 use crate::dtp::LONG;
 use crate::failure::{Circumstances, Failure, Outcome, Told};
 use crate::limits::UserSeat;
+use crate::protection::Switch;
 use crate::setup::Setup;
 
 /// So many lines that are no FTP command may come before the login; then it is no FTP client
@@ -89,6 +91,12 @@ pub(crate) struct Session {
     pub(crate) totals: Totals,
     /// What ALLO announced for the next upload
     pub(crate) announced: Option<u64>,
+    /// The TLS of both its connections, once there was a handshake
+    pub(crate) tls: Option<ServerSession>,
+    /// It came in by a door for implicit TLS
+    pub(crate) implicit: bool,
+    /// What the reply being made announces
+    pub(crate) switch: Option<Switch>,
     nonsense: u32,
     /// Since when nobody is logged in, if so
     pub(crate) nobody_since: Instant,
@@ -150,6 +158,9 @@ impl Session {
             place: None,
             totals: Totals::default(),
             announced: None,
+            tls: None,
+            implicit: false,
+            switch: None,
             nonsense: 0,
             nobody_since: Instant::now(),
             setup,
@@ -159,6 +170,7 @@ impl Session {
     /// By this door, so that its data connections may come the same way
     pub(crate) fn came_in(mut self, entrance: Entrance, way: WayToPorter) -> Self {
         let client = self.setup.config.counted_as(self.peer().ip());
+        self.implicit = self.setup.config.is_implicit(entrance.wanted);
         self.place = Some(Place::new(self.number, client, entrance, way));
         self.recall_passive_port();
         self
@@ -166,6 +178,9 @@ impl Session {
 
     /// Serves until the client leaves or is sent away
     pub(crate) async fn serve(mut self) -> io::Result<()> {
+        if self.implicit {
+            Box::pin(self.begin_in_tls()).await?;
+        }
         let greeting = Reply::new(220, &self.setup.config.greeting);
         self.control.queue(&greeting);
         while !self.closing {
@@ -301,6 +316,7 @@ impl Session {
         self.verb = Some(verb);
         self.claimed_port = None;
         self.moved = 0;
+        self.consider_demands(&command);
         let outcome = match self.pi.admit(&command) {
             // Boxed: the largest handler would else be part of every idle session.
             Ok(()) => Box::pin(self.execute(command)).await,
@@ -315,9 +331,12 @@ impl Session {
             Ok(reply) => {
                 check_reply(verb, &reply);
                 self.control.queue(&reply);
-                Ok(())
             }
-            Err(gone) => Err(gone),
+            Err(gone) => return Err(gone),
+        }
+        match self.switch.take() {
+            Some(switch) => Box::pin(self.switch(switch)).await,
+            None => Ok(()),
         }
     }
 

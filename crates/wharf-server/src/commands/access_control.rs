@@ -9,7 +9,8 @@ use wharf_proto::{Pathname, Reply, Secret, Text};
 
 use crate::failure::{AtPath, Failure, Outcome};
 use crate::log;
-use crate::session::{Login, Session, new_pi};
+use crate::protection::Switch;
+use crate::session::{Login, Session};
 
 impl Session {
     /// Begins a login; one that stood before is forgotten
@@ -151,11 +152,17 @@ impl Session {
         Ok(Reply::new(250, text))
     }
 
-    /// Back to where the greeting left it (RFC 959 §4.1.1)
+    /// Back to where the greeting left it (RFC 959 §4.1.1), which is in clear (RFC 4217 §11) unless the door is one for
+    /// TLS
     pub(super) fn rein(&mut self) -> Outcome {
-        self.log_out();
-        self.pi = new_pi();
-        self.idle = self.setup.config.idle;
+        let secured = self.pi.security().is_secured();
+        self.start_over();
+        if self.implicit {
+            self.pi.security_mut().secured_implicitly();
+        } else {
+            self.tls = None;
+            self.switch = secured.then_some(Switch::Clear);
+        }
         Ok(Reply::new(220, "Ready for a new user"))
     }
 
@@ -164,7 +171,7 @@ impl Session {
         Ok(Reply::new(221, "Goodbye"))
     }
 
-    fn log_out(&mut self) {
+    pub(super) fn log_out(&mut self) {
         // Only the end of a login gives time for another one; USER alone does not.
         if self.login.take().is_some() {
             self.nobody_since = Instant::now();

@@ -4,16 +4,14 @@ use std::fmt::Write as _;
 
 use wharf_proto::facts::FactSet;
 use wharf_proto::feature::Features;
-use wharf_proto::{Reply, Text, VERBS, Verb};
+use wharf_proto::{Protection, Reply, Text, VERBS, Verb};
 
 use super::lines::OFFERED;
 use crate::failure::{Failure, Outcome};
 use crate::session::Session;
 
 /// Verbs of the table that are answered 502, whatever their argument
-pub(crate) const NOT_OFFERED: &[&str] = &[
-    "SMNT", "AUTH", "ADAT", "PBSZ", "PROT", "CCC", "MIC", "CONF", "ENC", "HOST", "MFCT",
-];
+pub(crate) const NOT_OFFERED: &[&str] = &["SMNT", "ADAT", "MIC", "CONF", "ENC", "HOST", "MFCT"];
 
 impl Session {
     /// `UNIX` and the eight-bit byte: what clients look for before they trust LIST and TYPE I
@@ -29,29 +27,50 @@ impl Session {
         };
         let data = format!(" Data connection: {}", self.data_connection_planned());
         let lines = [
-            "wharf FTP server".to_owned(),
-            format!(" Session {}", self.number),
+            Some("wharf FTP server".to_owned()),
+            Some(format!(" Session {}", self.number)),
             // How a client behind NAT learns its address; vsftpd's and ProFTPD's STAT tell it too.
-            format!(" Connected from {}", self.peer()),
-            user,
-            format!(" Working directory: {}", self.pi.cwd().display()),
-            format!(
+            Some(format!(" Connected from {}", self.peer())),
+            self.protection_told(),
+            Some(user),
+            Some(format!(" Working directory: {}", self.pi.cwd().display())),
+            Some(format!(
                 " TYPE {}, STRU {}, MODE {}",
                 self.pi.representation(),
                 self.pi.structure(),
                 self.pi.transfer_mode()
-            ),
-            data,
-            format!(
+            )),
+            Some(data),
+            Some(format!(
                 " {} files, {} bytes transferred",
                 self.totals.files, self.totals.octets
-            ),
-            format!(" Closed after {} s without a command", self.idle.as_secs()),
-            "End of status".to_owned(),
+            )),
+            Some(format!(
+                " Closed after {} s without a command",
+                self.idle.as_secs()
+            )),
+            Some("End of status".to_owned()),
         ];
-        Ok(Reply::with_lines(
-            211,
-            lines.iter().map(Text::lossy).collect(),
+        let lines = lines.iter().flatten();
+        Ok(Reply::with_lines(211, lines.map(Text::lossy).collect()))
+    }
+
+    /// Nothing where there is no TLS
+    fn protection_told(&self) -> Option<String> {
+        let security = self.pi.security();
+        if !security.is_offered() {
+            return None;
+        }
+        let control = match self.control.handshake() {
+            Some(handshake) => format!("{} {}", handshake.version, handshake.suite),
+            None => "in clear".to_owned(),
+        };
+        let data = match security.protection() {
+            Protection::Private => "in TLS (PROT P)",
+            _ => "in clear (PROT C)",
+        };
+        Some(format!(
+            " Control connection {control}, data connections {data}"
         ))
     }
 
@@ -75,13 +94,13 @@ impl Session {
 
     pub(super) fn help(&mut self, about: Option<&Text>) -> Outcome {
         let Some(about) = about else {
-            return Ok(Reply::with_lines(214, overview()));
+            return Ok(Reply::with_lines(214, overview(|verb| self.offers(verb))));
         };
         if about.is_word("SITE") {
             return Ok(super::site::help());
         }
         match Verb::find(about.as_bytes()) {
-            Some(verb) if NOT_OFFERED.contains(&verb.word) => Ok(Reply::new(
+            Some(verb) if !self.offers(verb) => Ok(Reply::new(
                 214,
                 format!("{} is known and not offered here ({})", verb.word, verb.rfc),
             )),
@@ -93,6 +112,16 @@ impl Session {
         }
     }
 
+    /// Whether it is carried out for this session at all
+    fn offers(&self, verb: &Verb) -> bool {
+        let security = self.pi.security();
+        match verb.word {
+            "AUTH" | "PBSZ" | "PROT" => security.is_offered(),
+            "CCC" => security.offers_ccc(),
+            word => !NOT_OFFERED.contains(&word),
+        }
+    }
+
     pub(super) fn noop(&mut self) -> Outcome {
         Ok(Reply::new(200, "Still here"))
     }
@@ -100,21 +129,29 @@ impl Session {
     /// What there is beyond RFC 959 (RFC 2389 §3)
     pub(super) fn feat(&mut self) -> Outcome {
         let facts = FactSet::of(OFFERED).feature_line(*self.pi.facts());
+        let security = self.pi.security();
+        let (tls, ccc) = (security.is_offered(), security.offers_ccc());
         let features = [
-            "CLNT",
-            "EPRT",
-            "EPSV",
-            "LANG EN*",
-            "MDTM",
-            "MFF modify;UNIX.mode;",
-            "MFMT",
-            &facts,
-            "REST STREAM",
-            "SIZE",
-            "TVFS",
-            "UTF8",
-        ];
-        let features = features.into_iter().fold(Features::new(), Features::with);
+            (tls, "AUTH TLS"),
+            (ccc, "CCC"),
+            (true, "CLNT"),
+            (true, "EPRT"),
+            (true, "EPSV"),
+            (true, "LANG EN*"),
+            (true, "MDTM"),
+            (true, "MFF modify;UNIX.mode;"),
+            (true, "MFMT"),
+            (true, &*facts),
+            (tls, "PBSZ"),
+            (tls, "PROT"),
+            (true, "REST STREAM"),
+            (true, "SIZE"),
+            (true, "TVFS"),
+            (true, "UTF8"),
+        ]
+        .into_iter()
+        .filter_map(|(offered, line)| offered.then_some(line));
+        let features = features.fold(Features::new(), Features::with);
         Ok(features.to_reply())
     }
 
@@ -172,16 +209,12 @@ impl Session {
 }
 
 /// The verbs in columns; those that are not offered are marked as RFC 959 §4.1.3 HELP leaves to us
-fn overview() -> Vec<Text> {
+fn overview(offered: impl Fn(&Verb) -> bool) -> Vec<Text> {
     let mut lines = vec![Text::lossy("Commands (* known and not offered):")];
     for row in VERBS.chunks(8) {
         let mut line = String::new();
         for verb in row {
-            let mark = if NOT_OFFERED.contains(&verb.word) {
-                "*"
-            } else {
-                ""
-            };
+            let mark = if offered(verb) { "" } else { "*" };
             let _ = write!(line, " {:<6}", format!("{}{mark}", verb.word));
         }
         lines.push(Text::lossy(line.trim_end()));

@@ -84,6 +84,11 @@ impl Session {
             Command::Clnt(name) => self.clnt(&name),
             Command::Lang(language) => self.lang(language.as_ref()),
             Command::Site(parameters) => self.site(&parameters).await,
+            // RFC 2228; RFC 4217
+            Command::Auth(_) => self.auth(),
+            Command::Pbsz(_) => self.pbsz(),
+            Command::Prot(level) => self.prot(&level),
+            Command::Ccc => self.ccc(),
             // In the table, and deliberately not offered
             other => self.not_offered(&other),
         }

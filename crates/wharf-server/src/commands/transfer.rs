@@ -8,9 +8,13 @@ use wharf_net::pump::Conversion;
 use wharf_proto::{Pathname, Reply};
 use wharf_storage::Write;
 
+use crate::dtp::Received;
 use crate::failure::{AtPath, Failure, Outcome};
-use crate::log::Direction;
+use crate::log::{self, Direction};
 use crate::session::Session;
+
+/// 226 of an upload that may have been cut
+const UNPROVED: &str = "Transfer complete as far as can be told: it ended without a TLS close_notify (server setting tls.truncation = \"lenient\")";
 
 impl Session {
     pub(super) async fn retr(&mut self, path: &Pathname) -> Outcome {
@@ -33,7 +37,8 @@ impl Session {
         let dtp = self.dtp("RETR", conversion, expected);
         let opening = Reply::new(150, opening);
         let result = self.send_file(reader, path, opening, &dtp).await;
-        self.tell(Direction::Download, &full, &dtp, &result);
+        let outcome = log::Outcome::of(result.is_ok());
+        self.tell(Direction::Download, &full, &dtp, outcome);
         result?;
         Ok(Reply::new(226, "Transfer complete"))
     }
@@ -76,12 +81,19 @@ impl Session {
         let dtp = self.dtp(word, conversion, None);
         let opening = Reply::new(150, format!("Ready to receive {}", path.display()));
         let result = self.receive_file(upload, path, opening, &dtp).await;
-        self.tell(Direction::Upload, &full, &dtp, &result);
-        let moved = result?;
+        self.tell(Direction::Upload, &full, &dtp, arrived(&result));
+        let Received { moved, unproved } = result?;
         if let Some(announced) = announced.filter(|bytes| *bytes > moved.file) {
             tracing::warn!(path = %full.display(), announced, received = moved.file, "upload is shorter than ALLO said");
         }
-        Ok(Reply::new(226, "Transfer complete"))
+        Ok(Reply::new(
+            226,
+            if unproved {
+                UNPROVED
+            } else {
+                "Transfer complete"
+            },
+        ))
     }
 
     /// The name is told as RFC 1123 §4.1.2.9 wants it, and as Perl's Net::FTP reads it
@@ -114,9 +126,13 @@ impl Session {
         opening.extend_from_slice(name.as_bytes());
         let opening = Reply::new(150, opening);
         let result = self.receive_file(upload, &name, opening, &dtp).await;
-        self.tell(Direction::Upload, &full, &dtp, &result);
-        result?;
-        let mut text = b"Transfer complete (unique file name: ".to_vec();
+        self.tell(Direction::Upload, &full, &dtp, arrived(&result));
+        let mut text = if result?.unproved {
+            UNPROVED.as_bytes().to_vec()
+        } else {
+            b"Transfer complete".to_vec()
+        };
+        text.extend_from_slice(b" (unique file name: ");
         text.extend_from_slice(name.as_bytes());
         text.push(b')');
         Ok(Reply::new(226, text))
@@ -183,6 +199,13 @@ impl Session {
             ))),
             (_, at) => Ok(at),
         }
+    }
+}
+
+fn arrived(result: &Result<Received, Failure>) -> log::Outcome {
+    match result {
+        Ok(received) if received.unproved => log::Outcome::Unknown,
+        result => log::Outcome::of(result.is_ok()),
     }
 }
 

@@ -230,6 +230,13 @@ impl Circumstances {
             OpenError::SharedPort { at, why } => {
                 tracing::info!(%at, cause = %why, "no data connection: refused at a shared port");
             }
+            OpenError::NotResumed { peer } => tracing::warn!(
+                %peer,
+                "no data connection: it does not resume the session's TLS"
+            ),
+            OpenError::Handshake { peer, error } => {
+                tracing::info!(%peer, %error, "no data connection: no TLS on it");
+            }
             other => tracing::warn!(error = %other, "no data connection: cannot accept"),
         }
     }

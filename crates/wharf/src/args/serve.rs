@@ -12,7 +12,7 @@ use super::value::{self, Advertise, OnePort, PortPolicy, SharedAddress};
 use crate::logging::LogFormat;
 
 pub(super) const SERVE_LONG: &str = "\
-Serve a directory over FTP.
+Serve a directory over FTP, with TLS for clients that want it (--tls).
 
 Without any configuration this serves the current directory to one user whose name and generated \
 password are printed, on port 21 where that is allowed and on port 2121 otherwise. Standard output \
@@ -59,6 +59,9 @@ pub(crate) struct ServeArgs {
     /// Text of the greeting
     #[arg(long, value_name = "TEXT", env = "WHARF_GREETING")]
     pub(crate) greeting: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) tls: super::serve_tls::TlsArgs,
 
     /// Name of the one user; the password comes from --password-file, WHARF_PASSWORD or a prompt
     #[arg(long, value_name = "NAME", env = "WHARF_USER", value_parser = super::user_name, help_heading = "Login")]

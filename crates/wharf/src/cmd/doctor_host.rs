@@ -207,7 +207,7 @@ fn no_randomness(error: std::io::Error) -> Failure {
 /// What these settings offer.
 fn offered(settings: &Settings, seen: &Seen) -> Offered {
     let data = &settings.data;
-    let config = foundation::server_config(settings, Vec::new(), None);
+    let config = foundation::server_config(settings, Vec::new(), None, None);
     let default = data.advertise.iter().find(|rule| rule.clients.is_none());
     Offered {
         listen: listen(settings, seen),

@@ -8,11 +8,14 @@ use std::sync::Arc;
 
 use wharf_accounts::{Anonymous, Authenticator, Chain, Single, UsersFile};
 use wharf_net::Recorder;
+use wharf_net::tls::{ServerTls, TlsVersions};
 use wharf_proto::data_connection::advertise::Network;
 use wharf_proto::{Pathname, Secret};
+use wharf_server::TlsPolicy;
 use wharf_server::{Address, Advertise, AdvertiseRule, Config, OnePort, PortPolicy, SharedAddress};
 use wharf_storage::{Kind, Local, LocalOptions, Permissions, Scoped, Storage};
 
+use super::certificate::Certificates;
 use crate::args::ServeArgs;
 use crate::args::value::{self, AdvertiseHost, wildcard};
 use crate::config::{self, Settings};
@@ -202,6 +205,7 @@ pub(crate) fn users_file(path: &Path, storage: &Arc<dyn Storage>) -> Result<User
 pub(crate) fn server_config(
     settings: &Settings,
     listen: Vec<SocketAddr>,
+    tls: Option<TlsPolicy>,
     recorder: Option<Arc<dyn Recorder>>,
 ) -> Config {
     let default = Config::default();
@@ -212,6 +216,8 @@ pub(crate) fn server_config(
     };
     Config {
         listen,
+        implicit_listen: settings.tls.implicit_listen.clone(),
+        tls,
         passive_ports: settings.data.passive_ports,
         one_port: match settings.data.one_port {
             value::OnePort::Off => OnePort::Off,
@@ -252,6 +258,25 @@ pub(crate) fn server_config(
     }
 }
 
+/// TLS as the settings want it, with these certificates.
+pub(crate) fn tls_policy(
+    settings: &Settings,
+    certificates: &Certificates,
+) -> Result<TlsPolicy, Failure> {
+    let wanted = &settings.tls;
+    let tls = ServerTls::new(certificates.store.clone(), None, TlsVersions::All)
+        .map_err(|error| Failure::new(Exit::Config, error.to_string()))?;
+    Ok(TlsPolicy {
+        control: wanted.control.into(),
+        data: wanted.data().into(),
+        data_session: wanted.data_session.into(),
+        exceptions: wanted.exceptions.iter().map(|it| it.0.clone()).collect(),
+        truncation: wanted.truncation.into(),
+        ccc: wanted.ccc,
+        ..TlsPolicy::new(tls)
+    })
+}
+
 fn advertise(settings: &Settings) -> Advertise {
     let mut advertise = Advertise::default();
     for rule in &settings.data.advertise {
@@ -273,7 +298,8 @@ fn advertise(settings: &Settings) -> Advertise {
 
 /// Where to listen: as asked for, or port 21 if it may be bound, else 2121, on every address.
 pub(crate) fn listen(settings: &Settings) -> Result<Vec<SocketAddr>, Failure> {
-    if !settings.listen.is_empty() {
+    // Who wants implicit TLS and says no more wants nothing else.
+    if !settings.listen.is_empty() || !settings.tls.implicit_listen.is_empty() {
         return Ok(settings.listen.clone());
     }
     let ip = wildcard();
@@ -355,7 +381,7 @@ mod tests {
             })
             .collect();
         let settings = config::read(&switched_on, Path::new("/")).unwrap();
-        let made = server_config(&settings, Vec::new(), None);
+        let made = server_config(&settings, Vec::new(), None, None);
         let default = Config::default();
         assert_eq!(made.passive_ports, default.passive_ports);
         assert_eq!(made.active, default.active);
@@ -375,7 +401,7 @@ mod tests {
         let mut settings = Settings::default();
         settings.limits.sessions = Some(0);
         assert_eq!(
-            server_config(&settings, Vec::new(), None).max_sessions,
+            server_config(&settings, Vec::new(), None, None).max_sessions,
             usize::MAX
         );
     }

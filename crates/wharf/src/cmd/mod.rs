@@ -3,6 +3,7 @@
 
 pub(crate) mod ban;
 pub(crate) mod cat;
+mod certificate;
 pub(crate) mod check;
 pub(crate) mod doctor;
 pub(crate) mod doctor_host;

@@ -9,8 +9,9 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use wharf_accounts::Bans;
 use wharf_net::{Recorder, TcpNet};
-use wharf_server::Server;
+use wharf_server::{Server, TlsPolicy};
 
+use super::certificate::{self, Certificates};
 use super::foundation::{self, Owner};
 use crate::args::ServeArgs;
 use crate::args::value::OnePort;
@@ -35,7 +36,9 @@ pub(crate) async fn run(args: &ServeArgs, output: &Output) -> Result<(), Failure
     let accounts = foundation::accounts(&settings, &storage, &home, owner.as_ref())?;
     let recorder = recorder(&settings)?;
     let listen = foundation::listen(&settings)?;
-    let mut config = foundation::server_config(&settings, listen.clone(), recorder.clone());
+    let certificates = certificate::certificates(&settings)?;
+    let tls = tls(&settings, certificates.as_ref())?;
+    let mut config = foundation::server_config(&settings, listen.clone(), tls, recorder.clone());
     let bans = super::ban::bans(&settings.bans)?.map(Arc::new);
     config.bans.clone_from(&bans);
 
@@ -45,7 +48,13 @@ pub(crate) async fn run(args: &ServeArgs, output: &Output) -> Result<(), Failure
         .await
         .map_err(|error| bind_failure(&error))?;
     let handle = server.handle();
-    announce(server.local_addrs(), &settings, owner.as_ref(), output)?;
+    let told = Told {
+        addresses: server.local_addrs(),
+        settings: &settings,
+        owner: owner.as_ref(),
+        certificates: certificates.as_ref(),
+    };
+    announce(&told, output)?;
 
     let mut stop_timeout = settings.limits.stop_timeout.unwrap_or(STOP_TIMEOUT);
     let mut serving = pin!(server.run());
@@ -174,7 +183,9 @@ async fn reload(
     } else {
         settings.listen.clone()
     };
-    let mut config = foundation::server_config(&settings, listen, recorder);
+    let certificates = certificate::certificates(&settings)?;
+    let tls = tls(&settings, certificates.as_ref())?;
+    let mut config = foundation::server_config(&settings, listen, tls, recorder);
     // What has been counted stays, unless it is another list.
     config.bans = match (bans, super::ban::bans(&settings.bans)?) {
         (Some(old), Some(new)) if old.file() == new.file() => {
@@ -190,13 +201,26 @@ async fn reload(
     Ok(settings)
 }
 
-/// One line an address on stdout, for scripts; on stderr what a person needs to go on.
-fn announce(
-    addresses: &[SocketAddr],
+fn tls(
     settings: &Settings,
-    owner: Option<&Owner>,
-    output: &Output,
-) -> Result<(), Failure> {
+    certificates: Option<&Certificates>,
+) -> Result<Option<TlsPolicy>, Failure> {
+    certificates
+        .map(|certificates| foundation::tls_policy(settings, certificates))
+        .transpose()
+}
+
+/// What a person is told at the start.
+struct Told<'a> {
+    addresses: &'a [SocketAddr],
+    settings: &'a Settings,
+    owner: Option<&'a Owner>,
+    certificates: Option<&'a Certificates>,
+}
+
+/// One line an address on stdout, for scripts; on stderr what a person needs to go on.
+fn announce(told: &Told<'_>, output: &Output) -> Result<(), Failure> {
+    let (addresses, settings) = (told.addresses, told.settings);
     let json = settings.log.format == Some(LogFormat::Json);
     if json {
         // Who collects the log reads nothing else.
@@ -204,7 +228,7 @@ fn announce(
         let addresses = addresses.collect::<Vec<_>>().join(" ");
         tracing::info!(directory = %settings.directory.display(), addresses, "serving");
     }
-    for line in announcement(addresses, settings, owner) {
+    for line in announcement(told) {
         match line {
             Line::Needed(text) if json => {
                 // Not through the log: its filter could swallow the only copy of a password.
@@ -236,7 +260,13 @@ enum Line {
     Hint(String),
 }
 
-fn announcement(addresses: &[SocketAddr], settings: &Settings, owner: Option<&Owner>) -> Vec<Line> {
+fn announcement(told: &Told<'_>) -> Vec<Line> {
+    let &Told {
+        addresses,
+        settings,
+        owner,
+        certificates,
+    } = told;
     let login = &settings.login;
     let mut lines = Vec::new();
     let directory = std::fs::canonicalize(&settings.directory);
@@ -245,6 +275,9 @@ fn announcement(addresses: &[SocketAddr], settings: &Settings, owner: Option<&Ow
     for address in addresses {
         let own = SocketAddr::new(foundation::own_address(address.ip()), address.port());
         lines.push(Line::Hint(format!("address    {own}")));
+    }
+    if let Some(certificates) = certificates {
+        lines.push(Line::Hint(format!("TLS        {}", certificates.told)));
     }
     let rights = if login.read_only {
         "read-only"

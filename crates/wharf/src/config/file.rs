@@ -14,7 +14,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::Settings;
 use super::problem::{Problem, line_of, nearest};
-use crate::args::value;
+use crate::args::{serve_tls as tls, value};
 use crate::logging;
 
 type Value<'i> = Spanned<DeValue<'i>>;
@@ -76,6 +76,62 @@ pub(crate) const SETTINGS: &[Setting] = &[
         example: "[\"10.0.0.0/24\"]",
         help: "Networks of balancers whose connections, control and data, begin with a PROXY protocol header (v1 or v2) that is believed. All other connections must not have one. Default: none.",
         set: |s, v, _| list(v, value::network).map(|networks| s.proxy_protocol = networks),
+    },
+    Setting {
+        key: "tls.control",
+        example: "\"allowed\"",
+        help: "TLS on control connections (AUTH TLS): off, allowed, or required (no password is taken in clear).",
+        set: |s, v, _| text(v, tls::requirement).map(|when| s.tls.control = when),
+    },
+    Setting {
+        key: "tls.data",
+        example: "\"allowed\"",
+        help: "TLS on data connections (PROT P): off, allowed, or required. Default: as `control`.",
+        set: |s, v, _| text(v, tls::requirement).map(|when| s.tls.data = Some(when)),
+    },
+    Setting {
+        key: "tls.certificate",
+        example: "\"/etc/wharf/cert.pem\"",
+        help: "The certificate with its chain, PEM; needs `key`. Default: one that the server makes for itself.",
+        set: |s, v, base| path(v, base).map(|path| s.tls.certificate = Some(path)),
+    },
+    Setting {
+        key: "tls.key",
+        example: "\"/etc/wharf/key.pem\"",
+        help: "The key of the certificate, PEM.",
+        set: |s, v, base| path(v, base).map(|path| s.tls.key = Some(path)),
+    },
+    Setting {
+        key: "tls.data_session",
+        example: "\"require\"",
+        help: "Whether a data connection must resume the TLS session of its control connection, which proves whose it is: require, prefer (others are judged by their address), or off.",
+        set: |s, v, _| text(v, tls::data_session).map(|when| s.tls.data_session = when),
+    },
+    Setting {
+        key: "tls.truncation",
+        example: "\"strict\"",
+        help: "What becomes of an upload that ends without saying so (TLS close_notify), as one that somebody has cut does: strict (426, not complete) or lenient (226).",
+        set: |s, v, _| text(v, tls::truncation).map(|policy| s.tls.truncation = policy),
+    },
+    Setting {
+        key: "tls.ccc",
+        example: "false",
+        help: "Let clients take the control connection out of TLS again (CCC), for NATs that must read along.",
+        set: |s, v, _| boolean(v).map(|on| s.tls.ccc = on),
+    },
+    Setting {
+        key: "tls.exceptions",
+        example: "[\"10.0.0.0/8 data_session=prefer\", \"backup control=required data=required\"]",
+        help: "What is different for a network, an address or a user: its name and one or more of control, data, data_session and truncation. The last one that fits wins.",
+        set: |s, v, _| list(v, tls::exception).map(|list| s.tls.exceptions = list),
+    },
+    Setting {
+        key: "tls.implicit_listen",
+        example: "[\"[::]:990\"]",
+        help: "Addresses for control connections that are in TLS from their first byte (implicit TLS). Default: none.",
+        set: |s, v, _| {
+            list(v, value::listen).map(|list: Vec<SocketAddr>| s.tls.implicit_listen = list)
+        },
     },
     Setting {
         key: "login.users",
@@ -391,7 +447,7 @@ fn walk(
 /// in the wrong table.
 fn unknown(key: &str, name: &str) -> String {
     let last = |full: &'static str| full.rsplit_once('.').map_or(full, |(_, last)| last);
-    let tables = ["login", "data", "limits", "log"];
+    let tables = ["tls", "login", "data", "limits", "log"];
     let guess = SETTINGS
         .iter()
         .map(|row| row.key)

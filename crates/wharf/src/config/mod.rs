@@ -5,6 +5,7 @@
 
 pub(crate) mod file;
 mod problem;
+mod tls;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -14,6 +15,7 @@ use wharf_proto::data_connection::advertise::Network;
 use wharf_proto::data_connection::passive::PortRange;
 
 pub(crate) use file::read;
+pub(crate) use tls::TlsSettings;
 
 use crate::args::ServeArgs;
 use crate::args::value::{Advertise, OnePort, PortPolicy, SharedAddress};
@@ -29,6 +31,7 @@ pub(crate) struct Settings {
     /// Empty: chosen at start (port 21 if it may be bound, else 2121).
     pub(crate) listen: Vec<SocketAddr>,
     pub(crate) greeting: Option<String>,
+    pub(crate) tls: TlsSettings,
     pub(crate) login: LoginSettings,
     pub(crate) data: DataSettings,
     pub(crate) limits: LimitSettings,
@@ -114,6 +117,7 @@ impl Default for Settings {
             directory: PathBuf::from("."),
             listen: Vec::new(),
             greeting: None,
+            tls: TlsSettings::default(),
             login: LoginSettings::default(),
             data: DataSettings {
                 passive_ports: wharf_server::Config::default().passive_ports,
@@ -155,6 +159,7 @@ impl Settings {
             self.listen.clone_from(&args.listen);
         }
         over_some(&mut self.greeting, args.greeting.as_ref());
+        self.tls.overlay(&args.tls);
 
         let login = &mut self.login;
         over_some(&mut login.user, args.user.as_ref());
@@ -245,6 +250,7 @@ impl Settings {
                 ));
             }
         }
+        found.extend(self.tls.contradictions(&self.listen));
         if let Some(home) = &login.home
             && home.contains(['\0', '\r', '\n'])
         {
