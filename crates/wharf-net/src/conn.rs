@@ -14,6 +14,9 @@ use tokio::net::TcpStream;
 
 use crate::tls::Secured;
 
+mod beginning;
+pub(crate) use beginning::Beginning;
+
 /// What a foreign connection must be able to do.
 pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
 
@@ -48,7 +51,11 @@ struct Foreign {
     reset: Option<Box<dyn FnOnce() + Send>>,
     keepalive: Option<Box<dyn Fn(Option<Duration>) + Send>>,
     look: Option<Box<dyn Fn() -> Heard + Send + Sync>>,
+    peek: Option<Box<Peek>>,
 }
+
+/// Copies what has arrived, from its beginning, without taking it; how many bytes that were.
+type Peek = dyn Fn(&mut [u8]) -> usize + Send + Sync;
 
 /// What a connection's peer has done so far, found out without reading; see [`Conn::heard`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -93,6 +100,7 @@ impl Conn {
                 reset: None,
                 keepalive: None,
                 look: None,
+                peek: None,
             })),
             bound: canonical(local),
             local: canonical(local),
@@ -191,6 +199,16 @@ impl Conn {
     pub fn on_look(mut self, tell: impl Fn() -> Heard + Send + Sync + 'static) -> Self {
         if let Carrier::Foreign(foreign) = &mut self.carrier {
             foreign.look = Some(Box::new(tell));
+        }
+        self
+    }
+
+    /// For a foreign stream whose first bytes can be looked at without reading them: copies them, as many as there are and
+    /// fit, and says how many. Belongs to [`on_look`](Self::on_look).
+    #[must_use]
+    pub fn on_peek(mut self, copy: impl Fn(&mut [u8]) -> usize + Send + Sync + 'static) -> Self {
+        if let Carrier::Foreign(foreign) = &mut self.carrier {
+            foreign.peek = Some(Box::new(copy));
         }
         self
     }

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 use wharf_net::pump::{self, Conversion, Progress, PumpError};
-use wharf_net::shared_port::Place;
+use wharf_net::shared_port::{DataIdentity, Place};
 use wharf_net::tls::{DataSession, ServerSession, TlsSession, UserSession};
 use wharf_net::{
     DataConnection, DataPort, Flow, ListenAt, Net, OpenError, RangeExhausted, Source, Trace,
@@ -179,12 +179,14 @@ impl Joint {
     pub(crate) fn listen_for_client(&mut self) {
         self.client_port = None;
         let terms = Arc::clone(&self.terms);
+        let tls = self.client_tls.as_ref();
+        let identity = DataIdentity::of(tls.map(|(session, policy)| (session, *policy)));
         self.asking = Some(match self.place.take() {
             Some(mut place) => Box::pin(async move {
                 let door = place.entrance.door;
                 let reached = terms.reached;
                 let asked = place
-                    .ask(vec![door], SharedAddress::OneUser, |_| reached)
+                    .ask(vec![door], SharedAddress::OneUser, identity, |_| reached)
                     .await;
                 let port = match asked {
                     Ok(listener) => Ok(DataPort::Listening(listener)),

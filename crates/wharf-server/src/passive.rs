@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
+use wharf_net::shared_port::DataIdentity;
 use wharf_net::{DataPort, ListenAt, OpenError};
 use wharf_proto::data_connection::guard::Guard;
 use wharf_proto::data_connection::passive_choice::{PassiveChoice, PassivePort};
@@ -119,7 +120,8 @@ impl Session {
             Some(data) => SocketAddr::new(reached.ip(), data.port),
             None => reached,
         };
-        let turn = place.ask(doors, setup.config.shared_address, at);
+        let identity = DataIdentity::Address;
+        let turn = place.ask(doors, setup.config.shared_address, identity, at);
         let waited = self.wait_for_turn(turn).await;
         self.place = Some(place);
         let listener = waited?.map_err(Failure::Shared)?;

@@ -196,10 +196,12 @@ impl SimHost {
         }
         let conn = |end: End, local, peer| {
             let (resets, probes, looks) = (end.resetter(), end.prober(), end.looker());
+            let peeks = end.peeker();
             Conn::foreign(Box::new(end), local, peer)
                 .on_abort(resets)
                 .on_keepalive(probes)
                 .on_look(looks)
+                .on_peek(peeks)
         };
         (conn(near, own, to), conn(far, dst, src))
     }

@@ -198,6 +198,21 @@ impl End {
     }
 }
 
+impl End {
+    /// The first bytes that have arrived at this end and were not read, see `Conn::on_peek`.
+    pub(crate) fn peeker(&self) -> impl Fn(&mut [u8]) -> usize + Send + Sync + 'static {
+        let incoming = Arc::clone(&self.incoming);
+        move |into| {
+            let now = Instant::now();
+            let pipe = lock(&incoming);
+            let chunks = pipe.chunks.iter().take_while(|(at, _)| *at <= now);
+            let bytes = chunks.flat_map(|(_, bytes)| bytes);
+            let copied = into.iter_mut().zip(bytes);
+            copied.map(|(into, byte)| *into = *byte).count()
+        }
+    }
+}
+
 impl Drop for End {
     fn drop(&mut self) {
         let unread = {

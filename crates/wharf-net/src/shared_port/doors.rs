@@ -50,12 +50,20 @@ impl NewDoor {
     /// A control door. `number` is its own among all doors of its [`Reception`](super::Reception); `wanted` is the address
     /// in the configuration, whose port may be 0.
     pub fn control(number: u32, wanted: SocketAddr, listener: Box<dyn Listener>) -> Self {
-        let door = Door {
-            number,
-            takes: Takes::Control,
-        };
+        Self::new(number, Takes::Control, wanted, listener)
+    }
+
+    /// The same where control connections begin in TLS (implicit FTPS).
+    pub fn implicit(number: u32, wanted: SocketAddr, listener: Box<dyn Listener>) -> Self {
+        Self::new(number, Takes::ControlInTls, wanted, listener)
+    }
+
+    fn new(number: u32, takes: Takes, wanted: SocketAddr, listener: Box<dyn Listener>) -> Self {
         Self {
-            entrance: Entrance { door, wanted },
+            entrance: Entrance {
+                door: Door { number, takes },
+                wanted,
+            },
             listener,
             until: None,
         }

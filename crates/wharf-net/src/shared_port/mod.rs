@@ -15,6 +15,9 @@
 //! orders a session at most, since a session asks again only after it was answered. A session gets its data connections
 //! through a [`Listener`](crate::Listener) like any other, so that nothing above knows about shared ports.
 //!
+//! A connection that is undecided is looked at as soon as it says something: whose ticket its ClientHello shows, if it is
+//! one, says to which session it may belong. The session makes the handshake, and goes on waiting if it fails.
+//!
 //! Not here: which doors there are, who may come in, and which port a 227 names. That is the business of who opens them.
 
 mod doors;
@@ -24,7 +27,7 @@ mod porter;
 mod reception;
 
 pub use doors::{DataDoor, DataDoors, Entrance, NewDoor};
-pub use order::WayToPorter;
+pub use order::{DataIdentity, WayToPorter};
 pub use place::Place;
 pub use porter::Admitted;
 pub use reception::{Reception, Step};

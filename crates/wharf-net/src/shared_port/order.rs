@@ -5,10 +5,11 @@ use std::net::IpAddr;
 use tokio::sync::{mpsc, oneshot};
 use wharf_proto::data_connection::Flow;
 use wharf_proto::data_connection::sorting::{
-    ARRIVALS, Door, Refusal, SessionId, SharedAddress, User,
+    ARRIVALS, Door, KnownBy, Refusal, SessionId, SharedAddress, User,
 };
 
 use crate::conn::Conn;
+use crate::tls::{DataSession, TicketName, TlsSession};
 
 /// Connections and words that wait for a session
 pub(super) const MAILBOX: usize = ARRIVALS + 8;
@@ -40,6 +41,49 @@ impl WayToPorter {
     }
 }
 
+/// By what a session will know its data connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub enum DataIdentity {
+    /// By its address: it will be in clear.
+    #[default]
+    Address,
+    /// By the TLS session of this name, which it must resume.
+    Session(TicketName),
+    /// By that, or else by its address.
+    Either(TicketName),
+}
+
+impl DataIdentity {
+    /// Of a data connection in clear (`None`), or in TLS under this policy.
+    pub fn of(tls: Option<(&TlsSession, DataSession)>) -> Self {
+        match tls {
+            Some((TlsSession::Server(session), DataSession::Require)) => {
+                Self::Session(session.name())
+            }
+            Some((TlsSession::Server(session), DataSession::Prefer | DataSession::Off)) => {
+                Self::Either(session.name())
+            }
+            // A server's ticket names nobody here.
+            Some((TlsSession::User(_), _)) | None => Self::Address,
+        }
+    }
+
+    pub(super) fn known_by(self) -> KnownBy {
+        match self {
+            Self::Address => KnownBy::Address,
+            Self::Session(_) => KnownBy::Session,
+            Self::Either(_) => KnownBy::Either,
+        }
+    }
+
+    pub(super) fn ticket(self) -> Option<TicketName> {
+        match self {
+            Self::Address => None,
+            Self::Session(name) | Self::Either(name) => Some(name),
+        }
+    }
+}
+
 /// PASV, EPSV or LPSV wants a shared port
 pub(super) struct Request {
     pub(super) session: SessionId,
@@ -48,6 +92,7 @@ pub(super) struct Request {
     pub(super) address: IpAddr,
     pub(super) doors: Vec<Door>,
     pub(super) shared_address: SharedAddress,
+    pub(super) identity: DataIdentity,
     pub(super) answer: oneshot::Sender<Result<Grant, Refusal>>,
 }
 

@@ -9,7 +9,7 @@ use wharf_proto::data_connection::Flow;
 use wharf_proto::data_connection::sorting::{Door, Refusal, SessionId, SharedAddress, Takes, User};
 
 use super::doors::Entrance;
-use super::order::{Grant, Mail, Order, Request, WayToPorter, reset};
+use super::order::{DataIdentity, Grant, Mail, Order, Request, WayToPorter, reset};
 use crate::conn::Conn;
 use crate::net::Listener;
 
@@ -54,7 +54,9 @@ impl Place {
         }
     }
 
-    /// Waits for a turn at one of the doors; `at` says where the client is to be sent, given the door that was granted.
+    /// Waits for a turn at one of the doors; `identity` is by what the data connection will be known, and `at` says where the
+    /// client is to be sent, given the door that was granted. Whoever is known by its TLS session alone waits for nobody else
+    /// who is, and its listener gives out everybody who says to be the one: the handshake shows who is.
     /// Cancel-safe. Dropping the listener gives the turn back; asking again does as well.
     ///
     /// # Errors
@@ -63,6 +65,7 @@ impl Place {
         &mut self,
         doors: Vec<Door>,
         shared_address: SharedAddress,
+        identity: DataIdentity,
         at: impl FnOnce(Door) -> SocketAddr,
     ) -> Result<Box<dyn Listener>, Refusal> {
         self.known = true;
@@ -74,6 +77,7 @@ impl Place {
             address: self.client,
             doors,
             shared_address,
+            identity,
             answer,
         }));
         // The porter ends with the server.
@@ -159,7 +163,7 @@ impl Listener for SharedListener {
 
     async fn settle(&mut self) -> io::Result<()> {
         // At a data door it is clear at once whose a connection is.
-        if self.takes == Takes::Control && self.announced && self.kept.is_none() {
+        if self.takes != Takes::Data && self.announced && self.kept.is_none() {
             self.kept = self.next().await?;
         }
         Ok(())

@@ -2,22 +2,25 @@
 //! session it belongs to, or to nobody.
 
 use std::collections::HashMap;
+use std::future::poll_fn;
 use std::net::IpAddr;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 use wharf_proto::data_connection::Flow;
 use wharf_proto::data_connection::sorting::{
-    Ask, ConnId, Door, DropReason, Proof, Refusal, SessionId, Sorter, Verdict,
+    Ask, ConnId, Door, DropReason, Refusal, SessionId, Sorter, Verdict, Word,
 };
 
 use super::doors::{Doors, Entrance};
 use super::order::{Grant, MAILBOX, Mail, Order, Request, WayToPorter, reset};
-use crate::conn::{Conn, Heard};
+use crate::conn::{Beginning, Conn};
+use crate::tls::TicketName;
 
-/// How often undecided connections are looked at: whether they have spoken or ended. They are looked at besides whenever
-/// something is decided about them.
+/// How often undecided connections are looked at: whether they have ended, and foreign ones whether they have spoken. They are
+/// looked at besides when the system says that something came, and whenever something is decided about them.
 const LOOK: Duration = Duration::from_millis(25);
 
 /// A door that does not answer a sweep in this time is waited for no longer: it is closing
@@ -36,7 +39,9 @@ pub(super) struct Porter {
     sorter: Sorter,
     began: Instant,
     conns: u64,
-    held: HashMap<ConnId, Admitted>,
+    held: HashMap<ConnId, Held>,
+    /// Whose tickets have which name, of sessions that ask or are armed
+    tickets: HashMap<TicketName, SessionId>,
     sessions: HashMap<SessionId, Dealing>,
     way: WayToPorter,
     orders: mpsc::UnboundedReceiver<Order>,
@@ -47,6 +52,13 @@ pub(super) struct Porter {
     sweeping: Option<Sweep>,
     /// Announcements that wait for a sweep of their own
     announced: Vec<Announcement>,
+}
+
+/// A connection that is undecided
+struct Held {
+    admitted: Admitted,
+    /// It has not yet said what it is
+    unknown: bool,
 }
 
 /// Whoever had come when it began will have been handed on when it ends
@@ -66,9 +78,16 @@ struct Announcement {
 }
 
 /// How far a session's request is
-enum Dealing {
-    Asking(u64, oneshot::Sender<Result<Grant, Refusal>>),
-    Granted(u64, mpsc::Sender<Mail>),
+struct Dealing {
+    grant: u64,
+    /// Of its session in TLS
+    ticket: Option<TicketName>,
+    stage: Stage,
+}
+
+enum Stage {
+    Asking(oneshot::Sender<Result<Grant, Refusal>>),
+    Granted(mpsc::Sender<Mail>),
 }
 
 impl Default for Porter {
@@ -79,6 +98,7 @@ impl Default for Porter {
             began: Instant::now(),
             conns: 0,
             held: HashMap::new(),
+            tickets: HashMap::new(),
             sessions: HashMap::new(),
             way,
             orders,
@@ -100,8 +120,11 @@ impl Porter {
     /// Something to do; cancel-safe
     pub(super) async fn next(&mut self) -> Work {
         let alarm = self.alarm();
+        // Exclusively: what streams are made of may be shared by nobody.
+        let held = &mut self.held;
         tokio::select! {
             Some(order) = self.orders.recv() => Work::Order(order),
+            (conn, beginning) = poll_fn(|cx| poll_news(held, cx)) => Work::News(conn, beginning),
             () = async { sleep_until(alarm.unwrap_or_else(Instant::now)).await }, if alarm.is_some() => Work::Alarm,
         }
     }
@@ -118,9 +141,9 @@ impl Porter {
     /// Whether a transfer is under way that a stop must not cut
     pub(super) fn is_busy(&self) -> bool {
         let mut dealings = self.sessions.values();
-        dealings.any(|dealing| match dealing {
-            Dealing::Asking(..) => false,
-            Dealing::Granted(_, mail) => !mail.is_closed(),
+        dealings.any(|dealing| match &dealing.stage {
+            Stage::Asking(_) => false,
+            Stage::Granted(mail) => !mail.is_closed(),
         })
     }
 
@@ -133,13 +156,20 @@ impl Porter {
     pub(super) fn arrived(&mut self, entrance: Entrance, conn: Conn, address: IpAddr) {
         self.conns += 1;
         let id = ConnId(self.conns);
-        self.held.insert(id, Admitted { conn, entrance });
+        let admitted = Admitted { conn, entrance };
+        let unknown = true;
+        self.held.insert(id, Held { admitted, unknown });
         // Who was there before may have left meanwhile.
         self.look_at(address);
         let now = self.now();
         let door = entrance.door;
-        self.sorter.arrived(now, id, door, address, Proof::None);
+        self.sorter.arrived(now, id, door, address);
         self.carry_out();
+        if self.held.contains_key(&id) {
+            // It may have spoken on its way.
+            self.look(id);
+            self.carry_out();
+        }
     }
 
     /// A session wants something
@@ -151,6 +181,9 @@ impl Porter {
             }
             Order::LoggedOut(session) => self.sorter.logged_out(now, session),
             Order::Ask(request) => self.ask(request, doors),
+            Order::Announced(session, grant, flow) if self.is_in_tls(session, grant) => {
+                self.sorter.announced(now, session, flow);
+            }
             Order::Announced(session, grant, flow) => {
                 // Its data connection may be accepted, and not yet handed on by the door.
                 self.announced.push(Announcement {
@@ -165,14 +198,14 @@ impl Porter {
             Order::Withdrawn(session, grant) if self.has(session, grant) => {
                 self.look_at_those_of(session);
                 self.sorter.withdrawn(now, session);
-                self.sessions.remove(&session);
+                self.forget(session);
             }
             // Of a grant that was taken back meanwhile
             Order::Withdrawn(..) => {}
             Order::Gone(session) => {
                 self.look_at_those_of(session);
                 self.sorter.gone(now, session);
-                self.sessions.remove(&session);
+                self.forget(session);
             }
         }
         self.carry_out();
@@ -185,19 +218,39 @@ impl Porter {
             address,
             mut doors,
             shared_address,
+            identity,
             answer,
         } = request;
         doors.retain(|door| open.is_open(*door));
         self.look_at(address);
-        self.sessions
-            .insert(session, Dealing::Asking(grant, answer));
+        self.forget(session);
+        let ticket = identity.ticket();
+        if let Some(name) = ticket {
+            self.tickets.insert(name, session);
+        }
+        let stage = Stage::Asking(answer);
+        let dealing = Dealing {
+            grant,
+            ticket,
+            stage,
+        };
+        self.sessions.insert(session, dealing);
         let ask = Ask {
             session,
             address,
             doors: &doors,
             shared_address,
+            known_by: identity.known_by(),
         };
         self.sorter.ask(self.now(), &ask);
+    }
+
+    fn forget(&mut self, session: SessionId) -> Option<Stage> {
+        let dealing = self.sessions.remove(&session)?;
+        if let Some(name) = dealing.ticket {
+            self.tickets.remove(&name);
+        }
+        Some(dealing.stage)
     }
 
     /// Time has passed. What the rules decide now shall hang on who has come, not on whom we have looked at: the control
@@ -267,6 +320,9 @@ impl Porter {
         for address in self.sorter.due(now) {
             self.look_at(address);
         }
+        for conn in self.sorter.overdue(now) {
+            self.look(conn);
+        }
         self.sorter.elapsed(now);
         self.carry_out();
         if !self.announced.is_empty() {
@@ -279,10 +335,13 @@ impl Porter {
     }
 
     fn has(&self, session: SessionId, grant: u64) -> bool {
-        matches!(
-            self.sessions.get(&session),
-            Some(Dealing::Asking(number, _) | Dealing::Granted(number, _)) if *number == grant
-        )
+        let dealing = self.sessions.get(&session);
+        dealing.is_some_and(|it| it.grant == grant)
+    }
+
+    fn is_in_tls(&self, session: SessionId, grant: u64) -> bool {
+        let dealing = self.sessions.get(&session);
+        dealing.is_some_and(|it| it.grant == grant && it.ticket.is_some())
     }
 
     fn look_at_those_of(&mut self, session: SessionId) {
@@ -307,12 +366,39 @@ impl Porter {
     }
 
     fn look(&mut self, id: ConnId) {
-        let now = self.now();
-        match self.held.get(&id).map(|held| held.conn.heard()) {
-            Some(Heard::Bytes) => self.sorter.spoke(now, id),
-            Some(Heard::End) => self.sorter.ended(now, id),
-            Some(Heard::Nothing) | None => {}
+        if let Some(held) = self.held.get(&id) {
+            let beginning = held.admitted.conn.beginning();
+            self.note(id, beginning);
         }
+    }
+
+    /// An undecided connection has done something
+    pub(super) fn news(&mut self, id: ConnId, beginning: Beginning) {
+        self.note(id, beginning);
+        self.carry_out();
+    }
+
+    fn note(&mut self, id: ConnId, beginning: Beginning) {
+        let now = self.now();
+        let Some(held) = self.held.get_mut(&id) else {
+            return;
+        };
+        let word = match beginning {
+            Beginning::Nothing => return,
+            Beginning::End => {
+                held.unknown = false;
+                self.sorter.ended(now, id);
+                return;
+            }
+            Beginning::Part => Word::Begun,
+            Beginning::Clear => Word::Clear,
+            Beginning::Hello(tickets) => {
+                let whose = tickets.iter().find_map(|name| self.tickets.get(name));
+                Word::Hello(whose.copied())
+            }
+        };
+        held.unknown = word == Word::Begun;
+        self.sorter.spoke(now, id, word);
     }
 
     fn carry_out(&mut self) {
@@ -329,40 +415,42 @@ impl Porter {
     fn verdict(&mut self, verdict: Verdict) {
         match verdict {
             Verdict::Granted { session, door } => self.granted(session, door),
-            Verdict::Refused { session, why } => match self.sessions.remove(&session) {
+            Verdict::Refused { session, why } => match self.forget(session) {
                 // Whoever asked may be gone.
-                Some(Dealing::Asking(_, answer)) => drop(answer.send(Err(why))),
-                Some(Dealing::Granted(_, mail)) => drop(mail.try_send(Mail::Refused(why))),
+                Some(Stage::Asking(answer)) => drop(answer.send(Err(why))),
+                Some(Stage::Granted(mail)) => drop(mail.try_send(Mail::Refused(why))),
                 None => {}
             },
             Verdict::NobodyYet { session } => {
-                if let Some(Dealing::Granted(_, mail)) = self.sessions.get(&session) {
+                if let Some(mail) = self.mail(session) {
                     let _ = mail.try_send(Mail::NobodyYet);
                 }
             }
             Verdict::Control { conn } => {
-                if let Some(admitted) = self.held.remove(&conn) {
-                    self.admitted.push(admitted);
+                if let Some(held) = self.held.remove(&conn) {
+                    self.admitted.push(held.admitted);
                 }
             }
             Verdict::Data { conn, session } => {
-                let Some(Admitted { conn, .. }) = self.held.remove(&conn) else {
+                let Some(held) = self.held.remove(&conn) else {
                     return;
                 };
+                let conn = held.admitted.conn;
                 tracing::debug!(session = session.0, peer = %conn.peer_addr(), "data connection at a shared port");
-                match self.sessions.get(&session) {
-                    Some(Dealing::Granted(_, mail)) => {
+                match self.mail(session) {
+                    Some(mail) => {
                         if let Err(refused) = mail.try_send(Mail::Conn(Box::new(conn))) {
                             reset(refused.into_inner());
                         }
                     }
-                    _ => conn.abort(),
+                    None => conn.abort(),
                 }
             }
             Verdict::Drop { conn, why } => {
-                let Some(Admitted { conn, entrance }) = self.held.remove(&conn) else {
+                let Some(held) = self.held.remove(&conn) else {
                     return;
                 };
+                let Admitted { conn, entrance } = held.admitted;
                 let peer = conn.peer_addr();
                 match why {
                     DropReason::Gone => {
@@ -377,23 +465,44 @@ impl Porter {
         }
     }
 
+    fn mail(&self, session: SessionId) -> Option<&mpsc::Sender<Mail>> {
+        match &self.sessions.get(&session)?.stage {
+            Stage::Asking(_) => None,
+            Stage::Granted(mail) => Some(mail),
+        }
+    }
+
     fn granted(&mut self, session: SessionId, door: Door) {
-        let Some(Dealing::Asking(grant, answer)) = self.sessions.remove(&session) else {
+        let Some(dealing) = self.sessions.get_mut(&session) else {
             return;
         };
         let (sender, mail) = mpsc::channel(MAILBOX);
-        if answer.send(Ok(Grant { door, mail })).is_err() {
+        let asking = std::mem::replace(&mut dealing.stage, Stage::Granted(sender));
+        let heard = match asking {
+            Stage::Asking(answer) => answer.send(Ok(Grant { door, mail })).is_ok(),
+            Stage::Granted(_) => false,
+        };
+        if !heard {
             let now = self.now();
+            self.forget(session);
             self.sorter.withdrawn(now, session);
-            return;
         }
-        self.sessions
-            .insert(session, Dealing::Granted(grant, sender));
     }
+}
+
+/// Which undecided connection has done something first
+fn poll_news(held: &mut HashMap<ConnId, Held>, cx: &mut Context<'_>) -> Poll<(ConnId, Beginning)> {
+    for (id, held) in held.iter_mut().filter(|(_, held)| held.unknown) {
+        if let Poll::Ready(beginning) = held.admitted.conn.poll_beginning(cx) {
+            return Poll::Ready((*id, beginning));
+        }
+    }
+    Poll::Pending
 }
 
 /// What is to be done next
 pub(super) enum Work {
     Order(Order),
+    News(ConnId, Beginning),
     Alarm,
 }

@@ -71,6 +71,7 @@ impl Reception {
             }
             Next::Door(Event::Swept(number)) => porter.swept(number, doors),
             Next::Porter(Work::Order(order)) => porter.order(order, doors),
+            Next::Porter(Work::News(conn, beginning)) => porter.news(conn, beginning),
             Next::Porter(Work::Alarm) => porter.alarmed(doors),
         }
     }

@@ -11,6 +11,7 @@
 
 mod certificate;
 mod client_certificate;
+mod client_hello;
 mod described;
 mod failure;
 mod files;
@@ -36,6 +37,7 @@ use rustls::version::{TLS12, TLS13};
 
 pub use certificate::CertificateStore;
 pub use client_certificate::ClientCertificates;
+pub use client_hello::{FirstBytes, LONGEST as LONGEST_HELLO};
 pub use described::{Described, date};
 pub use files::replace_private;
 pub use fingerprint::{Fingerprint, FingerprintError};

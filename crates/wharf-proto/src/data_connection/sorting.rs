@@ -20,8 +20,8 @@
 //! | 1 | nobody is armed at the desk, control door | control connection, at once |
 //! | 2 | nobody is armed at the desk, data door | stranger, dropped |
 //! | 3 | data door, somebody is armed | that session's data connection, at once |
-//! | 4 | an arrival proves a session (a resumed TLS session) that is armed at the door | that session's data connection at once, from whatever address |
-//! | 5 | it proves one that is not armed there | dropped |
+//! | 4 | an arrival's ClientHello shows a ticket of a session in TLS that is armed at the door | handed to that session at once, from whatever address |
+//! | 5 | it shows none of a session that is armed there | as one that shows none (22) |
 //! | 6 | control door, somebody is armed | undecided: nothing is said to it |
 //! | 7 | undecided, spoke, and the announced transfer is a download or listing | control connection |
 //! | 8 | undecided, spoke, and no transfer is announced within 250 ms | control connection |
@@ -35,7 +35,24 @@
 //! | 16 | armed and nobody came, and the session withdrew | the desk rests 250 ms before *another* session is armed: a connection may be under way |
 //! | 17 | a session may use several data doors | one at which nobody of its address is armed, the least recently used by this address first |
 //! | 18 | [`SharedAddress::OneUser`], and sessions of different users are logged in from the address | no arming at a control door, no verdict "data" there |
-//! | 19 | more than 256 undecided at a desk, or 1024 in all | dropped |
+//! | 19 | more than 256 undecided at a desk, or 1024 in all; held by rule 28 are 512 at most, and further ones not | dropped |
+//!
+//! Rules 3 and 6 to 18 are about sessions whose data connection is in clear. One in TLS is *known by* the control connection's
+//! session (it must be resumed), or by that or else its address (it should be). The transfer command of either is answered
+//! at once: curl and lftp open the connection before the command, and begin the handshake only when they hear the 150.
+//!
+//! | # | situation | verdict |
+//! |---|---|---|
+//! | 20 | known by its session | armed beside others of its address, which need not take turns; beside one of another kind they do (14) |
+//! | 21 | an arrival of the address of sessions in TLS, from before or after the command | undecided until it speaks |
+//! | 22 | it speaks a ClientHello without a ticket of an armed session (it cannot be a control connection, which waits for its 220) | handed to the one whose transfer was announced and who got the fewest such, 4 at most, for its handshake tells the cause; while no transfer is announced, undecided; after its time (25) dropped |
+//! | 23 | the same at a door where control connections begin in TLS | control connection, at once |
+//! | 24 | it speaks in clear | control connection (data door: dropped), at once |
+//! | 25 | it is silent | control connection (data door: dropped) as soon as none of those sessions is armed that were when it came, or 3 s after it came or their transfer was announced and twice the time from arming to it, 10 s at most |
+//! | 26 | what was handed to a session that is known by its session | changes nothing: the ticket is a claim, the handshake is the proof, and the session stays armed until it withdraws |
+//! | 27 | known by session or address: one ClientHello without a ticket, after the announcement, and for the settle time | handed to it; a further one is dropped, and when two come within the settle time the transfer is refused. At a door of 23 as well |
+//! | 28 | nobody is armed at its desk, but at the door a session in TLS, for 2 s at most, and no arrival of its own address is there unless it is a data door (address pools, balancers) | held for 300 ms and twice the time from arming to it, 800 ms at most, or until no such session is left; then as in 1 and 2. At data doors 10 s |
+//! | 29 | it ends without a word | dropped; but given to a session that is the only one it can be for, and whose upload is announced: an empty file |
 //!
 //! The *settle time* is a round trip at least, between 5 and 200 ms: the time from arming to the announcement or to the
 //! arrival, whichever came later, and it counts from that moment. Whoever opens the data connection before the transfer
@@ -66,22 +83,42 @@
 //!   tried, and an upload was mixed up. A data door does not have the problem.
 //!
 //! At data doors rules 1 and 6 to 13 do not occur, and the first three points come down to "whoever has the address".
-//! With a proof (rule 4) none of this remains.
+//!
+//! For a session that is known by its session none of this remains: whoever cannot finish the handshake is not it. Left is
+//! that a client may resume the session of another one of its own control connections (a program that keeps one store of
+//! tickets for several), and that a data connection from another address than the control connection's that speaks later
+//! than rule 28 waits is greeted, and fails.
 
 mod desk;
+mod in_tls;
+mod refusal;
+mod stray;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
-use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use self::desk::Guest;
+use self::desk::{Guest, unclaimed};
+pub use self::refusal::{DropReason, Refusal};
+use self::stray::Strays;
 use super::{Flow, canonical};
 
 /// The least settle time: an arrival that the kernel has accepted must have been told.
 pub const SETTLE_LEAST: Duration = Duration::from_millis(5);
 /// The most: a client whose connection needed longer lost a packet, which says nothing about the next one.
 pub const SETTLE_MOST: Duration = Duration::from_millis(200);
+/// For so long, and twice the time from arming to it, a silent arrival at the desk of sessions in TLS is waited for.
+pub const SILENT: Duration = Duration::from_secs(3);
+/// ClientHellos without a ticket that one session is given.
+pub const UNPROVED: usize = 4;
+/// Rule 28: for so long an arrival from elsewhere is held at least.
+pub const HOLD_LEAST: Duration = Duration::from_millis(300);
+/// Rule 28: and at most.
+pub const HOLD_MOST: Duration = Duration::from_millis(800);
+/// Rule 28: the same at a data door, where nobody waits for a greeting.
+pub const HOLD_AT_DATA_DOOR: Duration = Duration::from_secs(10);
+/// Rule 28: a session that was armed longer ago waits for nobody from elsewhere.
+pub const ANSWERED: Duration = Duration::from_secs(2);
 /// For so long the first word of an upload may come before its command.
 pub const EARLY_WORD: Duration = Duration::from_millis(250);
 /// For so long, and twice the time from arming to it, an arrival waits for an announcement before it is greeted as control.
@@ -106,8 +143,10 @@ pub const WAITERS: usize = 256;
 pub const UNDECIDED: usize = 256;
 /// At a data door, connections of one grant.
 pub const ARRIVALS: usize = 16;
-/// Undecided arrivals in all.
+/// Undecided arrivals in all, those of rule 28 not counted.
 pub const ARRIVALS_IN_ALL: usize = 1024;
+/// Arrivals that are held by rule 28.
+pub const HELD: usize = 512;
 
 /// A session; the caller numbers them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -131,17 +170,33 @@ pub struct Door {
 pub enum Takes {
     /// Control connections, and data connections of armed sessions.
     Control,
+    /// The same where control connections begin in TLS (implicit FTPS).
+    ControlInTls,
     /// Data connections only.
     Data,
 }
 
-/// What an arrival has shown about itself.
+/// What an arrival says first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Proof {
-    /// Nothing but its address.
-    None,
-    /// It belongs to this session beyond doubt: a TLS session that the control connection began was resumed.
-    Session(SessionId),
+pub enum Word {
+    /// Something that is not TLS.
+    Clear,
+    /// What may become a ClientHello.
+    Begun,
+    /// A ClientHello, and whose ticket it shows.
+    Hello(Option<SessionId>),
+}
+
+/// By what a session knows its data connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum KnownBy {
+    /// By its address and its moment: it is in clear.
+    #[default]
+    Address,
+    /// By the TLS session that it resumes, and by nothing else.
+    Session,
+    /// By that, or else by its address.
+    Either,
 }
 
 /// Who is logged in.
@@ -174,10 +229,12 @@ pub struct Ask<'a> {
     pub doors: &'a [Door],
     /// Its policy.
     pub shared_address: SharedAddress,
+    /// By what its data connection will be known.
+    pub known_by: KnownBy,
 }
 
 /// What the sorter decided. Every ask is answered by one `Granted` or `Refused`, every arrival by one `Control`, `Data` or
-/// `Drop`.
+/// `Drop`. A session in TLS may get several `Data`, and judges them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
     /// The session is armed at this door: its 227, 228 or 229 may name it.
@@ -220,109 +277,19 @@ pub enum Verdict {
     },
 }
 
-/// Why a transfer on a shared port does not come about. The text is for the client.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Refusal {
-    /// Rule 18.
-    ManyUsers {
-        /// The address that they share.
-        address: IpAddr,
-    },
-    /// Rule 11.
-    CannotTell {
-        /// So many were undecided.
-        count: usize,
-        /// The address that they came from.
-        address: IpAddr,
-    },
-    /// Rule 14: too many wait already.
-    Crowded {
-        /// The address whose sessions they are.
-        address: IpAddr,
-    },
-    /// Rule 14: no turn came.
-    NoTurn {
-        /// After so long.
-        waited: Duration,
-        /// The address whose sessions were served meanwhile.
-        address: IpAddr,
-    },
-    /// Rule 15.
-    TurnOver {
-        /// After so long without an arrival.
-        waited: Duration,
-    },
-    /// None of the doors asked for exists any more (a configuration without them was loaded).
-    NoDoor,
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::ManyUsers { address } => write!(
-                f,
-                "several users are logged in from {address}: data connections to the control port cannot be told apart; use active mode, or ask for a passive port range"
-            ),
-            Self::CannotTell { count, address } => write!(
-                f,
-                "cannot tell which of {count} connections from {address} is yours; try again, one at a time (a data port of its own, at the server, would tell)"
-            ),
-            Self::Crowded { address } => write!(
-                f,
-                "too many transfers from {address} are waiting for the shared port; try again"
-            ),
-            Self::NoTurn { waited, address } => write!(
-                f,
-                "other transfers from {address} kept the shared port busy for {} s; try again",
-                waited.as_secs()
-            ),
-            Self::TurnOver { waited } => write!(
-                f,
-                "no data connection came to the shared port in {} s; ask for it again",
-                waited.as_secs()
-            ),
-            Self::NoDoor => f.write_str(
-                "the port of this session has been closed by a new configuration; log in again",
-            ),
-        }
-    }
-}
-
-impl std::error::Error for Refusal {}
-
-/// Why an arrival is dropped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum DropReason {
-    /// Rule 2.
-    Stranger,
-    /// Rule 5.
-    Unawaited,
-    /// Rule 9.
-    Gone,
-    /// Rule 11.
-    Ambiguous,
-    /// Rule 19.
-    Flood,
-}
-
-impl fmt::Display for DropReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Stranger => "nobody of its address waits for a data connection",
-            Self::Unawaited => "its session waits for no data connection",
-            Self::Gone => "it ended without a word",
-            Self::Ambiguous => "it cannot be told apart from another of its address",
-            Self::Flood => "too many undecided connections",
-        })
-    }
-}
+/// A door, and who waits there since when
+type Awaiting = (Door, Duration, SessionId);
 
 /// Sorts arrivals at shared ports; see the [module](self).
 #[derive(Debug, Default)]
 pub struct Sorter {
     guests: HashMap<IpAddr, Guest>,
     sessions: HashMap<SessionId, IpAddr>,
-    held: HashMap<ConnId, IpAddr>,
+    held: HashMap<ConnId, (IpAddr, Door)>,
+    /// Arrivals of rule 28
+    strays: Strays,
+    /// Sessions in TLS that are armed, and no arrival of their address is there
+    awaiting: BTreeSet<Awaiting>,
     alarms: BTreeSet<(Duration, IpAddr)>,
     verdicts: VecDeque<Verdict>,
 }
@@ -340,7 +307,8 @@ impl Sorter {
 
     /// When [`elapsed`](Self::elapsed) wants to be called.
     pub fn deadline(&self) -> Option<Duration> {
-        self.alarms.first().map(|(at, _)| *at)
+        let guests = self.alarms.first().map(|(at, _)| *at);
+        guests.into_iter().chain(self.strays.deadline()).min()
     }
 
     /// The addresses whose deadline has come: whoever can look at their undecided arrivals should do so before
@@ -354,6 +322,11 @@ impl Sorter {
     pub fn undecided(&self, address: IpAddr) -> Vec<ConnId> {
         let guest = self.guests.get(&canonical(address));
         guest.map(Guest::undecided).unwrap_or_default()
+    }
+
+    /// The held arrivals of addresses where nobody is armed whose time has come; to be looked at as well.
+    pub fn overdue(&self, now: Duration) -> Vec<ConnId> {
+        self.strays.overdue(now)
     }
 
     /// How many arrivals are undecided in all.
@@ -436,40 +409,32 @@ impl Sorter {
     }
 
     /// A connection was accepted.
-    pub fn arrived(
-        &mut self,
-        now: Duration,
-        conn: ConnId,
-        door: Door,
-        address: IpAddr,
-        proof: Proof,
-    ) {
+    pub fn arrived(&mut self, now: Duration, conn: ConnId, door: Door, address: IpAddr) {
         let address = canonical(address);
-        if let Proof::Session(session) = proof {
-            self.arrived_proved(now, conn, door, session);
-            return;
-        }
-        let unawaited = match door.takes {
-            Takes::Control => Verdict::Control { conn },
-            Takes::Data => Verdict::Drop {
-                conn,
-                why: DropReason::Stranger,
-            },
-        };
-        let room = self.held.len() < ARRIVALS_IN_ALL;
-        let Some(guest) = self.guests.get_mut(&address) else {
-            self.verdicts.push_back(unawaited);
-            return;
-        };
-        let verdict = match guest.arrived(now, conn, door, room) {
-            desk::Seen::Unawaited => unawaited,
+        let room = self.held.len() - self.strays.len() < ARRIVALS_IN_ALL;
+        let guest = self.guests.get_mut(&address);
+        let seen = guest.map_or(desk::Seen::Unawaited, |guest| {
+            guest.arrived(now, conn, door, room)
+        });
+        let verdict = match seen {
+            desk::Seen::Unawaited => {
+                // In a crowd everybody is greeted as always.
+                match self.held_until(now, door) {
+                    Some(until) => {
+                        self.held.insert(conn, (address, door));
+                        self.strays.insert(conn, door, now, until);
+                        return;
+                    }
+                    None => unclaimed(door.takes, conn),
+                }
+            }
             desk::Seen::Flood => Verdict::Drop {
                 conn,
                 why: DropReason::Flood,
             },
             desk::Seen::Data(session) => Verdict::Data { conn, session },
             desk::Seen::Undecided => {
-                self.held.insert(conn, address);
+                self.held.insert(conn, (address, door));
                 self.review(now, address);
                 return;
             }
@@ -478,38 +443,74 @@ impl Sorter {
         self.review(now, address);
     }
 
-    fn arrived_proved(&mut self, now: Duration, conn: ConnId, door: Door, session: SessionId) {
-        let address = self.address_of(session);
-        let guest = address.and_then(|address| self.guests.get_mut(&address));
-        let awaited = guest.is_some_and(|guest| guest.proved(now, door, session));
-        self.verdicts.push_back(if awaited {
-            Verdict::Data { conn, session }
-        } else {
-            Verdict::Drop {
-                conn,
-                why: DropReason::Unawaited,
+    /// Rule 28: until when somebody from elsewhere is held who comes to this door now
+    fn held_until(&self, now: Duration, door: Door) -> Option<Duration> {
+        if self.strays.len() >= HELD {
+            return None;
+        }
+        let since = self.awaited_since(now, door)?;
+        Some(now + stray::hold(door, now.saturating_sub(since)))
+    }
+
+    /// Since when the first one waits at this door who may mean an arrival of then
+    fn awaited_since(&self, then: Duration, door: Door) -> Option<Duration> {
+        let from = (door, then.saturating_sub(ANSWERED), SessionId(0));
+        let until = (door, then, SessionId(u64::MAX));
+        let first = self.awaiting.range(from..=until).next()?;
+        Some(first.1)
+    }
+
+    /// An undecided arrival has bytes to read, and they begin like this; `Begun` may be followed by another word.
+    pub fn spoke(&mut self, now: Duration, conn: ConnId, word: Word) {
+        let Some(&(address, door)) = self.held.get(&conn) else {
+            return;
+        };
+        if let Word::Hello(Some(session)) = word
+            && let Some(whose) = self.address_of(session)
+            && let Some(guest) = self.guests.get_mut(&whose)
+            && let Some(verdict) = guest.claimed(conn, door, session)
+        {
+            self.held.remove(&conn);
+            self.strays.remove(conn);
+            if let Some(guest) = self.guests.get_mut(&address) {
+                guest.forget(conn);
             }
-        });
-        if let Some(address) = address {
+            self.verdicts.push_back(verdict);
+            self.review(now, address);
+            self.review(now, whose);
+            return;
+        }
+        if self.strays.contains(conn) {
+            if word != Word::Begun {
+                self.release(conn, door);
+            }
+            return;
+        }
+        if let Some(guest) = self.guests.get_mut(&address) {
+            guest.spoke(now, conn, word);
             self.review(now, address);
         }
     }
 
-    /// An undecided arrival has bytes to read.
-    pub fn spoke(&mut self, now: Duration, conn: ConnId) {
-        if let Some(&address) = self.held.get(&conn)
-            && let Some(guest) = self.guests.get_mut(&address)
-        {
-            guest.spoke(now, conn);
-            self.review(now, address);
-        }
+    /// Rule 28: a held one is treated as if nobody were waiting
+    fn release(&mut self, conn: ConnId, door: Door) {
+        self.strays.remove(conn);
+        self.held.remove(&conn);
+        self.verdicts.push_back(unclaimed(door.takes, conn));
     }
 
     /// The peer of an undecided arrival has ended it and left nothing to read.
     pub fn ended(&mut self, now: Duration, conn: ConnId) {
-        if let Some(&address) = self.held.get(&conn)
-            && let Some(guest) = self.guests.get_mut(&address)
-        {
+        let Some(&(address, _)) = self.held.get(&conn) else {
+            return;
+        };
+        if self.strays.remove(conn) {
+            self.held.remove(&conn);
+            self.verdicts.push_back(Verdict::Drop {
+                conn,
+                why: DropReason::Gone,
+            });
+        } else if let Some(guest) = self.guests.get_mut(&address) {
             guest.ended(conn);
             self.review(now, address);
         }
@@ -517,6 +518,11 @@ impl Sorter {
 
     /// Time has passed.
     pub fn elapsed(&mut self, now: Duration) {
+        for conn in self.strays.overdue(now) {
+            if let Some(&(_, door)) = self.held.get(&conn) {
+                self.release(conn, door);
+            }
+        }
         for address in self.due(now) {
             self.review(now, address);
         }
@@ -544,6 +550,8 @@ impl Sorter {
             }
         }
         let old = std::mem::replace(&mut guest.alarm, next);
+        let awaiting = guest.awaiting();
+        let awaited = std::mem::replace(&mut guest.awaited, awaiting.clone());
         if guest.is_idle() {
             self.guests.remove(&address);
         }
@@ -553,6 +561,23 @@ impl Sorter {
             }
             if let Some(at) = next {
                 self.alarms.insert((at, address));
+            }
+        }
+        if awaiting != awaited {
+            for it in &awaited {
+                self.awaiting.remove(it);
+            }
+            self.awaiting.extend(awaiting);
+            self.release_unawaited();
+        }
+    }
+
+    /// Rule 28: those of whom nobody is left who could mean them
+    fn release_unawaited(&mut self) {
+        let held = self.strays.all();
+        for (conn, door, at) in held {
+            if self.awaited_since(at, door).is_none() {
+                self.release(conn, door);
             }
         }
     }

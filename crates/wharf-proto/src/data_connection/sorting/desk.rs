@@ -6,9 +6,10 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::{
-    ARRIVALS, Ask, CLEARING, ConnId, Door, DropReason, EARLY_WORD, Flow, REMEMBERED, REST, Refusal,
-    SETTLE_LEAST, SETTLE_MOST, SessionId, SharedAddress, TURN, TURN_ALONE, TURN_PATIENCE, Takes,
-    UNANNOUNCED, UNANNOUNCED_MOST, UNDECIDED, User, Verdict, WAITERS,
+    ARRIVALS, Ask, Awaiting, CLEARING, ConnId, Door, DropReason, EARLY_WORD, Flow, KnownBy,
+    REMEMBERED, REST, Refusal, SETTLE_LEAST, SETTLE_MOST, SessionId, SharedAddress, TURN,
+    TURN_ALONE, TURN_PATIENCE, Takes, UNANNOUNCED, UNANNOUNCED_MOST, UNDECIDED, User, Verdict,
+    WAITERS, Word,
 };
 
 /// One client address
@@ -18,6 +19,8 @@ pub(super) struct Guest {
     pub(super) users: HashMap<SessionId, User>,
     /// When it is to be reviewed, as the sorter has noted it
     pub(super) alarm: Option<Duration>,
+    /// Who waits for an arrival, as the sorter has noted it
+    pub(super) awaited: Vec<Awaiting>,
     desks: BTreeMap<Door, Desk>,
     waiting: VecDeque<Waiter>,
     /// Grants so far
@@ -30,52 +33,61 @@ struct Waiter {
     session: SessionId,
     doors: Vec<Door>,
     shared_address: SharedAddress,
+    known_by: KnownBy,
     since: Duration,
 }
 
 /// One door for one address
 #[derive(Debug, Default)]
-struct Desk {
-    armed: Option<Armed>,
-    /// In the order in which they came; control doors only
-    undecided: Vec<Arrival>,
+pub(super) struct Desk {
+    /// The one session that is known by its address, or by that or its session
+    pub(super) armed: Option<Armed>,
+    /// Those that are known by their sessions (rule 20), while nobody is `armed`
+    pub(super) side_by_side: Vec<Armed>,
+    /// In the order in which they came
+    pub(super) undecided: Vec<Arrival>,
     /// Rule 13: until then a client may close what was not told apart
-    clearing: Option<Duration>,
+    pub(super) clearing: Option<Duration>,
     /// Rule 16: until then only this session is armed again
     rest: Option<(Duration, SessionId)>,
-    used: Duration,
+    pub(super) used: Duration,
     /// Which grant it had last (rule 17)
     turn: u64,
 }
 
-/// The session whose data connection comes next
+/// A session whose data connection comes next
 #[derive(Debug)]
-struct Armed {
-    session: SessionId,
+pub(super) struct Armed {
+    pub(super) session: SessionId,
     shared_address: SharedAddress,
-    since: Duration,
-    announced: Option<(Duration, Flow)>,
+    pub(super) known_by: KnownBy,
+    pub(super) since: Duration,
+    pub(super) announced: Option<(Duration, Flow)>,
     /// It knows that nobody had come when it announced
-    told: bool,
-    /// Connections that it was given; more than one at data doors only
-    came: usize,
+    pub(super) told: bool,
+    /// Connections that it was given; more than one at data doors and in TLS only
+    pub(super) came: usize,
+    /// Of them, ClientHellos without a ticket
+    pub(super) unproved: usize,
 }
 
 #[derive(Debug)]
-struct Arrival {
-    conn: ConnId,
-    at: Duration,
-    spoke: Option<Duration>,
-    ended: bool,
+pub(super) struct Arrival {
+    pub(super) conn: ConnId,
+    pub(super) at: Duration,
+    pub(super) spoke: Option<Duration>,
+    /// What it said
+    pub(super) word: Option<Word>,
+    pub(super) ended: bool,
 }
 
 /// What a desk must know of the rest
 #[derive(Clone, Copy)]
-struct Surroundings {
+pub(super) struct Surroundings {
     /// Rule 18
     many_users: bool,
-    /// Somebody waits for it
-    wanted: bool,
+    /// Somebody waits for it who cannot be armed beside others
+    pub(super) wanted: bool,
 }
 
 /// What an arrival is at first sight
@@ -105,13 +117,29 @@ impl Guest {
             session: ask.session,
             doors: ask.doors.to_vec(),
             shared_address: ask.shared_address,
+            known_by: ask.known_by,
             since: now,
         });
     }
 
+    /// Sessions in TLS that are armed, and no arrival of this address is there that could be meant for them
+    pub(super) fn awaiting(&self) -> Vec<Awaiting> {
+        let desks = self.desks.iter();
+        desks
+            .flat_map(|(door, desk)| {
+                // Also those who were given one: it may be a thief's.
+                let waiting = desk.in_tls().filter(|it| {
+                    let came = desk.undecided.iter().any(|one| one.at >= it.since);
+                    door.takes == Takes::Data || !came
+                });
+                waiting.map(|it| (*door, it.since, it.session))
+            })
+            .collect()
+    }
+
     pub(super) fn announced(&mut self, now: Duration, session: SessionId, flow: Flow) {
         for desk in self.desks.values_mut() {
-            if let Some(armed) = desk.armed.as_mut().filter(|it| it.session == session)
+            if let Some(armed) = desk.of(session)
                 && armed.announced.is_none()
             {
                 armed.announced = Some((now, flow));
@@ -125,6 +153,7 @@ impl Guest {
             if desk.armed.as_ref().is_some_and(|it| it.session == session) {
                 desk.disarm(now);
             }
+            desk.leave(now, session);
         }
     }
 
@@ -132,47 +161,61 @@ impl Guest {
         let Some(desk) = self.desks.get_mut(&door) else {
             return Seen::Unawaited;
         };
-        let Some(armed) = desk.armed.as_mut() else {
-            return Seen::Unawaited;
-        };
-        match door.takes {
-            Takes::Data if armed.came < ARRIVALS => {
+        match (door.takes, desk.armed.as_mut()) {
+            (_, None) if desk.side_by_side.is_empty() => Seen::Unawaited,
+            (Takes::Data, Some(armed)) if armed.came < ARRIVALS => {
                 armed.came += 1;
                 Seen::Data(armed.session)
             }
-            Takes::Control if room && desk.undecided.len() < UNDECIDED => {
+            (Takes::Data, Some(_)) => Seen::Flood,
+            _ if room && desk.undecided.len() < UNDECIDED => {
                 desk.undecided.push(Arrival {
                     conn,
                     at: now,
                     spoke: None,
+                    word: None,
                     ended: false,
                 });
                 Seen::Undecided
             }
-            Takes::Data | Takes::Control => Seen::Flood,
+            _ => Seen::Flood,
         }
     }
 
-    /// Rule 4: whether the session that an arrival at this door has proved is armed there. At a control door what was
-    /// undecided beside it was not the session's: a control client, greeted when the desk clears up.
-    pub(super) fn proved(&mut self, now: Duration, door: Door, session: SessionId) -> bool {
-        let Some(desk) = self.desks.get_mut(&door) else {
-            return false;
-        };
-        let Some(armed) = desk.armed.as_mut().filter(|it| it.session == session) else {
-            return false;
-        };
+    /// Rule 4: an arrival at this door shows a ticket of this session; `None` when it is not armed there
+    pub(super) fn claimed(
+        &mut self,
+        conn: ConnId,
+        door: Door,
+        session: SessionId,
+    ) -> Option<Verdict> {
+        let armed = self.desks.get_mut(&door)?.of(session)?;
+        if armed.known_by == KnownBy::Address {
+            return None;
+        }
+        if armed.announced.is_none() && armed.came >= ARRIVALS {
+            return Some(Verdict::Drop {
+                conn,
+                why: DropReason::Flood,
+            });
+        }
         armed.came += 1;
-        if door.takes == Takes::Control {
-            desk.armed = None;
-            desk.used = now;
-        }
-        true
+        Some(Verdict::Data { conn, session })
     }
 
-    pub(super) fn spoke(&mut self, now: Duration, conn: ConnId) {
+    /// An arrival that was decided elsewhere
+    pub(super) fn forget(&mut self, conn: ConnId) {
+        for desk in self.desks.values_mut() {
+            desk.undecided.retain(|arrival| arrival.conn != conn);
+        }
+    }
+
+    pub(super) fn spoke(&mut self, now: Duration, conn: ConnId, word: Word) {
         if let Some(arrival) = self.arrival(conn) {
             arrival.spoke.get_or_insert(now);
+            if arrival.word.is_none_or(|it| it == Word::Begun) {
+                arrival.word = Some(word);
+            }
         }
     }
 
@@ -198,21 +241,15 @@ impl Guest {
     ) -> Option<Duration> {
         let many_users = self.has_many_users();
         for (door, desk) in &mut self.desks {
-            let wanted = self
-                .waiting
-                .iter()
-                .any(|waiter| waiter.doors.contains(door));
+            let wanted = is_wanted(&self.waiting, *door, desk);
             let surroundings = Surroundings { many_users, wanted };
             desk.review(now, address, door.takes, surroundings, out);
         }
         self.serve_waiters(now, address, many_users, out);
         self.desks.retain(|_, desk| !desk.is_forgotten(now));
         let desks = self.desks.iter().filter_map(|(door, desk)| {
-            let wanted = self
-                .waiting
-                .iter()
-                .any(|waiter| waiter.doors.contains(door));
-            desk.next(wanted)
+            let wanted = is_wanted(&self.waiting, *door, desk);
+            desk.next(now, door.takes, wanted)
         });
         let waiters = self.waiting.iter().map(|it| it.since + TURN_PATIENCE);
         desks.chain(waiters).min()
@@ -224,7 +261,7 @@ impl Guest {
         users.any(|user| Some(user) != first)
     }
 
-    /// Rules 14 and 17
+    /// Rules 14, 17 and 20
     fn serve_waiters(
         &mut self,
         now: Duration,
@@ -232,10 +269,13 @@ impl Guest {
         many_users: bool,
         out: &mut impl Extend<Verdict>,
     ) {
+        // Whoever cannot be armed beside others would never be, if those who can overtook it.
+        let mut reserved: Vec<Door> = Vec::new();
         for waiter in std::mem::take(&mut self.waiting) {
             let session = waiter.session;
             let refused = |why| [Verdict::Refused { session, why }];
-            let barred = many_users && waiter.shared_address == SharedAddress::OneUser;
+            let beside = waiter.known_by == KnownBy::Session;
+            let barred = many_users && waiter.shared_address == SharedAddress::OneUser && !beside;
             let open = |door: &&Door| !barred || door.takes == Takes::Data;
             let mut doors = waiter.doors.iter().filter(open).peekable();
             if doors.peek().is_none() {
@@ -245,7 +285,14 @@ impl Guest {
             let free = doors
                 .filter(|door| {
                     let desk = self.desks.get(door);
-                    desk.is_none_or(|desk| desk.is_free_for(session, now))
+                    let free = desk.is_none_or(|desk| {
+                        if beside {
+                            desk.has_room_beside(now)
+                        } else {
+                            desk.is_free_for(session, now)
+                        }
+                    });
+                    free && !(beside && reserved.contains(door))
                 })
                 .min_by_key(|door| self.desks.get(door).map(|desk| desk.turn))
                 .copied();
@@ -261,31 +308,56 @@ impl Guest {
             } else if self.waiting.len() >= WAITERS {
                 out.extend(refused(Refusal::Crowded { address }));
             } else {
+                if !beside {
+                    reserved.extend(&waiter.doors);
+                }
                 self.waiting.push_back(waiter);
             }
         }
     }
 }
 
+/// Whether somebody waits for a door who cannot be armed beside those that are
+fn is_wanted(waiting: &VecDeque<Waiter>, door: Door, desk: &Desk) -> bool {
+    let mut waiting = waiting.iter();
+    let alone = desk.armed.is_some();
+    waiting.any(|it| (alone || it.known_by != KnownBy::Session) && it.doors.contains(&door))
+}
+
 impl Desk {
     fn arm(&mut self, now: Duration, waiter: &Waiter) {
-        self.armed = Some(Armed {
+        let armed = Armed {
             session: waiter.session,
             shared_address: waiter.shared_address,
+            known_by: waiter.known_by,
             since: now,
             announced: None,
             told: false,
             came: 0,
-        });
+            unproved: 0,
+        };
+        match waiter.known_by {
+            KnownBy::Session => self.side_by_side.push(armed),
+            KnownBy::Address | KnownBy::Either => self.armed = Some(armed),
+        }
         self.rest = None;
         self.used = now;
     }
 
-    fn disarm(&mut self, now: Duration) {
+    pub(super) fn disarm(&mut self, now: Duration) {
         let Some(armed) = self.armed.take() else {
             return;
         };
+        self.part_with(now, &armed);
+    }
+
+    /// What may still be under way for a session that is not armed any more
+    pub(super) fn part_with(&mut self, now: Duration, armed: &Armed) {
         self.used = now;
+        let served = armed.known_by != KnownBy::Address && armed.came > 0;
+        if served {
+            return;
+        }
         if !self.undecided.is_empty() {
             self.clearing = Some(now + CLEARING);
         } else if armed.came == 0 {
@@ -295,11 +367,15 @@ impl Desk {
 
     fn is_free_for(&self, session: SessionId, now: Duration) -> bool {
         let rested = |(until, whose): (Duration, SessionId)| session == whose || now >= until;
-        self.armed.is_none() && self.undecided.is_empty() && self.rest.is_none_or(rested)
+        self.is_vacant() && self.undecided.is_empty() && self.rest.is_none_or(rested)
+    }
+
+    fn is_vacant(&self) -> bool {
+        self.armed.is_none() && self.side_by_side.is_empty()
     }
 
     fn is_forgotten(&self, now: Duration) -> bool {
-        self.armed.is_none() && self.undecided.is_empty() && now >= self.used + REMEMBERED
+        self.is_vacant() && self.undecided.is_empty() && now >= self.used + REMEMBERED
     }
 
     fn review(
@@ -310,13 +386,17 @@ impl Desk {
         surroundings: Surroundings,
         out: &mut impl Extend<Verdict>,
     ) {
-        self.drop_the_gone(out);
+        if self.is_in_tls() {
+            self.review_in_tls(now, takes, surroundings, out);
+        } else {
+            self.drop_the_gone(out);
+        }
         // Rules 7 and 8, and 12
         let (announced, since) = match &self.armed {
             Some(armed) => (armed.announced, armed.since),
             None => (None, Duration::ZERO),
         };
-        if self.armed.is_some() {
+        if self.is_in_clear() {
             self.undecided.retain(|arrival| {
                 let control = match announced {
                     Some((_, Flow::Outgoing)) => arrival.spoke.is_some(),
@@ -330,12 +410,15 @@ impl Desk {
             });
         }
         self.judge(now, address, takes, surroundings, out);
+        if !self.is_vacant() {
+            return;
+        }
         // Rule 13. A transfer that was refused just now may leave behind what had ended already.
         self.drop_the_gone(out);
-        if self.armed.is_none() && self.clearing.is_none_or(|until| now >= until) {
+        if self.clearing.is_none_or(|until| now >= until) {
             self.clearing = None;
             let rest = self.undecided.drain(..);
-            out.extend(rest.map(|arrival| Verdict::Control { conn: arrival.conn }));
+            out.extend(rest.map(|arrival| unclaimed(takes, arrival.conn)));
         }
     }
 
@@ -377,11 +460,19 @@ impl Desk {
             return;
         };
         let session = armed.session;
-        let barred = takes == Takes::Control
+        let barred = takes != Takes::Data
             && surroundings.many_users
             && armed.shared_address == SharedAddress::OneUser;
         let why = match (self.undecided.as_slice(), armed.announced) {
             _ if barred => Refusal::ManyUsers { address },
+            // Whose arrivals are judged elsewhere
+            _ if armed.known_by == KnownBy::Either => {
+                if now < armed.turn_ends(surroundings.wanted) {
+                    return;
+                }
+                let waited = now.saturating_sub(armed.since);
+                Refusal::TurnOver { waited }
+            }
             ([], announced) => {
                 if announced.is_some() && !armed.told {
                     armed.told = true;
@@ -410,7 +501,7 @@ impl Desk {
             },
         };
         // Rule 11: who has heard 150 takes a greeting for the file.
-        let heard_150 = armed.told;
+        let heard_150 = armed.told && armed.known_by == KnownBy::Address;
         out.extend([Verdict::Refused { session, why }]);
         if heard_150 {
             out.extend(self.undecided.drain(..).map(|arrival| Verdict::Drop {
@@ -422,7 +513,10 @@ impl Desk {
     }
 
     /// When time alone changes something
-    fn next(&self, wanted: bool) -> Option<Duration> {
+    fn next(&self, now: Duration, takes: Takes, wanted: bool) -> Option<Duration> {
+        if self.is_in_tls() {
+            return self.next_in_tls(now, takes, wanted);
+        }
         let undecided = || self.undecided.iter();
         match &self.armed {
             Some(armed) => match armed.announced {
@@ -441,9 +535,20 @@ impl Desk {
     }
 }
 
+/// What an arrival is that no session wants
+pub(super) fn unclaimed(takes: Takes, conn: ConnId) -> Verdict {
+    match takes {
+        Takes::Control | Takes::ControlInTls => Verdict::Control { conn },
+        Takes::Data => Verdict::Drop {
+            conn,
+            why: DropReason::Stranger,
+        },
+    }
+}
+
 impl Armed {
     /// Rule 15. Who has got its connection at a data door keeps its turn until it withdraws.
-    fn turn_ends(&self, wanted: bool) -> Duration {
+    pub(super) fn turn_ends(&self, wanted: bool) -> Duration {
         let since = self.announced.map_or(self.since, |(at, _)| at);
         if wanted && self.came == 0 {
             since + TURN
@@ -460,7 +565,7 @@ impl Arrival {
     }
 
     /// Rule 10
-    fn settled_at(&self, armed: Duration, announced: Duration) -> Duration {
+    pub(super) fn settled_at(&self, armed: Duration, announced: Duration) -> Duration {
         let known = self.at.max(announced);
         known + known.saturating_sub(armed).clamp(SETTLE_LEAST, SETTLE_MOST)
     }
