@@ -31,6 +31,8 @@ pub struct Client {
     pub(crate) plan: Box<Plan>,
     /// When the last search for a data connection had found nothing in spite of all patience.
     pub(crate) hopeless: Option<Instant>,
+    /// A data connection that did not resume the TLS session has carried a transfer: the server does not insist.
+    pub(crate) unresumed_borne: bool,
     /// What earlier runs have found out about data connections has been looked at.
     pub(crate) recalled: bool,
     features: Option<Features>,
@@ -64,6 +66,7 @@ impl Client {
             in_transfer: false,
             plan,
             hopeless: None,
+            unresumed_borne: false,
             recalled: false,
             features,
             refused: BTreeSet::new(),

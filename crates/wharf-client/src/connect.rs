@@ -1,7 +1,7 @@
 //! From a name to a logged-in client: resolve, connect, greeting, login.
 //!
 //! Addresses are tried in turn, the next one 250 ms after the one before when nothing has come of it (the idea of
-//! RFC 8305, without its history): a dead IPv6 route costs a quarter of a second. Not here: TLS, proxies.
+//! RFC 8305, without its history): a dead IPv6 route costs a quarter of a second. Not here: how TLS begins (`tls.rs`).
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
+use wharf_net::tls::{ServerCertVerifier, TlsVersions};
 use wharf_net::{Conn, Net, Source, Trace, UserControl};
 use wharf_proto::{Command, Features, Pathname, Reply, ReplyClass, Secret, Text};
 
@@ -18,6 +19,7 @@ use crate::dialogue::{Dialogue, seconds};
 use crate::error::{Access, Error, ErrorKind, Result};
 use crate::options::{FamilyChoice, Options};
 use crate::target::{Endpoint, Target};
+use crate::tls::TlsChoice;
 
 /// Between the starts of two connection attempts (RFC 8305 §5: recommended 250 ms).
 const STAGGER: Duration = Duration::from_millis(250);
@@ -69,6 +71,10 @@ pub(crate) struct Place {
     pub(crate) endpoint: Endpoint,
     pub(crate) addresses: Vec<SocketAddr>,
     pub(crate) options: Arc<Options>,
+    /// Judges the server's certificate; `None`: no TLS.
+    pub(crate) verifier: Option<Arc<dyn ServerCertVerifier>>,
+    /// Other versions than the options say: the server was found to need them.
+    pub(crate) tls_versions: Option<TlsVersions>,
 }
 
 /// What is needed to be logged in once more as the same user in the same directory.
@@ -108,12 +114,18 @@ pub async fn connect(net: Arc<dyn Net>, to: &Endpoint, options: Options) -> Resu
         let what = format!("{} has no address of the wanted family", to.host);
         return Err(Error::new(ErrorKind::Resolve, what));
     }
-    let place = Place {
+    let mut place = Place {
         net,
         endpoint: to.clone(),
         addresses,
         options: Arc::new(options),
+        tls_versions: None,
+        verifier: None,
     };
+    if place.options.tls.choice != TlsChoice::Off {
+        let verifier = place.options.tls.trust.verifier(&to.host, to.port);
+        place.verifier = Some(verifier.map_err(|error| place.no_tls(error))?);
+    }
     place.dial(began).await
 }
 
@@ -132,7 +144,7 @@ pub async fn open(net: Arc<dyn Net>, target: &Target, options: Options) -> Resul
         }
         None => Login::anonymous(),
     };
-    connect(net, target.endpoint(), options)
+    connect(net, target.endpoint(), options.for_target(target))
         .await?
         .login(login)
         .await
@@ -214,6 +226,13 @@ impl Place {
         let trace = Trace::new(options.recorder.clone(), next_session());
         let control = UserControl::new(conn, options.reply_limits, trace);
         let mut dialogue = Dialogue::new(control);
+        let mut protection = self.protection()?;
+        if options.tls.implicit
+            && let Some(protection) = protection.take()
+        {
+            let secured = dialogue.secure(protection).await;
+            secured.map_err(|error| self.no_tls(error))?;
+        }
         if self.addresses.len() == 1 {
             // With one address the handshake was one round trip; with several it may have been a wait for a dead one.
             dialogue.measured(took);
@@ -234,18 +253,18 @@ impl Place {
                     ),
                     _ => error,
                 })?;
-        match reply.class() {
-            ReplyClass::Completion => Ok(Greeting {
-                place: self.clone(),
-                dialogue,
-                reply,
-            }),
-            _ => Err(Error::refused(
-                Access::Login,
-                format!("{} refuses the connection", self.endpoint),
-                reply,
-            )),
+        if reply.class() != ReplyClass::Completion {
+            let what = format!("{} refuses the connection", self.endpoint);
+            return Err(Error::refused(Access::Login, what, reply));
         }
+        if let Some(protection) = protection {
+            self.authenticate(&mut dialogue, protection).await?;
+        }
+        Ok(Greeting {
+            place: self.clone(),
+            dialogue,
+            reply,
+        })
     }
 
     async fn first_to_answer(&self, began: Instant) -> Result<Conn> {
@@ -296,7 +315,8 @@ impl Place {
     }
 }
 
-/// USER, PASS, ACCT as far as the server asks for them (RFC 959 §5.4 and the diagram in §6). Returns the 230.
+/// USER, PASS, ACCT as far as the server asks for them (RFC 959 §5.4 and the diagram in §6), then, in TLS, PBSZ and PROT.
+/// Returns the 230.
 pub(crate) async fn log_in(
     dialogue: &mut Dialogue,
     login: &Login,
@@ -318,13 +338,12 @@ pub(crate) async fn log_in(
             .exchange(&Command::Acct(account.clone()), within)
             .await?;
     }
-    match reply.class() {
-        ReplyClass::Completion => Ok(reply),
-        _ => {
-            let what = format!("login as {} refused", login.user.display());
-            Err(Error::refused(Access::Login, what, reply))
-        }
+    if reply.class() != ReplyClass::Completion {
+        let what = format!("login as {} refused", login.user.display());
+        return Err(Error::refused(Access::Login, what, reply));
     }
+    dialogue.protect_data(within).await?;
+    Ok(reply)
 }
 
 /// FEAT and its consequences. A server without FEAT has no features; everything else then stands on trying.

@@ -27,6 +27,7 @@ use crate::error::{Access, Error, ErrorKind, Result};
 use crate::experience::Fresh;
 use crate::reach::{Content, Failures, Reached, Way, evidence, tried};
 use crate::scout::{Scout, address_as_seen};
+use crate::secured::{Shaken, is_about_resumption};
 
 /// So soon a server resets the data connection of a stranger that it has said 150 to, the way back not counted.
 const SOON: Duration = Duration::from_millis(5);
@@ -72,7 +73,15 @@ impl Client {
         access: Access,
     ) -> Result<Opened> {
         // On the heap: what waits for a transfer would otherwise carry the whole search along.
-        Box::pin(self.search(command, offset, content, access)).await
+        match Box::pin(self.search(command, offset, content, access)).await {
+            Err(error) if error.is_not_resumed() => {
+                if !self.fall_back_to_12().await? {
+                    return Err(error);
+                }
+                Box::pin(self.search(command, offset, content, access)).await
+            }
+            searched => searched,
+        }
     }
 
     async fn search(
@@ -266,7 +275,30 @@ impl Client {
                 }
             }
         }
-        if let (Some(data), None, true) = (&data, &completion, fresh) {
+        let mut secured = false;
+        if let (Some(connection), Some(session)) = (&mut data, self.dialogue.data_session()) {
+            match self.shake(connection, &session, &mut completion).await? {
+                Shaken::Secured => secured = true,
+                Shaken::Refused(reply, shaken) if is_about_resumption(&reply, shaken.as_ref()) => {
+                    return Err(self.not_resumed(reply));
+                }
+                Shaken::Refused(reply, _) => {
+                    return match Evidence::from_reply(path.offer, Asked::Transfer, &reply) {
+                        Some(evidence) => failed(evidence),
+                        None => Err(Error::refused(access, command.redacted(), reply)),
+                    };
+                }
+                // It had nothing to send, and what was there is not its data connection.
+                Shaken::Failed(_) if completion.is_some() => data = None,
+                // Whoever it is, it does not speak TLS: another way may lead to the server.
+                Shaken::Failed(error) if fresh && error.distrust().is_none() => {
+                    tracing::info!(%error, "data connection");
+                    return failed(Evidence::Dropped);
+                }
+                Shaken::Failed(error) => return Err(self.insecure(error)),
+            }
+        }
+        if let (Some(data), None, true) = (&data, &completion, fresh && !secured) {
             // It may say 150 to everybody, and look at who came only then (wharf, with 425 when it gives up).
             let moment = self.dialogue.round_trip().clamp(SOON, SOON * 10);
             if data.as_tcp().is_some() {

@@ -10,6 +10,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout, timeout_at};
+use wharf_net::tls::TlsSession;
 use wharf_net::{ControlError, UserControl};
 use wharf_proto::reply::ReplyError;
 use wharf_proto::user_pi::{Heard, UserPi};
@@ -17,6 +18,7 @@ use wharf_proto::{Command, Reply, ReplyClass, RepresentationType, Text};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::options::SHORT_REPLY_LINES;
+use crate::tls::Protection;
 
 /// The least time that a server gets to answer ABOR, and that a silent path costs.
 pub(crate) const LEAST_PATIENCE: Duration = Duration::from_millis(1500);
@@ -37,6 +39,8 @@ pub(crate) struct Dialogue {
     lost: bool,
     round_trip: Option<Duration>,
     last: Option<Reply>,
+    /// The TLS that it is in.
+    pub(crate) protection: Option<Protection>,
 }
 
 impl Dialogue {
@@ -47,11 +51,21 @@ impl Dialogue {
             lost: false,
             round_trip: None,
             last: None,
+            protection: None,
         }
     }
 
     pub(crate) fn control(&self) -> &UserControl {
         &self.control
+    }
+
+    pub(crate) fn control_mut(&mut self) -> &mut UserControl {
+        &mut self.control
+    }
+
+    /// What its data connections are protected with; `None`: they are in clear.
+    pub(crate) fn data_session(&self) -> Option<TlsSession> {
+        self.protection.as_ref()?.of_data()
     }
 
     /// Probes the connection more often, as long as a transfer leaves it silent.

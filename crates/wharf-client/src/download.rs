@@ -13,6 +13,7 @@ use crate::client::Client;
 use crate::data::Opened;
 use crate::error::{Access, Error, ErrorKind, Result};
 use crate::reach::Content;
+use crate::secured::end_download;
 use crate::transfer::{Known, Running};
 
 /// One read from the data connection while line ends are converted.
@@ -28,6 +29,8 @@ pub struct Download<'c> {
     modified: Option<Timestamp>,
     decoding: Option<Box<Decoding>>,
     ended: bool,
+    /// The data ended without close_notify: somebody on the way may have ended it.
+    cut: bool,
 }
 
 struct Decoding {
@@ -116,6 +119,10 @@ impl<'c> Download<'c> {
         expected: Option<u64>,
         opened: Opened,
     ) -> Self {
+        let mut opened = opened;
+        if let Some(data) = &mut opened.data {
+            data.take_cut_for_end();
+        }
         let ended = opened.data.is_none();
         let running = Running::new(client, command, Direction::Download, expected, opened);
         Self {
@@ -126,6 +133,7 @@ impl<'c> Download<'c> {
             modified: None,
             decoding: None,
             ended,
+            cut: false,
         }
     }
 
@@ -190,16 +198,29 @@ impl<'c> Download<'c> {
     /// What [`finish`](Self::finish) does after the end of the data.
     pub(crate) async fn complete(&mut self) -> Result<Received> {
         if let Some(data) = self.running.data.take() {
-            // Everything has been received; how our own end of the connection goes down concerns nobody.
-            let _ = data.close().await;
+            self.cut = data.was_cut();
+            if data.handshake().is_some() {
+                end_download(data, self.running.client.dialogue.patience()).await;
+            } else {
+                // Everything has been received; how our own end of the connection goes down concerns nobody.
+                let _ = data.close().await;
+            }
         }
         let bytes = self.running.moved();
         let reply = match self.running.settle(DataEvent::Ended { bytes }).await {
             Ok(settled) => settled.reply(),
             Err(error) => Some(self.judge_again(error).await?),
         };
+        let verified = self.verified || reply.is_none();
+        if self.cut && !verified {
+            let what = format!(
+                "{}: the data connection ended without TLS close_notify after {bytes} bytes, and no size tells whether that was all",
+                self.running.command
+            );
+            return Err(Error::new(ErrorKind::Truncated, what));
+        }
         Ok(Received {
-            verified: self.verified || reply.is_none(),
+            verified,
             reply,
             bytes,
         })

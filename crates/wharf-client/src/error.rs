@@ -26,6 +26,7 @@ struct Inner {
     explanation: Vec<String>,
     source: Option<Box<dyn StdError + Send + Sync>>,
     unconfirmed: bool,
+    not_resumed: bool,
 }
 
 /// What kind of failure it is.
@@ -38,6 +39,9 @@ pub enum ErrorKind {
     Connect,
     /// The server closed the control connection, or it broke.
     Closed,
+    /// There is no TLS although it is required; or the server's certificate is not trusted, the handshake failed, or something
+    /// came in clear where nothing may.
+    Tls,
     /// USER, PASS or ACCT was refused.
     Login,
     /// The server says that there is no such file or directory.
@@ -86,6 +90,7 @@ impl Error {
             explanation: Vec::new(),
             source: None,
             unconfirmed: false,
+            not_resumed: false,
         };
         Self {
             inner: Box::new(inner),
@@ -123,6 +128,17 @@ impl Error {
     pub(crate) fn unconfirmed(mut self) -> Self {
         self.inner.unconfirmed = true;
         self
+    }
+
+    /// Marks an error as [`is_not_resumed`](Self::is_not_resumed).
+    pub(crate) fn not_resumed(mut self) -> Self {
+        self.inner.not_resumed = true;
+        self
+    }
+
+    /// Whether the server refused a data connection because it did not resume the control connection's TLS session.
+    pub fn is_not_resumed(&self) -> bool {
+        self.inner.not_resumed
     }
 
     /// Whether all data of a transfer moved, as far as can be seen, and only its confirmation is missing: no final reply,

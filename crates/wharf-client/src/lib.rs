@@ -25,13 +25,17 @@
 //! wire (`wharf-proto`), terminals and exit codes (`wharf`).
 
 mod target;
-pub use target::{CONTROL_PORT, Endpoint, Target, TargetError, TypeCode};
+pub use target::{
+    CONTROL_PORT, Endpoint, IMPLICIT_TLS_PORT, Scheme, Target, TargetError, TypeCode,
+};
 mod netrc;
 pub use netrc::{Machine, Netrc, NetrcError};
 mod options;
 pub use options::{
     DataHost, DataModeChoice, FamilyChoice, Options, SHORT_REPLY_LINES, UnknownWord,
 };
+mod tls;
+pub use tls::{Tls, TlsChoice};
 mod error;
 pub use error::{Error, ErrorKind, Result};
 pub mod known_servers;
@@ -55,6 +59,7 @@ mod experience;
 mod overheard;
 mod reach;
 mod scout;
+mod secured;
 mod transfer;
 pub use transfer::Known;
 mod download;

@@ -11,6 +11,8 @@ use wharf_proto::data_connection::passive::PortRange;
 use wharf_proto::data_connection::{Offer, policy};
 
 use crate::memory::Memory;
+use crate::target::{Scheme, Target};
+use crate::tls::{Tls, TlsChoice};
 
 /// Settings of one client. All of them have working defaults; change fields and keep the rest with `..Options::default()`.
 #[derive(Clone)]
@@ -51,6 +53,9 @@ pub struct Options {
     pub list_hidden: bool,
     /// Receives every line of the control connection (secrets masked) and every data connection.
     pub recorder: Option<Arc<dyn Recorder>>,
+    /// TLS on the control connection and its data connections. Default: off, which is what `ftp://` has always meant to a
+    /// library; the addresses `ftpes://` and `ftps://` require it ([`Options::for_target`]).
+    pub tls: Tls,
     /// Where it is remembered which way to a data connection works; default: nowhere.
     pub memory: Option<Arc<Memory>>,
 }
@@ -80,8 +85,29 @@ impl Default for Options {
             listing_limit: 256 << 20,
             list_hidden: false,
             recorder: None,
+            tls: Tls::default(),
             memory: None,
         }
+    }
+}
+
+impl Options {
+    /// The same with what the scheme of an address demands: `ftpes://` requires TLS, `ftps://` from the first byte on,
+    /// whatever [`Tls::choice`] says.
+    #[must_use]
+    pub fn for_target(mut self, target: &Target) -> Self {
+        match target.scheme() {
+            Scheme::Ftp => self.tls.implicit = false,
+            Scheme::Ftpes => {
+                self.tls.choice = TlsChoice::Require;
+                self.tls.implicit = false;
+            }
+            Scheme::Ftps => {
+                self.tls.choice = TlsChoice::Require;
+                self.tls.implicit = true;
+            }
+        }
+        self
     }
 }
 
@@ -94,6 +120,7 @@ impl std::fmt::Debug for Options {
             .field("data_host", &self.data_host)
             .field("data_timeout", &self.data_timeout)
             .field("family", &self.family)
+            .field("tls", &self.tls)
             .finish_non_exhaustive()
     }
 }
@@ -208,7 +235,7 @@ pub struct UnknownWord {
     known: String,
 }
 
-fn find<T: Copy>(words: &[(&'static str, T)], word: &str) -> Result<T, UnknownWord> {
+pub(crate) fn find<T: Copy>(words: &[(&'static str, T)], word: &str) -> Result<T, UnknownWord> {
     words
         .iter()
         .find(|(known, _)| *known == word)

@@ -1,4 +1,5 @@
-//! `ftp://` addresses: RFC 1738 §3.2 with the generic syntax of RFC 3986.
+//! `ftp://` addresses: RFC 1738 §3.2 with the generic syntax of RFC 3986; `ftpes://` and `ftps://` (which no RFC has, and
+//! FileZilla, WinSCP and curl know) are the same with TLS, after AUTH or from the first byte on.
 //!
 //! `ftp://[user[:password]@]host[:port]/path[;type=a|i|d]`. The path is relative to the directory in which the login
 //! leaves the user; `%2F` at its beginning (or an empty first segment, `ftp://host//etc`, as curl and tnftp read it)
@@ -17,9 +18,44 @@ use wharf_proto::{Pathname, Secret, Text};
 /// Port of the control connection when the address names none (RFC 959 §8).
 pub const CONTROL_PORT: u16 = 21;
 
+/// The same for TLS from the first byte on (IANA `ftps`).
+pub const IMPLICIT_TLS_PORT: u16 = 990;
+
+/// What stands before `://`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Scheme {
+    /// `ftp`: nothing is said about TLS.
+    #[default]
+    Ftp,
+    /// `ftpes`: TLS after AUTH TLS, required.
+    Ftpes,
+    /// `ftps`: TLS from the first byte on, required.
+    Ftps,
+}
+
+impl Scheme {
+    /// As it is written.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Ftp => "ftp",
+            Self::Ftpes => "ftpes",
+            Self::Ftps => "ftps",
+        }
+    }
+
+    /// The port of the control connection when none is named.
+    pub fn port(self) -> u16 {
+        match self {
+            Self::Ftp | Self::Ftpes => CONTROL_PORT,
+            Self::Ftps => IMPLICIT_TLS_PORT,
+        }
+    }
+}
+
 /// A parsed `ftp://` address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
+    scheme: Scheme,
     endpoint: Endpoint,
     user: Option<Text>,
     password: Option<Secret>,
@@ -55,11 +91,6 @@ pub enum TargetError {
     /// No scheme, or one that is not FTP.
     #[error("not an ftp:// address: {0}")]
     Scheme(String),
-    /// `ftps://` or `ftpes://`.
-    #[error(
-        "{0}:// needs TLS, which comes with a later version of wharf; ftp:// works, without encryption"
-    )]
-    Tls(&'static str),
     /// The host is missing or malformed.
     #[error("bad host in address: {0}")]
     Host(String),
@@ -84,6 +115,11 @@ pub enum TargetError {
 }
 
 impl Target {
+    /// Whether it demands TLS.
+    pub fn scheme(&self) -> Scheme {
+        self.scheme
+    }
+
     /// The server the address names.
     pub fn endpoint(&self) -> &Endpoint {
         &self.endpoint
@@ -152,12 +188,10 @@ impl FromStr for Target {
         let (scheme, rest) = address
             .split_once("://")
             .ok_or_else(|| TargetError::Scheme(shown(address)))?;
-        match scheme.to_ascii_lowercase().as_str() {
-            "ftp" => {}
-            "ftps" => return Err(TargetError::Tls("ftps")),
-            "ftpes" => return Err(TargetError::Tls("ftpes")),
-            _ => return Err(TargetError::Scheme(shown(scheme))),
-        }
+        let scheme = [Scheme::Ftp, Scheme::Ftpes, Scheme::Ftps]
+            .into_iter()
+            .find(|it| scheme.eq_ignore_ascii_case(it.word()))
+            .ok_or_else(|| TargetError::Scheme(shown(scheme)))?;
         if rest.contains('#') {
             return Err(TargetError::Fragment);
         }
@@ -192,10 +226,11 @@ impl FromStr for Target {
                 )
             }
         };
-        let endpoint = endpoint(host_port)?;
+        let endpoint = endpoint(host_port, scheme.port())?;
         let (path, code) = split_type(path)?;
         let (path, directory) = decode_path(path)?;
         Ok(Self {
+            scheme,
             endpoint,
             user,
             password,
@@ -209,13 +244,22 @@ impl FromStr for Target {
 impl fmt::Display for Target {
     /// For messages: the password is left out.
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("ftp://")?;
+        write!(out, "{}://", self.scheme.word())?;
         if let Some(user) = &self.user {
             // A mail address as a name: so that the text can be pasted as an address again.
             let user = user.display().to_string();
             write!(out, "{}@", user.replace('@', "%40"))?;
         }
-        write!(out, "{}/", self.endpoint)?;
+        let Endpoint { host, port } = &self.endpoint;
+        if host.contains(':') {
+            write!(out, "[{host}]")?;
+        } else {
+            out.write_str(host)?;
+        }
+        if *port != self.scheme.port() {
+            write!(out, ":{port}")?;
+        }
+        out.write_str("/")?;
         if let Some(path) = &self.path {
             write!(out, "{}", path.display())?;
             if self.directory && path.as_bytes() != b"/" {
@@ -257,7 +301,7 @@ impl From<std::net::SocketAddr> for Endpoint {
     }
 }
 
-fn endpoint(host_port: &str) -> Result<Endpoint, TargetError> {
+fn endpoint(host_port: &str, usual_port: u16) -> Result<Endpoint, TargetError> {
     let bad = || TargetError::Host(shown(host_port));
     let (host, port) = if let Some(rest) = host_port.strip_prefix('[') {
         let (inside, after) = rest.split_once(']').ok_or_else(bad)?;
@@ -286,7 +330,7 @@ fn endpoint(host_port: &str) -> Result<Endpoint, TargetError> {
         return Err(bad());
     }
     let port = match port {
-        None | Some("") => CONTROL_PORT, // RFC 3986 §3.2.3: an empty port is the default one
+        None | Some("") => usual_port, // RFC 3986 §3.2.3: an empty port is the default one
         Some(digits) => match digits.parse::<u16>() {
             Ok(port) if port > 0 && digits.bytes().all(|b| b.is_ascii_digit()) => port,
             _ => return Err(TargetError::Port(shown(digits))),
@@ -452,6 +496,23 @@ mod tests {
     }
 
     #[test]
+    fn addresses_with_tls_have_ports_of_their_own() {
+        check("ftpes://u@h/x", "h 21 user=u password=- path=x");
+        check("FTPS://u@h/x", "h 990 user=u password=- path=x");
+        check("ftps://u@h:21/x", "h 21 user=u password=- path=x");
+        for (address, expected) in [
+            ("ftps://h:990/x", "ftps://h/x"),
+            ("ftps://h:21/x", "ftps://h:21/x"),
+            ("ftpes://[::1]:21/x", "ftpes://[::1]/x"),
+            ("ftp://h:990/x", "ftp://h:990/x"),
+        ] {
+            let target: Target = address.parse().unwrap();
+            assert_eq!(target.to_string(), expected);
+            assert_eq!(target.to_string().parse::<Target>(), Ok(target));
+        }
+    }
+
+    #[test]
     fn what_could_forge_a_command_or_is_no_address_is_refused() {
         check(
             "ftp://h/a%0D%0ADELE%20b",
@@ -485,14 +546,7 @@ mod tests {
         );
         check("http://h/x", "error: not an ftp:// address: http");
         check("h/x", "error: not an ftp:// address: h/x");
-        check(
-            "ftps://h/x",
-            "error: ftps:// needs TLS, which comes with a later version of wharf; ftp:// works, without encryption",
-        );
-        check(
-            "ftpes://h/x",
-            "error: ftpes:// needs TLS, which comes with a later version of wharf; ftp:// works, without encryption",
-        );
+        check("sftp://h/x", "error: not an ftp:// address: sftp");
     }
 
     #[test]

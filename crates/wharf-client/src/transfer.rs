@@ -81,6 +81,8 @@ pub(crate) struct Running<'c> {
     mapping: Option<Box<dyn Mapping>>,
     /// The way is used for the first time.
     fresh: Option<Box<Fresh>>,
+    /// The data connection is in TLS and has not resumed the session.
+    unresumed: bool,
 }
 
 impl<'c> Running<'c> {
@@ -100,6 +102,8 @@ impl<'c> Running<'c> {
             Direction::Download => Access::Reads,
             Direction::Upload => Access::Writes,
         };
+        let shaken = opened.data.as_ref().and_then(DataConnection::handshake);
+        let unresumed = shaken.is_some_and(|it| !it.resumed);
         let stall = Stall::new(client.options().stall_timeout);
         client.dialogue.keep_warm(true);
         Self {
@@ -117,6 +121,7 @@ impl<'c> Running<'c> {
             stall,
             mapping: opened.mapping,
             fresh: opened.fresh,
+            unresumed,
         }
     }
 
@@ -213,7 +218,10 @@ impl<'c> Running<'c> {
             return Err(self.error(ErrorKind::Protocol, "no verdict"));
         };
         match (verdict, heard.reply.take()) {
-            (Verdict::Complete { .. }, Some(reply)) => Ok(Settled::Confirmed(reply)),
+            (Verdict::Complete { .. }, Some(reply)) => {
+                self.client.unresumed_borne |= self.unresumed;
+                Ok(Settled::Confirmed(reply))
+            }
             (Verdict::Verified { .. }, _) => {
                 let name = match &self.comparison {
                     Some(comparison) => comparison.path.display().to_string(),

@@ -14,6 +14,7 @@ use wharf_proto::{AsciiEncoder, Command, Pathname, Reply};
 use crate::client::Client;
 use crate::error::{Access, Error, ErrorKind, Result};
 use crate::reach::Content;
+use crate::secured::end_upload;
 use crate::transfer::Running;
 
 /// Bytes taken from one `write` while line ends are converted.
@@ -192,6 +193,9 @@ impl Upload<'_> {
         }
         self.flush().await?;
         match self.running.data.take() {
+            Some(data) if data.handshake().is_some() => {
+                end_upload(data, self.running.client.dialogue.patience()).await
+            }
             Some(data) => data.close().await,
             None => Ok(()),
         }

@@ -528,6 +528,11 @@ impl DataConnection {
         self.conn.is_secured()
     }
 
+    /// What the handshake came to; `None` in clear.
+    pub fn handshake(&self) -> Option<Handshake> {
+        self.conn.handshake()
+    }
+
     /// From now on an end without close_notify reads like any end, so that all of what came before is had;
     /// [`was_cut`](Self::was_cut) tells that it was one. A reset stays an error.
     pub fn take_cut_for_end(&mut self) {

@@ -1,11 +1,15 @@
 //! Runs one transcript.
 
 mod server;
+mod trust;
 mod user;
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use wharf_client::{DataHost, Options};
+use trust::Judge;
+use wharf_client::{DataHost, Options, Tls, TlsChoice};
+use wharf_net::tls::TlsVersions;
 use wharf_sim::{Filter, Gateway, Verdict, World};
 
 /// A transcript: what it sets, what the client does, what the server does.
@@ -32,7 +36,13 @@ pub(crate) fn check(text: &str) -> Result<(), String> {
 impl Play {
     fn read(text: &str) -> Result<Self, String> {
         let mut play = Self {
-            options: Options::default(),
+            options: Options {
+                tls: Tls {
+                    verifier: Some(Arc::new(Judge { trusts: true })),
+                    ..Tls::default()
+                },
+                ..Options::default()
+            },
             features: Vec::new(),
             inbound_dropped: false,
             operations: Vec::new(),
@@ -52,6 +62,7 @@ impl Play {
             } else if line.starts_with(['>', '<', '!', '@'])
                 || line.starts_with("scout ")
                 || matches!(line, "login" | "login anew" | "again" | "back" | "hang up")
+                || matches!(line, "login tls" | "login tls anew" | "tls" | "clear")
             {
                 play.script.push((number, line.to_owned()));
             } else {
@@ -82,6 +93,23 @@ impl Play {
             "listing-limit" => options.listing_limit = value.parse().unwrap(),
             "list-hidden" => options.list_hidden = value == "yes",
             "features" => self.features = value.split(", ").map(str::to_owned).collect(),
+            "tls" if value == "implicit" => {
+                options.tls.choice = TlsChoice::Require;
+                options.tls.implicit = true;
+            }
+            "tls" => options.tls.choice = value.parse().map_err(|it| format!("{it}"))?,
+            "tls-versions" => {
+                options.tls.versions = match value {
+                    "1.2" => TlsVersions::Only12,
+                    "1.3" => TlsVersions::Only13,
+                    _ => TlsVersions::All,
+                }
+            }
+            "trust" => {
+                options.tls.verifier = Some(Arc::new(Judge {
+                    trusts: value != "nobody",
+                }))
+            }
             "inbound" => self.inbound_dropped = value == "drop",
             _ => return Err(format!("unknown setting: {key}")),
         }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
+use wharf_net::tls::{ServerSession, ServerTls};
 use wharf_net::{Conn, ListenAt, Listener, Net, Source};
 use wharf_proto::{Command, EprtArgument};
 use wharf_sim::World;
@@ -23,6 +24,7 @@ pub(crate) struct Server {
     scout: Talk,
     listener: Option<Box<dyn Listener>>,
     features: Vec<String>,
+    tls: ServerTls,
 }
 
 /// Control connections and what belongs to them.
@@ -33,6 +35,8 @@ struct Talk {
     before: Option<Control>,
     named: Option<SocketAddr>,
     data: Option<Conn>,
+    /// The control connection's TLS.
+    session: Option<ServerSession>,
 }
 
 struct Control {
@@ -58,6 +62,7 @@ pub(crate) async fn play(
         scout: Talk::default(),
         listener: None,
         features,
+        tls: super::trust::server_tls(),
     };
     for (number, line) in script {
         let acted = timeout(PATIENCE, server.act(&line)).await;
@@ -91,8 +96,22 @@ impl Server {
                 self.talk.control = None;
                 return Ok(());
             }
-            "login" => return self.login(true).await,
-            "login anew" => return self.login(false).await,
+            "login" => return self.login(true, false).await,
+            "login anew" => return self.login(false, false).await,
+            "login tls" => return self.login(true, true).await,
+            "login tls anew" => return self.login(false, true).await,
+            "tls" => return self.secure_control().await,
+            "clear" => {
+                let control = self.talk.control.take().ok_or("no control connection")?;
+                let conn = control
+                    .conn
+                    .into_clear()
+                    .await
+                    .map_err(|it| it.to_string())?;
+                let unread = Vec::new();
+                self.talk.control = Some(Control { conn, unread });
+                return Ok(());
+            }
             _ => {}
         }
         let (kind, rest) = line.split_once(' ').unwrap_or((line, ""));
@@ -115,14 +134,17 @@ impl Server {
     }
 
     /// FEAT is asked for again only for the sake of OPTS UTF8.
-    async fn login(&mut self, first: bool) -> Result<(), String> {
+    async fn login(&mut self, first: bool, tls: bool) -> Result<(), String> {
+        const LOGIN: &[(&str, &str)] = &[("USER u", "331 password?"), ("PASS p", "230 welcome")];
+        const PROTECT: &[(&str, &str)] = &[("PBSZ 0", "200 PBSZ=0"), ("PROT P", "200 private")];
         self.say("220 ready").await?;
-        for (command, reply) in [("USER u", "331 password?"), ("PASS p", "230 welcome")] {
-            let seen = self.command().await?;
-            if seen != command {
-                return Err(format!("the client sent: {seen}"));
-            }
-            self.say(reply).await?;
+        if tls {
+            self.answer(&[("AUTH TLS", "234 go on")]).await?;
+            self.secure_control().await?;
+        }
+        self.answer(LOGIN).await?;
+        if tls {
+            self.answer(PROTECT).await?;
         }
         if !first && self.features.is_empty() {
             return Ok(());
@@ -141,15 +163,60 @@ impl Server {
         self.say("211 End").await
     }
 
+    async fn answer(&mut self, dialogue: &[(&str, &str)]) -> Result<(), String> {
+        for (command, reply) in dialogue {
+            let seen = self.command().await?;
+            if seen != *command {
+                return Err(format!("the client sent: {seen}"));
+            }
+            self.say(reply).await?;
+        }
+        Ok(())
+    }
+
+    async fn secure_control(&mut self) -> Result<(), String> {
+        let control = self.talk.control.take().ok_or("no control connection")?;
+        if !control.unread.is_empty() {
+            return Err("the client sent more in clear".to_owned());
+        }
+        let session = self.tls.session().map_err(|it| it.to_string())?;
+        let secured = session.secure_control(control.conn, PATIENCE).await;
+        let conn = secured.map_err(|it| it.to_string())?;
+        let unread = Vec::new();
+        self.talk.control = Some(Control { conn, unread });
+        self.talk.session = Some(session);
+        Ok(())
+    }
+
+    /// `! tls`: the control connection's session is resumed. `! tls anew`: it cannot be. `! tls 1.2`: resumed, in that version.
+    async fn secure_data(&mut self, how: &str) -> Result<(), String> {
+        let data = self.talk.data.take().ok_or("no data connection")?;
+        let session = match how {
+            "anew" => self.tls.session().map_err(|it| it.to_string())?,
+            _ => self.talk.session.clone().ok_or("no TLS")?,
+        };
+        let data = session.secure_data(data, PATIENCE).await;
+        let data = data.map_err(|it| it.to_string())?;
+        let handshake = data.handshake().ok_or("no handshake")?;
+        let expected = match how {
+            "anew" => !handshake.resumed,
+            "1.2" => handshake.resumed && handshake.version == "TLS 1.2",
+            _ => handshake.resumed,
+        };
+        if !expected {
+            return Err(format!("the handshake came to {handshake}"));
+        }
+        self.talk.data = Some(data);
+        Ok(())
+    }
+
     async fn say(&mut self, text: &str) -> Result<(), String> {
         let mut bytes = unescape(text);
         bytes.extend_from_slice(b"\r\n");
         let control = self.talk.control.as_mut().ok_or("no control connection")?;
-        control
-            .conn
-            .write_all(&bytes)
-            .await
-            .map_err(|it| it.to_string())
+        let conn = &mut control.conn;
+        conn.write_all(&bytes).await.map_err(|it| it.to_string())?;
+        conn.flush().await.map_err(|it| it.to_string())
     }
 
     async fn command(&mut self) -> Result<String, String> {
@@ -187,6 +254,15 @@ impl Server {
                 self.listener = Some(elsewhere.listen(ListenAt::one(at)).await.map_err(text)?);
                 return Ok(());
             }
+            "tls" => return self.secure_data(rest).await,
+            "tls-fails" => {
+                let control = self.talk.control.take().ok_or("no control connection")?;
+                let session = self.tls.session().map_err(|it| it.to_string())?;
+                return match session.secure_control(control.conn, PATIENCE).await {
+                    Ok(_) => Err("the client trusts the server".to_owned()),
+                    Err(_) => Ok(()),
+                };
+            }
             "unlisten" => {
                 self.listener = None;
                 return Ok(());
@@ -215,7 +291,10 @@ impl Server {
         }
         let data = self.talk.data.as_mut().ok_or("no data connection")?;
         match what {
-            "send" => data.write_all(&unescape(rest)).await.map_err(text),
+            "send" => {
+                data.write_all(&unescape(rest)).await.map_err(text)?;
+                data.flush().await.map_err(text)
+            }
             "zeros" => data
                 .write_all(&vec![0; rest.parse().unwrap()])
                 .await
@@ -253,6 +332,11 @@ impl Server {
                 Some(mut data) => data.shutdown().await.map_err(text),
                 None => Ok(()),
             },
+            // Ends the connection below TLS: no close_notify.
+            "cut" => {
+                self.talk.data = None;
+                Ok(())
+            }
             "reset" => {
                 if let Some(data) = self.talk.data.take() {
                     data.abort();

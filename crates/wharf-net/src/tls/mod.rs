@@ -35,6 +35,9 @@ use rustls::SupportedProtocolVersion;
 use rustls::crypto::CryptoProvider;
 use rustls::version::{TLS12, TLS13};
 
+pub use rustls::client::ResolvesClientCert;
+pub use rustls::client::danger::ServerCertVerifier;
+
 pub use certificate::CertificateStore;
 pub use client_certificate::ClientCertificates;
 pub use client_hello::{FirstBytes, LONGEST as LONGEST_HELLO};

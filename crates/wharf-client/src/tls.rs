@@ -1,0 +1,217 @@
+//! TLS as a caller may want it, and the way of a control connection into it (RFC 4217).
+//!
+//! Every control connection (the user's, the scout's, the one that looks for a lost file) has a session of its own; its
+//! data connections resume that session, by which many servers know them. What was asked for is never given up in silence:
+//! with [`TlsChoice::Require`] nothing is said in clear but AUTH, with [`TlsChoice::Prefer`] a server that has TLS must
+//! have a certificate that is trusted.
+//!
+//! Not here: which certificates are trusted ([`wharf_net::tls`]), data connections (`secured.rs`).
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use wharf_net::tls::trust::Trust;
+use wharf_net::tls::{ResolvesClientCert, TlsError, TlsSession, TlsVersions};
+use wharf_net::tls::{UserSession, UserTls};
+use wharf_proto::{Command, Reply, ReplyClass, Text};
+
+use crate::connect::Place;
+use crate::dialogue::Dialogue;
+use crate::error::{Access, Error, ErrorKind, Result};
+use crate::options::{UnknownWord, find};
+use crate::target::Endpoint;
+
+/// The longest that a handshake may take.
+pub(crate) const HANDSHAKE: Duration = Duration::from_secs(15);
+
+/// Whether a control connection and its data connections must be protected; the words of `--tls`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum TlsChoice {
+    /// In clear.
+    #[default]
+    Off,
+    /// If the server offers it. Whoever is on the way can take the offer out of the server's replies; a certificate that is
+    /// not trusted ends the session, as with `Require`.
+    Prefer,
+    /// Nothing but AUTH is sent in clear, and no data connection is in clear.
+    Require,
+}
+
+impl TlsChoice {
+    /// Every choice with its word.
+    pub const WORDS: &'static [(&'static str, Self)] = &[
+        ("off", Self::Off),
+        ("prefer", Self::Prefer),
+        ("require", Self::Require),
+    ];
+}
+
+impl FromStr for TlsChoice {
+    type Err = UnknownWord;
+
+    fn from_str(word: &str) -> std::result::Result<Self, UnknownWord> {
+        find(Self::WORDS, word)
+    }
+}
+
+/// TLS of one client. Default: off.
+#[derive(Clone, Default)]
+pub struct Tls {
+    /// Whether it must be there.
+    pub choice: TlsChoice,
+    /// TLS begins with the first byte instead of after AUTH (`ftps://`, port 990). Counts only where `choice` is not
+    /// [`TlsChoice::Off`], and then as [`TlsChoice::Require`].
+    pub implicit: bool,
+    /// The versions that are offered.
+    pub versions: TlsVersions,
+    /// Who is believed to be the server, on the control connection and on data connections that do not resume its session.
+    /// The default believes nobody. A server of which something is remembered there has spoken TLS before: then it must, also
+    /// with [`TlsChoice::Prefer`].
+    pub trust: Trust,
+    /// What is shown to a server that asks for a certificate; default: nothing.
+    pub certificate: Option<Arc<dyn ResolvesClientCert>>,
+}
+
+impl fmt::Debug for Tls {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Tls")
+            .field("choice", &self.choice)
+            .field("implicit", &self.implicit)
+            .field("versions", &self.versions)
+            .field("trust", &self.trust)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The TLS of one control connection.
+pub(crate) struct Protection {
+    session: UserSession,
+    required: bool,
+    /// PROT P is in force.
+    data: bool,
+}
+
+impl Protection {
+    /// What data connections are protected with; `None`: they are in clear.
+    pub(crate) fn of_data(&self) -> Option<TlsSession> {
+        self.data.then(|| self.session.clone().into())
+    }
+}
+
+impl Place {
+    /// The TLS of one more control connection. `None`: it stays in clear.
+    pub(crate) fn protection(&self) -> Result<Option<Protection>> {
+        let tls = &self.options.tls;
+        let Some(verifier) = &self.verifier else {
+            return Ok(None);
+        };
+        let user = UserTls::new(
+            Arc::clone(verifier),
+            tls.certificate.clone(),
+            self.tls_versions.unwrap_or(tls.versions),
+        );
+        // The zone of a link-local address is nothing that a certificate could have.
+        let host = &self.endpoint.host;
+        let host = host.split_once('%').map_or(&**host, |(host, _zone)| host);
+        let session = user.and_then(|user| user.session(host));
+        let session = session.map_err(|error| self.no_tls(error))?;
+        Ok(Some(Protection {
+            session,
+            required: tls.choice == TlsChoice::Require || tls.implicit,
+            data: false,
+        }))
+    }
+
+    /// AUTH TLS and the handshake, where TLS does not begin with the connection.
+    pub(crate) async fn authenticate(
+        &self,
+        dialogue: &mut Dialogue,
+        protection: Protection,
+    ) -> Result<()> {
+        let auth = Command::Auth(Text::lossy("TLS"));
+        let reply = dialogue.exchange(&auth, self.options.reply_timeout).await?;
+        match (reply.code(), reply.class()) {
+            (234, _) => {
+                let secured = dialogue.secure(protection).await;
+                secured.map_err(|error| self.no_tls(error))
+            }
+            (421, _) => Err(Error::refused(Access::Login, auth.redacted(), reply)),
+            (_, ReplyClass::TransientNegative | ReplyClass::PermanentNegative) => {
+                let what = if protection.required {
+                    format!("{} offers no TLS", self.endpoint)
+                } else if self.spoke_tls_before() {
+                    // Whoever is on the way can make a server say that.
+                    format!("{} offers no TLS, and did so before", self.endpoint)
+                } else {
+                    return Ok(());
+                };
+                Err(Error::new(ErrorKind::Tls, what).with_reply(reply))
+            }
+            // Neither yes nor no, and what it takes to be the next byte of is unknown.
+            _ => {
+                let what = format!("{} answers AUTH TLS with nonsense", self.endpoint);
+                Err(Error::new(ErrorKind::Tls, what).with_reply(reply))
+            }
+        }
+    }
+
+    fn spoke_tls_before(&self) -> bool {
+        let known = self.options.tls.trust.known.as_ref();
+        let Endpoint { host, port } = &self.endpoint;
+        known.is_some_and(|it| matches!(it.known(&host.to_ascii_lowercase(), *port), Ok(Some(_))))
+    }
+
+    /// A handshake that failed, or could not begin.
+    pub(crate) fn no_tls(&self, error: TlsError) -> Error {
+        let what = format!("no TLS with {}", self.endpoint);
+        Error::from_source(ErrorKind::Tls, what, error)
+    }
+}
+
+impl Dialogue {
+    /// Goes on in TLS. Whatever came in clear behind the reply that was read last ends the connection.
+    pub(crate) async fn secure(
+        &mut self,
+        protection: Protection,
+    ) -> std::result::Result<(), TlsError> {
+        let began = tokio::time::Instant::now();
+        let secured = self.control_mut().secure(&protection.session, HANDSHAKE);
+        match secured.await {
+            Ok(handshake) => {
+                tracing::debug!(%handshake, took = ?began.elapsed(), "control connection in TLS");
+                self.protection = Some(protection);
+                Ok(())
+            }
+            Err(error) => {
+                self.give_up();
+                Err(error)
+            }
+        }
+    }
+
+    /// PBSZ and PROT P (RFC 4217 §9), in one go; nothing to do in clear. To be called when the login is complete: there are
+    /// servers that know neither before.
+    pub(crate) async fn protect_data(&mut self, within: Duration) -> Result<()> {
+        let Some(required) = self.protection.as_ref().map(|it| it.required) else {
+            return Ok(());
+        };
+        let buffer_size = Command::Pbsz(Text::lossy("0"));
+        let private = Command::Prot(Text::lossy("P"));
+        self.send(&buffer_size).await?;
+        self.send(&private).await?;
+        // Only the second matters: with TLS the first is a formality, and a server without it is no worse.
+        self.final_reply(within).await?;
+        let reply: Reply = self.final_reply(within).await?;
+        let protected = reply.class() == ReplyClass::Completion;
+        if !protected && required {
+            let what = "the server does not protect data connections (PROT P)";
+            return Err(Error::new(ErrorKind::Tls, what).with_reply(reply));
+        }
+        if let Some(protection) = &mut self.protection {
+            protection.data = protected;
+        }
+        Ok(())
+    }
+}
