@@ -4,10 +4,8 @@ mod server;
 mod trust;
 mod user;
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use trust::Judge;
 use wharf_client::{DataHost, Options, Tls, TlsChoice};
 use wharf_net::tls::TlsVersions;
 use wharf_sim::{Filter, Gateway, Verdict, World};
@@ -38,7 +36,7 @@ impl Play {
         let mut play = Self {
             options: Options {
                 tls: Tls {
-                    verifier: Some(Arc::new(Judge { trusts: true })),
+                    trust: trust::read("the server"),
                     ..Tls::default()
                 },
                 ..Options::default()
@@ -105,11 +103,7 @@ impl Play {
                     _ => TlsVersions::All,
                 }
             }
-            "trust" => {
-                options.tls.verifier = Some(Arc::new(Judge {
-                    trusts: value != "nobody",
-                }))
-            }
+            "trust" => options.tls.trust = trust::read(value),
             "inbound" => self.inbound_dropped = value == "drop",
             _ => return Err(format!("unknown setting: {key}")),
         }

@@ -1,64 +1,54 @@
-//! Certificates in transcripts: the server's, and a user who trusts everybody or nobody.
+//! Certificates in transcripts: the server's, and whom the user believes.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock, Mutex};
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
-use wharf_net::tls::{CertificateStore, SelfSigned, ServerTls, TlsVersions};
-
-/// Who is trusted.
-#[derive(Debug)]
-pub(crate) struct Judge {
-    pub(crate) trusts: bool,
-}
-
-impl ServerCertVerifier for Judge {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        if self.trusts {
-            Ok(ServerCertVerified::assertion())
-        } else {
-            Err(CertificateError::UnknownIssuer.into())
-        }
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        rustls::crypto::aws_lc_rs::default_provider()
-            .signature_verification_algorithms
-            .supported_schemes()
-    }
-}
+use wharf_net::tls::trust::{Known, KnownServers, Trust};
+use wharf_net::tls::{CertificateStore, Fingerprint, SelfSigned, ServerTls, TlsVersions};
 
 /// The server's, self-signed.
+static OWN: LazyLock<SelfSigned> =
+    LazyLock::new(|| SelfSigned::new(&["server".to_owned()]).unwrap());
+
+fn own() -> Arc<rustls::sign::CertifiedKey> {
+    let (chain, key) = (OWN.certificate.as_bytes(), OWN.key.as_bytes());
+    CertificateStore::from_pem("test", chain, key).unwrap()
+}
+
 pub(crate) fn server_tls() -> ServerTls {
-    let own = SelfSigned::new(&["server".to_owned()]).unwrap();
-    let (chain, key) = (own.certificate.as_bytes(), own.key.as_bytes());
-    let certificate = CertificateStore::from_pem("test", chain, key).unwrap();
-    let store = Arc::new(CertificateStore::new(vec![certificate]));
+    let store = Arc::new(CertificateStore::new(vec![own()]));
     ServerTls::new(store, None, TlsVersions::All).unwrap()
+}
+
+/// `the server`, `nobody`; `first use`: whoever is seen first; `first use of another`: another certificate was.
+pub(crate) fn read(word: &str) -> Trust {
+    let own = Fingerprint::of(&own().cert[0]);
+    let known = |known| Trust {
+        known: Some(Arc::new(Seen(Mutex::new(known)))),
+        first_use: true,
+        ..Trust::default()
+    };
+    match word {
+        "the server" => Trust {
+            pins: vec![own],
+            ..Trust::default()
+        },
+        "first use" => known(None),
+        "first use of another" => known(Some(Known::Certificate(Fingerprint([1; 32])))),
+        _ => Trust::default(),
+    }
+}
+
+/// Remembers one server.
+#[derive(Debug)]
+struct Seen(Mutex<Option<Known>>);
+
+impl KnownServers for Seen {
+    fn known(&self, host: &str, port: u16) -> Result<Option<Known>, String> {
+        assert_eq!((host, port), ("server", 21));
+        Ok(*self.0.lock().unwrap())
+    }
+
+    fn remember(&self, _: &str, _: u16, what: Known) {
+        *self.0.lock().unwrap() = Some(what);
+    }
 }
