@@ -147,6 +147,8 @@ pub fn isolate(command: &mut Command, home: &std::path::Path) {
     }
     command
         .env("HOME", home)
+        // Plaintext, as helpers in NATs can read it; cells with TLS have ftpes:// or ftps:// addresses or say --tls.
+        .env("WHARF_TLS", "off")
         .env("LC_ALL", "C")
         .env("NO_COLOR", "1")
         .env("TERM", "dumb");

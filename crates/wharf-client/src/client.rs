@@ -269,7 +269,7 @@ impl Client {
 
     pub(crate) async fn log_in_anew(&mut self, why: &str) -> Result<()> {
         self.dialogue.give_up();
-        let dialogue = self.session().log_in().await?;
+        let dialogue = Box::pin(self.session().log_in()).await?;
         self.go_on_with(dialogue);
         self.note(format!("{why}; logged in anew"));
         Ok(())

@@ -126,7 +126,8 @@ pub async fn connect(net: Arc<dyn Net>, to: &Endpoint, options: Options) -> Resu
         let verifier = place.options.tls.trust.verifier(&to.host, to.port);
         place.verifier = Some(verifier.map_err(|error| place.no_tls(error))?);
     }
-    place.dial(began).await
+    // On the heap, as below: the whole handshake of TLS would otherwise be carried by everybody who waits.
+    Box::pin(place.dial(began)).await
 }
 
 /// [`connect`] and [`Greeting::login`] with what the address itself says about the user, anonymously if it says nothing.
@@ -144,7 +145,7 @@ pub async fn open(net: Arc<dyn Net>, target: &Target, options: Options) -> Resul
         }
         None => Login::anonymous(),
     };
-    connect(net, target.endpoint(), options.for_target(target))
+    connect(net, target.endpoint(), options.for_scheme(target.scheme()))
         .await?
         .login(login)
         .await
@@ -200,7 +201,8 @@ impl Session {
     /// A new control connection, logged in.
     pub(crate) async fn log_in(&self) -> Result<Dialogue> {
         let within = self.place.options.reply_timeout;
-        let mut dialogue = self.place.dial(Instant::now()).await?.into_dialogue();
+        let greeting = Box::pin(self.place.dial(Instant::now())).await?;
+        let mut dialogue = greeting.into_dialogue();
         log_in(&mut dialogue, &self.login, within).await?;
         if self.features {
             // Asked again for its side effect OPTS UTF8, not for its answer.

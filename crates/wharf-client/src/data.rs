@@ -280,7 +280,7 @@ impl Client {
             match self.shake(connection, &session, &mut completion).await? {
                 Shaken::Secured => secured = true,
                 Shaken::Refused(reply, shaken) if is_about_resumption(&reply, shaken.as_ref()) => {
-                    return Err(self.not_resumed(reply));
+                    return Err(Self::not_resumed(reply));
                 }
                 Shaken::Refused(reply, _) => {
                     return match Evidence::from_reply(path.offer, Asked::Transfer, &reply) {

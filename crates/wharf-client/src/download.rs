@@ -220,9 +220,9 @@ impl<'c> Download<'c> {
             return Err(Error::new(ErrorKind::Truncated, what));
         }
         Ok(Received {
-            verified,
             reply,
             bytes,
+            verified,
         })
     }
 

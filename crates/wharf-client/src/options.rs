@@ -11,7 +11,7 @@ use wharf_proto::data_connection::passive::PortRange;
 use wharf_proto::data_connection::{Offer, policy};
 
 use crate::memory::Memory;
-use crate::target::{Scheme, Target};
+use crate::target::Scheme;
 use crate::tls::{Tls, TlsChoice};
 
 /// Settings of one client. All of them have working defaults; change fields and keep the rest with `..Options::default()`.
@@ -54,7 +54,7 @@ pub struct Options {
     /// Receives every line of the control connection (secrets masked) and every data connection.
     pub recorder: Option<Arc<dyn Recorder>>,
     /// TLS on the control connection and its data connections. Default: off, which is what `ftp://` has always meant to a
-    /// library; the addresses `ftpes://` and `ftps://` require it ([`Options::for_target`]).
+    /// library; the addresses `ftpes://` and `ftps://` require it ([`Options::for_scheme`]).
     pub tls: Tls,
     /// Where it is remembered which way to a data connection works; default: nowhere.
     pub memory: Option<Arc<Memory>>,
@@ -95,8 +95,8 @@ impl Options {
     /// The same with what the scheme of an address demands: `ftpes://` requires TLS, `ftps://` from the first byte on,
     /// whatever [`Tls::choice`] says.
     #[must_use]
-    pub fn for_target(mut self, target: &Target) -> Self {
-        match target.scheme() {
+    pub fn for_scheme(mut self, scheme: Scheme) -> Self {
+        match scheme {
             Scheme::Ftp => self.tls.implicit = false,
             Scheme::Ftpes => {
                 self.tls.choice = TlsChoice::Require;

@@ -48,8 +48,7 @@ impl Client {
             None => HANDSHAKE,
         };
         let shaken = {
-            let shaking = data.secure(session, within);
-            tokio::pin!(shaking);
+            let mut shaking = Box::pin(data.secure(session, within));
             loop {
                 tokio::select! {
                     biased;
@@ -111,7 +110,7 @@ impl Client {
     }
 
     /// The server insists on a TLS session that this data connection did not resume.
-    pub(crate) fn not_resumed(&self, reply: Reply) -> Error {
+    pub(crate) fn not_resumed(reply: Reply) -> Error {
         let what = "the server takes no data connection that does not resume the control connection's TLS session";
         Error::new(ErrorKind::Tls, what)
             .with_reply(reply)

@@ -177,7 +177,8 @@ impl Dialogue {
         protection: Protection,
     ) -> std::result::Result<(), TlsError> {
         let began = tokio::time::Instant::now();
-        let secured = self.control_mut().secure(&protection.session, HANDSHAKE);
+        // On the heap: what waits for a greeting would otherwise carry the whole handshake along.
+        let secured = Box::pin(self.control_mut().secure(&protection.session, HANDSHAKE));
         match secured.await {
             Ok(handshake) => {
                 tracing::debug!(%handshake, took = ?began.elapsed(), "control connection in TLS");

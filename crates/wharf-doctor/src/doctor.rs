@@ -66,7 +66,7 @@ impl Doctor {
     pub async fn examine(&self) -> Result<Report, Box<Stopped>> {
         let began = Instant::now();
         let subject = format!("ftp://{}/", self.endpoint);
-        match self.gather(began).await {
+        match Box::pin(self.gather(began)).await {
             Ok(facts) => Ok(checks::report(
                 &facts,
                 &self.wording,

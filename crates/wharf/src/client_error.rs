@@ -1,6 +1,9 @@
 //! Errors of the client library as [`Failure`]s: the exit status, the table of tried ways, a hint.
 
+use std::error::Error as _;
+
 use wharf_client::{Error, ErrorKind};
+use wharf_net::tls::TlsError;
 use wharf_proto::visible;
 
 use crate::exit::{Exit, Failure};
@@ -27,6 +30,10 @@ pub(crate) fn failure(error: &Error) -> Failure {
         ErrorKind::DataConnection => failure.with_hint(
             "`wharf help modes` explains the ways that are tried, -v shows what happens",
         ),
+        ErrorKind::Tls => match tls_step(error) {
+            Some(step) => failure.with_hint(step),
+            None => failure,
+        },
         ErrorKind::Truncated | ErrorKind::Stalled => {
             failure.with_hint("-c goes on where a transfer stopped")
         }
@@ -35,6 +42,23 @@ pub(crate) fn failure(error: &Error) -> Failure {
         ),
         ErrorKind::Busy => failure.with_hint("trying again later may help"),
         _ => failure,
+    }
+}
+
+/// What may be done where there is no TLS.
+fn tls_step(error: &Error) -> Option<String> {
+    let cause = error.source().and_then(|it| it.downcast_ref::<TlsError>());
+    match cause {
+        Some(cause) => cause.next_step(),
+        None if error.is_not_resumed() => Some(
+            "the server can do without: vsftpd require_ssl_reuse=NO, ProFTPD TLSOptions NoSessionReuseRequired, wharf --tls-data-session prefer"
+                .to_owned(),
+        ),
+        None if error.reply().is_some() => Some(
+            "--tls off with an ftp:// address goes on in clear, where everybody on the way can read along"
+                .to_owned(),
+        ),
+        None => None,
     }
 }
 
@@ -66,6 +90,7 @@ fn told_by_server(message: &str, code: u16, text: &str) -> String {
 pub(crate) fn exit_of(kind: ErrorKind) -> Exit {
     match kind {
         ErrorKind::Resolve | ErrorKind::Connect | ErrorKind::Closed => Exit::Unreachable,
+        ErrorKind::Tls => Exit::Tls,
         ErrorKind::Login => Exit::Login,
         ErrorKind::NotFound => Exit::NotFound,
         ErrorKind::Permission | ErrorKind::Exists | ErrorKind::Unsupported | ErrorKind::Refused => {

@@ -19,6 +19,7 @@ pub(crate) enum Exit {
     Denied = 6,
     DataConnection = 7,
     Timeout = 8,
+    Tls = 9,
     Truncated = 10,
     Protocol = 11,
     LocalFile = 12,
@@ -64,6 +65,10 @@ pub(crate) const TABLE: &[(Exit, &str)] = &[
     (
         Exit::Timeout,
         "the server stopped answering, or a transfer stalled",
+    ),
+    (
+        Exit::Tls,
+        "no TLS where it is required, or the server's certificate is not believed",
     ),
     (
         Exit::Truncated,

@@ -11,6 +11,7 @@
 
 mod args;
 mod client_error;
+mod client_tls;
 mod cmd;
 mod config;
 mod exit;

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use wharf_client::{
-    Client, DataHost, DataModeChoice, Endpoint, FamilyChoice, Login, Options, Target,
+    Client, DataHost, DataModeChoice, Endpoint, FamilyChoice, Login, Options, Scheme, Target,
+    TlsChoice,
 };
 use wharf_net::mapping::PortMapper;
 use wharf_net::{Conn, ListenAt, Listener, Net, Recorder, Source, TcpNet};
@@ -17,6 +18,7 @@ use wharf_proto::Pathname;
 use wharf_proto::data_connection::passive::PortRange;
 
 use crate::args::client::DataHostArg;
+use crate::args::tls::TlsArgs;
 use crate::args::{ClientArgs, FtpArgs, ModeArg};
 pub(crate) use crate::client_error::{cut_short, failure};
 use crate::exit::{Exit, Failure, summed};
@@ -36,6 +38,9 @@ pub(crate) struct Connector {
     output: Output,
 }
 
+/// Where a session is, and whether it is in TLS.
+pub(crate) type Server = (Scheme, Endpoint);
+
 /// The choice of data connections and everything else that flags say about connections.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Wishes {
@@ -53,6 +58,7 @@ pub(crate) struct Wishes {
     pub(crate) timeout: Option<Duration>,
     pub(crate) local_addr: Option<IpAddr>,
     pub(crate) trace: Option<PathBuf>,
+    pub(crate) tls: TlsArgs,
 }
 
 impl From<&ClientArgs> for Wishes {
@@ -72,6 +78,7 @@ impl From<&ClientArgs> for Wishes {
             timeout: args.timeout,
             local_addr: None,
             trace: args.trace.clone(),
+            tls: args.tls.clone(),
         }
     }
 }
@@ -93,6 +100,7 @@ impl From<&FtpArgs> for Wishes {
             timeout: args.stall_timeout,
             local_addr: args.local_addr,
             trace: args.trace.clone(),
+            tls: args.tls.clone(),
         }
     }
 }
@@ -132,7 +140,7 @@ impl Connector {
         };
         Ok(Self {
             net,
-            options: options(wishes, screen)?,
+            options: options(wishes, screen, output)?,
             logins,
             output: output.clone(),
         })
@@ -157,10 +165,19 @@ impl Connector {
         Arc::clone(&self.net)
     }
 
+    /// The settings for addresses with this scheme.
+    pub(crate) fn options_for(&self, scheme: Scheme) -> Options {
+        let mut options = self.options.clone().for_scheme(scheme);
+        // Who asks for TLS wants to know whom it is with.
+        options.tls.trust.first_use &= options.tls.choice == TlsChoice::Prefer;
+        options
+    }
+
     /// Connects and logs in.
-    pub(crate) async fn open(&self, endpoint: &Endpoint, login: Login) -> Result<Client, Failure> {
+    pub(crate) async fn open(&self, server: &Server, login: Login) -> Result<Client, Failure> {
         let anonymous = login.user.is_word("anonymous");
-        let greeting = wharf_client::connect(self.net(), endpoint, self.options.clone())
+        let (scheme, endpoint) = server;
+        let greeting = wharf_client::connect(self.net(), endpoint, self.options_for(*scheme))
             .await
             .map_err(|error| failure(&error))?;
         greeting.login(login).await.map_err(|error| {
@@ -220,11 +237,11 @@ fn tell(result: Result<(), Failure>, output: &Output) -> Exit {
 /// The connection in use. Consecutive addresses on one server and user share it.
 pub(crate) struct Sessions {
     connector: Connector,
-    open: Option<(Endpoint, Login, Client)>,
+    open: Option<(Server, Login, Client)>,
     /// Asked for once: a prompt for every file would be rude.
     asked: Vec<(Target, Login)>,
     /// Not knocked at again.
-    closed_doors: Vec<(Endpoint, Login, Exit)>,
+    closed_doors: Vec<(Server, Login, Exit)>,
     /// How each of the command's operands went.
     results: Vec<Exit>,
 }
@@ -255,7 +272,7 @@ impl Sessions {
     /// A logged-in client for the server of `target`.
     pub(crate) async fn client(&mut self, target: &Target) -> Result<&mut Client, Failure> {
         let login = self.login(target)?;
-        let endpoint = target.endpoint().clone();
+        let endpoint = (target.scheme(), target.endpoint().clone());
         let fits = self
             .open
             .as_ref()
@@ -267,7 +284,10 @@ impl Sessions {
                 .iter()
                 .find(|(host, user, _)| *host == endpoint && *user == login);
             if let Some((_, _, exit)) = known {
-                let message = format!("{target}: not tried, no session with {endpoint} came about");
+                let message = format!(
+                    "{target}: not tried, no session with {} came about",
+                    endpoint.1
+                );
                 return Err(Failure::new(*exit, message));
             }
             match self.connector.open(&endpoint, login.clone()).await {
@@ -315,7 +335,7 @@ impl Sessions {
     }
 }
 
-fn options(wishes: &Wishes, screen: Option<Screen>) -> Result<Options, Failure> {
+fn options(wishes: &Wishes, screen: Option<Screen>, output: &Output) -> Result<Options, Failure> {
     if wishes.passive && wishes.active {
         return Err(Failure::usage("passive and active exclude each other"));
     }
@@ -340,6 +360,11 @@ fn options(wishes: &Wishes, screen: Option<Screen>) -> Result<Options, Failure> 
         } else {
             crate::cmd::forget::memory().map(Arc::new)
         },
+        tls: crate::client_tls::tls(
+            &wishes.tls,
+            crate::cmd::forget::known_servers().filter(|_| !wishes.no_memory),
+            output,
+        )?,
         family: match (wishes.ipv4, wishes.ipv6) {
             (true, _) => FamilyChoice::Ipv4,
             (_, true) => FamilyChoice::Ipv6,

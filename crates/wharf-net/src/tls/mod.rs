@@ -50,7 +50,7 @@ pub use self_signed::SelfSigned;
 pub use server::{ServerSession, ServerTls};
 pub(crate) use stream::Secured;
 pub use ticket::TicketName;
-pub use user::{UserSession, UserTls};
+pub use user::{ClientCertificate, UserSession, UserTls};
 
 use crate::conn::Conn;
 

@@ -5,17 +5,46 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::ClientConfig;
+use rustls::SignatureScheme;
 use rustls::client::danger::ServerCertVerifier;
 use rustls::client::{ClientSessionMemoryCache, ResolvesClientCert, Resumption};
 use rustls::pki_types::ServerName;
+use rustls::sign::CertifiedKey;
 use tokio_rustls::{TlsConnector, TlsStream};
 
 use super::stream::{Gate, Secured};
-use super::{TlsError, TlsVersions, provider};
+use super::{CertificateStore, TlsError, TlsVersions, provider};
 use crate::conn::Conn;
 
 /// Server names that one session store has room for: control and data connections use the same one.
 const NAMES: usize = 2;
+
+/// A certificate that a user shows to servers that ask for one.
+#[derive(Debug)]
+pub struct ClientCertificate(Arc<CertifiedKey>);
+
+impl ClientCertificate {
+    /// A chain (own certificate first) and its key in PEM, which may be one text. `what` is where they come from, for the
+    /// error.
+    ///
+    /// # Errors
+    /// [`TlsError::Certificate`]: no certificate, no key, or the two do not belong together.
+    pub fn from_pem(what: &str, chain: &[u8], key: &[u8]) -> Result<Self, TlsError> {
+        CertificateStore::from_pem(what, chain, key).map(Self)
+    }
+}
+
+impl ResolvesClientCert for ClientCertificate {
+    /// Always the same, whichever authorities the server names: it may not name all that it knows.
+    fn resolve(&self, _: &[&[u8]], schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        self.0.key.choose_scheme(schemes)?;
+        Some(Arc::clone(&self.0))
+    }
+
+    fn has_certs(&self) -> bool {
+        true
+    }
+}
 
 /// What all control connections of a client have in common. Cheap to clone.
 #[derive(Clone)]

@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum, ValueHint};
 
 use wharf_proto::data_connection::passive::PortRange;
 
+use super::tls::TlsArgs;
 use super::value;
 
 pub(super) const GET_LONG: &str = "Download files.\n\nA file is written as NAME.part and renamed when it is complete: \
@@ -119,6 +120,9 @@ pub(crate) struct ClientArgs {
     /// Neither use nor keep what is remembered about the server; `wharf forget` removes it
     #[arg(long, env = "WHARF_NO_MEMORY", help_heading = "Data connections")]
     pub(crate) no_memory: bool,
+
+    #[command(flatten)]
+    pub(crate) tls: TlsArgs,
 
     /// User, when the address names none
     #[arg(short, long, value_name = "NAME", env = "WHARF_USER", value_parser = super::user_name, help_heading = "Login")]

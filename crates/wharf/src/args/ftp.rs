@@ -11,6 +11,7 @@ use clap::{ArgAction, Parser, ValueHint};
 use wharf_proto::data_connection::passive::PortRange;
 
 use super::client::{DataHostArg, ModeArg};
+use super::tls::TlsArgs;
 use super::value;
 
 pub(super) const FTP_LONG: &str = "\
@@ -88,6 +89,9 @@ pub(crate) struct FtpArgs {
     /// Neither use nor keep what is remembered about the server
     #[arg(long, env = "WHARF_NO_MEMORY")]
     pub(crate) no_memory: bool,
+
+    #[command(flatten)]
+    pub(crate) tls: TlsArgs,
 
     /// Only IPv4
     #[arg(short = '4', long, env = "WHARF_IPV4")]

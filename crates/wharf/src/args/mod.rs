@@ -19,6 +19,7 @@ pub(crate) mod proxy;
 pub(crate) mod proxy_tls;
 pub(crate) mod serve;
 pub(crate) mod serve_tls;
+pub(crate) mod tls;
 pub(crate) mod value;
 
 use clap::builder::FalseyValueParser;

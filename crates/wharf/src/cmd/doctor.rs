@@ -30,7 +30,7 @@ pub(crate) async fn run(args: DoctorArgs, output: &Output) -> Result<(), Failure
         net: connector.net(),
         endpoint: target.endpoint().clone(),
         login: connector.logins.login(&target, output)?,
-        options: connector.options().clone(),
+        options: connector.options_for(target.scheme()),
         wording,
         idle: args.idle,
     };

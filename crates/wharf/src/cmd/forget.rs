@@ -1,8 +1,9 @@
 //! `wharf forget`, and where the remembered things are kept.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use etcetera::{BaseStrategy, choose_base_strategy};
+use wharf_client::known_servers::KnownServersFile;
 use wharf_client::memory::Memory;
 
 use crate::args::ForgetArgs;
@@ -15,11 +16,19 @@ pub(super) const VARIABLE: &str = "WHARF_STATE_DIR";
 
 /// The memory of the client commands. `None` where there is no place for it: no home directory, as in some containers.
 pub(crate) fn memory() -> Option<Memory> {
-    let directory = match std::env::var_os(VARIABLE) {
-        Some(directory) if !directory.is_empty() => PathBuf::from(directory),
-        _ => choose_base_strategy().ok()?.state_dir()?.join("wharf"),
-    };
-    Some(Memory::at(directory.join("ways")))
+    Some(Memory::at(directory()?.join("ways")))
+}
+
+/// The servers that were seen over TLS before.
+pub(crate) fn known_servers() -> Option<KnownServersFile> {
+    Some(KnownServersFile::at(directory()?.join("known-servers")))
+}
+
+fn directory() -> Option<PathBuf> {
+    match std::env::var_os(VARIABLE) {
+        Some(directory) if !directory.is_empty() => Some(PathBuf::from(directory)),
+        _ => Some(choose_base_strategy().ok()?.state_dir()?.join("wharf")),
+    }
 }
 
 pub(crate) fn run(args: &ForgetArgs, output: &Output) -> Result<(), Failure> {
@@ -28,23 +37,27 @@ pub(crate) fn run(args: &ForgetArgs, output: &Output) -> Result<(), Failure> {
         .iter()
         .map(|word| host(word))
         .collect::<Result<_, _>>()?;
-    let Some(memory) = memory() else {
+    let (Some(memory), Some(known)) = (memory(), known_servers()) else {
         return Err(Failure::new(
             Exit::LocalFile,
             "no home directory, so nothing is remembered",
         )
         .with_hint(format!("{VARIABLE} names a directory for it")));
     };
-    let failed = |error| {
-        let file = memory.path().display();
+    let failed = |file: &Path, error| {
+        let file = file.display();
         Failure::new(Exit::LocalFile, format!("cannot change {file}: {error}"))
     };
+    let of_ways = |error| failed(memory.path(), error);
+    let of_servers = |error| failed(known.path(), error);
     if args.all {
-        let number = memory.forget_all().map_err(failed)?;
+        let number = memory.forget_all().map_err(of_ways)?;
+        let number = number + known.forget_all().map_err(of_servers)?;
         output.info(&told(number, "any server"));
     }
     for host in &hosts {
-        let number = memory.forget(host).map_err(failed)?;
+        let number = memory.forget(host).map_err(of_ways)?;
+        let number = number + known.forget(host).map_err(of_servers)?;
         output.info(&told(number, &wharf_proto::visible(host.as_bytes())));
     }
     Ok(())

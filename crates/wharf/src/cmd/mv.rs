@@ -26,7 +26,7 @@ pub(crate) async fn run(args: MoveArgs, output: &Output) -> Result<(), Failure> 
 fn goal(from: &Target, source: &Pathname, to: &str) -> Result<Pathname, Failure> {
     let (path, directory) = if to.contains("://") {
         let target = session::target(to)?;
-        if target.endpoint() != from.endpoint()
+        if (target.scheme(), target.endpoint()) != (from.scheme(), from.endpoint())
             || (target.user().is_some() && target.user() != from.user())
         {
             return Err(

@@ -2,11 +2,12 @@
 
 use std::net::IpAddr;
 
-use wharf_client::{Endpoint, Login, Target};
+use wharf_client::{Endpoint, Login, Scheme, Target};
 use wharf_proto::{Secret, Text};
 
 use super::Shell;
 use crate::exit::{Exit, Failure};
+use crate::session::Server;
 use crate::{login, session};
 
 /// The standard port (RFC 959 §8).
@@ -30,15 +31,15 @@ impl Shell {
             Some(word) => Some(port(word)?),
         };
         let endpoint = self.endpoint(&place, port)?;
-        self.connect(endpoint, None, None).await
+        self.connect((Scheme::Ftp, endpoint), None, None).await
     }
 
     /// Connects to the server of an address and changes to its directory.
     pub(super) async fn open_target(&mut self, target: &Target) -> Result<(), Failure> {
         let user = target.user().cloned();
         let password = target.password().cloned();
-        self.connect(target.endpoint().clone(), user, password)
-            .await?;
+        let server = (target.scheme(), target.endpoint().clone());
+        self.connect(server, user, password).await?;
         if let (Some(path), Some(client)) = (target.path(), &mut self.client) {
             client
                 .change_dir(path)
@@ -67,28 +68,29 @@ impl Shell {
     /// Connects, and logs in unless `-n` was given.
     async fn connect(
         &mut self,
-        endpoint: Endpoint,
+        server: Server,
         user: Option<Text>,
         password: Option<Secret>,
     ) -> Result<(), Failure> {
+        let (scheme, endpoint) = &server;
         self.host.clone_from(&endpoint.host);
-        self.pending = Some(endpoint.clone());
+        self.pending = Some(server.clone());
         if !self.auto_login && user.is_none() {
             // The server is looked at now; `user` logs in on a connection of its own.
-            let options = self.connector.options().clone();
-            let greeting = wharf_client::connect(self.connector.net(), &endpoint, options)
+            let options = self.connector.options_for(*scheme);
+            let greeting = wharf_client::connect(self.connector.net(), endpoint, options)
                 .await
                 .map_err(|error| session::failure(&error))?;
             self.greeting = Some(greeting);
             return Ok(());
         }
-        let login = self.login_for(&endpoint, user, password).await?;
-        self.log_in(&endpoint, login).await
+        let login = self.login_for(endpoint, user, password).await?;
+        self.log_in(&server, login).await
     }
 
     /// `user name [password [account]]`.
     pub(super) async fn user(&mut self, words: &[Vec<u8>]) -> Result<(), Failure> {
-        let Some(endpoint) = self.pending.clone() else {
+        let Some(server) = self.pending.clone() else {
             return Err(Failure::new(Exit::Unreachable, "not connected").with_hint("open HOST"));
         };
         let bytes = |index: usize| words.get(index).cloned();
@@ -101,7 +103,7 @@ impl Shell {
         };
         let mut login = match bytes(1) {
             Some(word) => Login::new(name, secret(word)?),
-            None => self.login_for(&endpoint, Some(name), None).await?,
+            None => self.login_for(&server.1, Some(name), None).await?,
         };
         if let Some(word) = bytes(2) {
             login.account = Some(secret(word)?);
@@ -110,16 +112,16 @@ impl Shell {
             // A second login on one connection (REIN) is offered by few servers; a new one always works.
             client.quit().await;
         }
-        self.log_in(&endpoint, login).await
+        self.log_in(&server, login).await
     }
 
-    async fn log_in(&mut self, endpoint: &Endpoint, login: Login) -> Result<(), Failure> {
+    async fn log_in(&mut self, server: &Server, login: Login) -> Result<(), Failure> {
         let client = match self.greeting.take() {
             Some(greeting) => greeting
                 .login(login)
                 .await
                 .map_err(|error| session::failure(&error))?,
-            None => self.connector.open(endpoint, login).await?,
+            None => self.connector.open(server, login).await?,
         };
         self.client = Some(client);
         Ok(())

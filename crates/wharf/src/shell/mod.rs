@@ -23,7 +23,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::io::{AsyncBufReadExt, BufReader, Stdin};
-use wharf_client::{Client, DataModeChoice, Endpoint, Greeting};
+use wharf_client::{Client, DataModeChoice, Greeting};
 use wharf_net::Recorder;
 use wharf_proto::trace::{Event, What};
 use wharf_proto::visible;
@@ -34,7 +34,7 @@ use crate::interrupt::Interrupt;
 use crate::login::LoginSources;
 use crate::output::Output;
 use crate::screen::Screen;
-use crate::session::{Connector, Wishes, start_log};
+use crate::session::{Connector, Server, Wishes, start_log};
 
 /// Everything the commands work on.
 struct Shell {
@@ -44,7 +44,7 @@ struct Shell {
     /// Connected but not logged in (`-n`).
     greeting: Option<Greeting>,
     /// Where `user` logs in.
-    pending: Option<Endpoint>,
+    pending: Option<Server>,
     /// Name of the server for messages.
     host: String,
     mode: DataModeChoice,
