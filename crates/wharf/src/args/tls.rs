@@ -11,9 +11,12 @@ pub(crate) enum TlsArg {
     /// Never: everything in clear
     Off,
     /// If the server offers it
+    // The other words are those of `serve --tls`, which reads the same variable.
     #[default]
+    #[value(alias = "allowed")]
     Prefer,
     /// Or nothing at all
+    #[value(alias = "required")]
     Require,
 }
 
