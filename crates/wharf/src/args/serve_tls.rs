@@ -70,8 +70,11 @@ pub(crate) enum Requirement {
     /// Never
     Off,
     /// As the client wishes
+    // The other words are those of the client commands' --tls, which reads the same variable.
+    #[value(alias = "prefer")]
     Allowed,
     /// Always
+    #[value(alias = "require")]
     Required,
 }
 
