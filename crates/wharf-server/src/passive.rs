@@ -120,7 +120,8 @@ impl Session {
             Some(data) => SocketAddr::new(reached.ip(), data.port),
             None => reached,
         };
-        let identity = DataIdentity::Address;
+        let protect = self.protect();
+        let identity = DataIdentity::of(protect.as_ref().map(|it| (&it.session, it.policy)));
         let turn = place.ask(doors, setup.config.shared_address, identity, at);
         let waited = self.wait_for_turn(turn).await;
         self.place = Some(place);
@@ -128,6 +129,18 @@ impl Session {
         let at = listener.local_addr();
         self.data_port = Some(DataPort::Listening(listener));
         Ok(at)
+    }
+
+    /// PROT changes: a shared port that was named waits for a connection as PROT was then
+    pub(crate) fn leave_shared_port(&mut self) {
+        let named = self.data_port.as_ref().and_then(DataPort::listening_at);
+        let Some(port) = named.map(|at| at.port()) else {
+            return;
+        };
+        let mut shared = self.setup.data_doors.iter().map(|it| it.port);
+        if port == self.control.local_addr().port() || shared.any(|it| it == port) {
+            self.data_port = None;
+        }
     }
 
     /// Closes a port that no transfer command followed, and learns from it

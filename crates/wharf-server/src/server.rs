@@ -395,7 +395,12 @@ async fn control_door(
     shared: &Shared,
 ) -> Result<NewDoor, Error> {
     let listener = listen(net, at, &config.doors()).await?;
-    Ok(NewDoor::control(shared.next_door(), at, listener))
+    let number = shared.next_door();
+    Ok(if config.is_implicit(at) {
+        NewDoor::implicit(number, at, listener)
+    } else {
+        NewDoor::control(number, at, listener)
+    })
 }
 
 /// The shared data ports of a configuration, those of `old` that it has in common with it left open

@@ -10,6 +10,7 @@ use std::future::pending;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, sleep_until};
 use wharf_proto::data_connection::guard::Guard;
@@ -34,6 +35,13 @@ const GRACE: Duration = Duration::from_secs(2);
 /// The same while another one of the peer's address is in its handshake.
 const GRACE_SHAKING: Duration = Duration::from_secs(5);
 
+/// So many that came from the peer's address and are refused are parted with in peace.
+const FAREWELLS: usize = 4;
+
+/// For so long, and so many bytes, one of them may go on sending.
+const FAREWELL: Duration = Duration::from_secs(5);
+const FAREWELL_BYTES: usize = 64 * 1024 * 1024;
+
 /// For so long, under [`DataSession::Prefer`], one that did not resume waits for one that does.
 const PREFERENCE: Duration = Duration::from_millis(250);
 
@@ -41,7 +49,7 @@ impl DataPort {
     /// As [`open_traced`](Self::open_traced), and the connection is in TLS.
     ///
     /// While listening, everybody who comes is shaken hands with, at most 16 at a time; the first who resumes `session`
-    /// is taken, from whatever address. Who does not is reset, but under [`DataSession::Prefer`] and
+    /// is taken, from whatever address. Who does not is turned away, but under [`DataSession::Prefer`] and
     /// [`DataSession::Off`] it is taken if `guard` admits it. In the user's role `guard` is asked before the
     /// handshake: a server's data connections come from where the server is.
     ///
@@ -84,6 +92,7 @@ impl DataPort {
             present: VecDeque::new(),
             strangers: Vec::new(),
             turned_away: 0,
+            parted: 0,
             failed: None,
             second_best: None,
         };
@@ -133,6 +142,7 @@ impl DataConnection {
         let handshake = self.secure(session, patience).await;
         let handshake = handshake.map_err(|error| OpenError::Handshake { peer, error })?;
         if policy == DataSession::Require && !handshake.resumed {
+            tokio::spawn(part(Conn::take(&mut self.conn)));
             return Err(OpenError::NotResumed { peer });
         }
         Ok(handshake)
@@ -154,6 +164,8 @@ struct Lobby<'a> {
     /// Who came from elsewhere and could not show the session, at most the first ones
     strangers: Vec<SocketAddr>,
     turned_away: usize,
+    /// Who came from the peer's address, was refused, and may read why on the control connection
+    parted: usize,
     /// The peer's address failed like this first, and worst
     failed: Option<(Instant, OpenError)>,
     /// [`DataSession::Prefer`]: did not resume, and is taken if nobody does
@@ -294,7 +306,12 @@ impl Lobby<'_> {
                 return None;
             }
             Ok(conn) => {
-                conn.abort();
+                if admitted && self.parted < FAREWELLS {
+                    self.parted += 1;
+                    tokio::spawn(part(conn));
+                } else {
+                    conn.abort();
+                }
                 OpenError::NotResumed { peer }
             }
             Err(error) => OpenError::Handshake { peer, error },
@@ -351,6 +368,26 @@ fn badness(error: &OpenError) -> u8 {
         OpenError::Handshake { error, .. } if !error.is_end() => 1,
         _ => 0,
     }
+}
+
+/// Ends a connection that is refused so that its peer finds out by the reply, not by a reset: curl gives up reading replies
+/// when its data connection is reset. It got no byte of the file, and what it sends is thrown away.
+async fn part(mut conn: Conn) {
+    let parting = async {
+        conn.shutdown().await?;
+        let mut thrown_away = 0;
+        let mut buffer = vec![0; 16 * 1024];
+        while thrown_away < FAREWELL_BYTES {
+            match conn.read(&mut buffer).await? {
+                0 => break,
+                read => thrown_away += read,
+            }
+        }
+        std::io::Result::Ok(())
+    };
+    // However it ends, it has ended.
+    let _ = tokio::time::timeout(FAREWELL, parting).await;
+    conn.abort();
 }
 
 /// The next handshake to end; never, when there is none

@@ -43,43 +43,25 @@ impl WayToPorter {
 
 /// By what a session will know its data connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
-pub enum DataIdentity {
-    /// By its address: it will be in clear.
-    #[default]
-    Address,
-    /// By the TLS session of this name, which it must resume.
-    Session(TicketName),
-    /// By that, or else by its address.
-    Either(TicketName),
+pub struct DataIdentity {
+    pub(super) known_by: KnownBy,
+    /// What the ClientHello of one that resumes shows: the name of a ticket, or of the session's ID
+    pub(super) names: [Option<TicketName>; 2],
 }
 
 impl DataIdentity {
     /// Of a data connection in clear (`None`), or in TLS under this policy.
     pub fn of(tls: Option<(&TlsSession, DataSession)>) -> Self {
-        match tls {
-            Some((TlsSession::Server(session), DataSession::Require)) => {
-                Self::Session(session.name())
-            }
-            Some((TlsSession::Server(session), DataSession::Prefer | DataSession::Off)) => {
-                Self::Either(session.name())
-            }
-            // A server's ticket names nobody here.
-            Some((TlsSession::User(_), _)) | None => Self::Address,
-        }
-    }
-
-    pub(super) fn known_by(self) -> KnownBy {
-        match self {
-            Self::Address => KnownBy::Address,
-            Self::Session(_) => KnownBy::Session,
-            Self::Either(_) => KnownBy::Either,
-        }
-    }
-
-    pub(super) fn ticket(self) -> Option<TicketName> {
-        match self {
-            Self::Address => None,
-            Self::Session(name) | Self::Either(name) => Some(name),
+        // A server's ticket names nobody here: in the user's role it is known by its address.
+        let Some((TlsSession::Server(session), policy)) = tls else {
+            return Self::default();
+        };
+        Self {
+            known_by: match policy {
+                DataSession::Require => KnownBy::Session,
+                DataSession::Prefer | DataSession::Off => KnownBy::Either,
+            },
+            names: [Some(session.name()), session.id_name()],
         }
     }
 }

@@ -15,7 +15,7 @@ use wharf_proto::data_connection::sorting::{
 };
 
 use super::doors::{Doors, Entrance};
-use super::order::{Grant, MAILBOX, Mail, Order, Request, WayToPorter, reset};
+use super::order::{DataIdentity, Grant, MAILBOX, Mail, Order, Request, WayToPorter, reset};
 use crate::conn::{Beginning, Conn};
 use crate::tls::TicketName;
 
@@ -81,7 +81,7 @@ struct Announcement {
 struct Dealing {
     grant: u64,
     /// Of its session in TLS
-    ticket: Option<TicketName>,
+    names: [Option<TicketName>; 2],
     stage: Stage,
 }
 
@@ -224,14 +224,13 @@ impl Porter {
         doors.retain(|door| open.is_open(*door));
         self.look_at(address);
         self.forget(session);
-        let ticket = identity.ticket();
-        if let Some(name) = ticket {
-            self.tickets.insert(name, session);
-        }
+        let DataIdentity { known_by, names } = identity;
+        let named = names.iter().flatten();
+        self.tickets.extend(named.map(|name| (*name, session)));
         let stage = Stage::Asking(answer);
         let dealing = Dealing {
             grant,
-            ticket,
+            names,
             stage,
         };
         self.sessions.insert(session, dealing);
@@ -240,15 +239,15 @@ impl Porter {
             address,
             doors: &doors,
             shared_address,
-            known_by: identity.known_by(),
+            known_by,
         };
         self.sorter.ask(self.now(), &ask);
     }
 
     fn forget(&mut self, session: SessionId) -> Option<Stage> {
         let dealing = self.sessions.remove(&session)?;
-        if let Some(name) = dealing.ticket {
-            self.tickets.remove(&name);
+        for name in dealing.names.iter().flatten() {
+            self.tickets.remove(name);
         }
         Some(dealing.stage)
     }
@@ -341,7 +340,7 @@ impl Porter {
 
     fn is_in_tls(&self, session: SessionId, grant: u64) -> bool {
         let dealing = self.sessions.get(&session);
-        dealing.is_some_and(|it| it.grant == grant && it.ticket.is_some())
+        dealing.is_some_and(|it| it.grant == grant && it.names.iter().any(Option::is_some))
     }
 
     fn look_at_those_of(&mut self, session: SessionId) {

@@ -29,7 +29,8 @@ pub enum FirstBytes {
     Clear,
     /// They may become a ClientHello.
     Part,
-    /// A ClientHello, and whose tickets it shows, at most 8; none as well when it is malformed or too long.
+    /// A ClientHello, and whose tickets it shows, or session ID (RFC 5246 §7.4.1.2), at most 8; none as well when it is
+    /// malformed or too long.
     Hello(Vec<TicketName>),
 }
 
@@ -98,11 +99,12 @@ fn message(bytes: &[u8]) -> Message {
 fn tickets(hello: &[u8]) -> Option<Vec<TicketName>> {
     let mut hello = Reader(hello);
     hello.take(2 + 32)?; // version, random
-    hello.vector8()?; // session id
+    let id = hello.vector8()?;
     hello.vector16()?; // cipher suites
     hello.vector8()?; // compression
     let mut names = Vec::new();
     if hello.0.is_empty() {
+        names.extend(TicketName::of(id));
         return Some(names);
     }
     let mut extensions = Reader(hello.vector16()?);
@@ -121,6 +123,8 @@ fn tickets(hello: &[u8]) -> Option<Vec<TicketName>> {
             _ => {}
         }
     }
+    // Last: a client of TLS 1.3 sends an ID of its own, which names nobody.
+    names.extend(TicketName::of(id));
     names.truncate(TICKETS);
     Some(names)
 }
@@ -159,7 +163,7 @@ mod tests {
         [&length.to_be_bytes()[..], bytes].concat()
     }
 
-    fn hello(extensions: &[(u16, Vec<u8>)]) -> Vec<u8> {
+    fn hello(id: &[u8], extensions: &[(u16, Vec<u8>)]) -> Vec<u8> {
         let extensions: Vec<u8> = extensions
             .iter()
             .flat_map(|(kind, content)| [kind.to_be_bytes().to_vec(), with16(content)].concat())
@@ -167,7 +171,8 @@ mod tests {
         let body = [
             &[3, 3][..],
             &[7; 32],
-            &[0],
+            &[u8::try_from(id.len()).unwrap()],
+            id,
             &with16(&[0x13, 0x01]),
             &[1, 0],
             &with16(&extensions),
@@ -220,7 +225,7 @@ mod tests {
             ),
         ];
         for (extensions, want) in table {
-            let message = hello(extensions);
+            let message = hello(&[], extensions);
             for size in [1, 100, 16 * 1024] {
                 let bytes = records(&message, size);
                 assert_eq!(FirstBytes::of(&bytes), FirstBytes::Hello(want.clone()));
@@ -232,6 +237,16 @@ mod tests {
                 assert_eq!(FirstBytes::of(&more), FirstBytes::Hello(want.clone()));
             }
         }
+    }
+
+    #[test]
+    fn a_session_id_names_its_session_as_well() {
+        let ticket = [(SESSION_TICKET, vec![5; 16])];
+        let told = |id: &[u8], extensions| FirstBytes::of(&records(&hello(id, extensions), 900));
+        assert_eq!(told(&[3; 32], &[]), FirstBytes::Hello(vec![name(3)]));
+        assert_eq!(told(&[3; 8], &[]), FirstBytes::Hello(vec![]));
+        let both = FirstBytes::Hello(vec![name(5), name(3)]);
+        assert_eq!(told(&[3; 32], &ticket), both);
     }
 
     #[test]
@@ -273,7 +288,7 @@ mod tests {
 
     #[test]
     fn bent_bytes_are_answered() {
-        let whole = records(&hello(&[(PRE_SHARED_KEY, identities(&[1, 2, 3]))]), 50);
+        let whole = records(&hello(&[], &[(PRE_SHARED_KEY, identities(&[1, 2, 3]))]), 50);
         for at in 0..whole.len() {
             for bit in 0..8 {
                 let mut bent = whole.clone();

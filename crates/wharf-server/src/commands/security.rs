@@ -52,6 +52,9 @@ impl Session {
 
     pub(super) fn prot(&mut self, level: &Text) -> Outcome {
         let level = Protection::read(level.as_bytes()).unwrap_or_default();
+        if level != self.pi.security().protection() {
+            self.leave_shared_port();
+        }
         self.pi.security_mut().set_protection(level);
         Ok(Reply::new(
             200,
