@@ -51,7 +51,7 @@
 //! | 25 | it is silent | control connection (data door: dropped) as soon as none of those sessions is armed that were when it came, or 3 s after it came or their transfer was announced and twice the time from arming to it, 10 s at most |
 //! | 26 | what was handed to a session that is known by its session | changes nothing: the ticket is a claim, the handshake is the proof, and the session stays armed until it withdraws |
 //! | 27 | known by session or address: one ClientHello without a ticket, after the announcement, and for the settle time | handed to it; a further one is dropped, and when two come within the settle time the transfer is refused. At a door of 23 as well |
-//! | 28 | nobody is armed at its desk, but at the door a session in TLS, for 2 s at most, and no arrival of its own address is there unless it is a data door (address pools, balancers) | held for 300 ms and twice the time from arming to it, 800 ms at most, or until no such session is left; then as in 1 and 2. At data doors 10 s |
+//! | 28 | nobody is armed at its desk, but at the door a session in TLS, for 2 s at most (address pools, balancers) | held for 400 ms and twice the time from arming to it, 1 s at most, or until no such session is left; then as in 1 and 2. At data doors 10 s |
 //! | 29 | it ends without a word | dropped; but given to a session that is the only one it can be for, and whose upload is announced: an empty file |
 //!
 //! The *settle time* is a round trip at least, between 5 and 200 ms: the time from arming to the announcement or to the
@@ -112,9 +112,9 @@ pub const SILENT: Duration = Duration::from_secs(3);
 /// ClientHellos without a ticket that one session is given.
 pub const UNPROVED: usize = 4;
 /// Rule 28: for so long an arrival from elsewhere is held at least.
-pub const HOLD_LEAST: Duration = Duration::from_millis(300);
+pub const HOLD_LEAST: Duration = Duration::from_millis(400);
 /// Rule 28: and at most.
-pub const HOLD_MOST: Duration = Duration::from_millis(800);
+pub const HOLD_MOST: Duration = Duration::from_secs(1);
 /// Rule 28: the same at a data door, where nobody waits for a greeting.
 pub const HOLD_AT_DATA_DOOR: Duration = Duration::from_secs(10);
 /// Rule 28: a session that was armed longer ago waits for nobody from elsewhere.
@@ -288,7 +288,7 @@ pub struct Sorter {
     held: HashMap<ConnId, (IpAddr, Door)>,
     /// Arrivals of rule 28
     strays: Strays,
-    /// Sessions in TLS that are armed, and no arrival of their address is there
+    /// Sessions in TLS that are armed
     awaiting: BTreeSet<Awaiting>,
     alarms: BTreeSet<(Duration, IpAddr)>,
     verdicts: VecDeque<Verdict>,

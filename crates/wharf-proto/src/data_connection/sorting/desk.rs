@@ -122,18 +122,12 @@ impl Guest {
         });
     }
 
-    /// Sessions in TLS that are armed, and no arrival of this address is there that could be meant for them
+    /// Sessions in TLS that are armed. Also those that somebody came to from their own address: it may be a control client's
+    /// connection, or a thief's.
     pub(super) fn awaiting(&self) -> Vec<Awaiting> {
         let desks = self.desks.iter();
         desks
-            .flat_map(|(door, desk)| {
-                // Also those who were given one: it may be a thief's.
-                let waiting = desk.in_tls().filter(|it| {
-                    let came = desk.undecided.iter().any(|one| one.at >= it.since);
-                    door.takes == Takes::Data || !came
-                });
-                waiting.map(|it| (*door, it.since, it.session))
-            })
+            .flat_map(|(door, desk)| desk.in_tls().map(|it| (*door, it.since, it.session)))
             .collect()
     }
 
