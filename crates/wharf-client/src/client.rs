@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use tokio::time::Instant;
+use wharf_net::tls::Handshake;
 use wharf_proto::data_connection::path::Path;
 use wharf_proto::data_connection::plan::Plan;
 use wharf_proto::data_connection::policy::PathPolicy;
@@ -90,6 +91,16 @@ impl Client {
     /// Our end of the control connection.
     pub fn local_addr(&self) -> SocketAddr {
         self.dialogue.control().local_addr()
+    }
+
+    /// The TLS that the control connection is in; `None` in clear.
+    pub fn tls(&self) -> Option<Handshake> {
+        self.dialogue.control().handshake()
+    }
+
+    /// Whether the next data connections are in TLS (PROT P).
+    pub fn protects_data(&self) -> bool {
+        self.dialogue.data_session().is_some()
     }
 
     /// The settings this client was made with.

@@ -226,9 +226,10 @@ impl Place {
         let conn = self.first_to_answer(began).await?;
         let took = began.elapsed();
         let trace = Trace::new(options.recorder.clone(), next_session());
+        let (own, peer) = (conn.local_addr().ip(), conn.peer_addr().ip());
         let control = UserControl::new(conn, options.reply_limits, trace);
         let mut dialogue = Dialogue::new(control);
-        let mut protection = self.protection()?;
+        let mut protection = self.protection(own, peer)?;
         if options.tls.implicit
             && let Some(protection) = protection.take()
         {

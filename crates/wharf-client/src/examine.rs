@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::io::AsyncReadExt;
 use tokio::time::{Instant, sleep_until, timeout};
+use wharf_net::tls::TlsSession;
 use wharf_net::{DataConnection, DataPort, ListenAt, Net, Source, Touch};
 use wharf_proto::command::ListArgument;
 use wharf_proto::data_connection::as_seen;
@@ -79,6 +80,8 @@ pub struct Probed {
     pub arranged: Option<Reply>,
     /// The last answer to LIST.
     pub listed: Option<Reply>,
+    /// In TLS: whether the data connection resumed the control connection's session.
+    pub resumed: Option<bool>,
     /// Whether data came through.
     pub result: std::result::Result<(), Obstacle>,
     /// How long it took, commands included.
@@ -188,6 +191,7 @@ impl Examiner {
             peer: None,
             arranged: None,
             listed: None,
+            resumed: None,
             result: Ok(()),
             took: Duration::ZERO,
         };
@@ -363,6 +367,56 @@ impl Examiner {
         sent.map_err(|error| Obstacle::Control(error.to_string()))
     }
 
+    /// The handshake on a data connection, once the server has announced it: a ClientHello that nobody answers would cost a
+    /// ticket.
+    async fn secure(
+        &mut self,
+        data: &mut DataConnection,
+        session: &TlsSession,
+        patience: Duration,
+        probed: &mut Probed,
+    ) -> std::result::Result<(), Obstacle> {
+        let offer = probed.path.offer;
+        if probed.listed.is_none() {
+            self.last_word(offer, patience, probed).await?;
+        }
+        // A certificate is to be looked at, and a signature made.
+        match Box::pin(data.secure(session, patience + LAST_WORDS)).await {
+            Ok(handshake) => {
+                probed.resumed = Some(handshake.resumed);
+                if !handshake.resumed {
+                    self.last_word(offer, LAST_WORDS, probed).await?;
+                }
+                Ok(())
+            }
+            Err(error) => {
+                self.last_word(offer, LAST_WORDS, probed).await?;
+                if error.distrust().is_some() {
+                    return Err(Obstacle::Control(error.to_string()));
+                }
+                Err(Obstacle::Path(Evidence::Dropped))
+            }
+        }
+    }
+
+    /// What the server says within this time. A refusal is the obstacle.
+    async fn last_word(
+        &mut self,
+        offer: Offer,
+        within: Duration,
+        probed: &mut Probed,
+    ) -> std::result::Result<(), Obstacle> {
+        let Ok(reply) = timeout(within, self.dialogue.any_reply()).await else {
+            return Ok(());
+        };
+        let reply = reply.map_err(|error| Obstacle::Control(error.to_string()))?;
+        probed.listed = Some(reply.clone());
+        match reply.class() {
+            ReplyClass::Preliminary | ReplyClass::Completion => Ok(()),
+            _ => Err(refused(offer, &reply)),
+        }
+    }
+
     /// Reads the listing and the replies to it until it is clear whether data flows.
     async fn listing(
         &mut self,
@@ -371,8 +425,14 @@ impl Examiner {
         probed: &mut Probed,
     ) -> std::result::Result<(), Obstacle> {
         let offer = probed.path.offer;
-        let mut deadline = Instant::now() + patience;
         let mut data = data;
+        if let (Some(session), Some(data)) = (self.dialogue.data_session(), &mut data) {
+            self.secure(data, &session, patience, probed).await?;
+            if matches!(&probed.listed, Some(said) if said.class() == ReplyClass::Completion) {
+                return Ok(());
+            }
+        }
+        let mut deadline = Instant::now() + patience;
         let mut buffer = vec![0; 4096];
         let mut beginning: Vec<u8> = Vec::new();
         let mut bytes = 0;

@@ -126,6 +126,8 @@ impl Client {
         if other {
             self.place.tls_versions = Some(TlsVersions::Only12);
             self.log_in_anew("TLS 1.2 from here on: the server insists on resumed sessions, and its tickets of TLS 1.3 are used up").await?;
+            let (own, peer) = (self.local_addr().ip(), self.peer_addr().ip());
+            self.place.remember_13_failed(own, peer);
         }
         Ok(other)
     }
@@ -141,8 +143,10 @@ impl Client {
 pub(crate) fn is_about_resumption(reply: &Reply, handshake: Option<&Handshake>) -> bool {
     let text = String::from_utf8_lossy(reply.text().as_bytes()).to_lowercase();
     let says = RESUME_WORDS.iter().any(|it| text.contains(it));
-    // ProFTPD: `425 Unable to build data connection: Operation not permitted`.
-    says || matches!(reply.code(), 425 | 522) && handshake.is_some_and(|it| !it.resumed)
+    // ProFTPD: `425 Unable to build data connection: Operation not permitted`, as soon as it has seen the ClientHello.
+    let forbids = text.contains("operation not permitted");
+    says || matches!(reply.code(), 425 | 522)
+        && handshake.map_or(forbids, |handshake| !handshake.resumed)
 }
 
 /// The end of an upload in TLS: close_notify, and everything that the server still sends is read.
@@ -211,6 +215,12 @@ mod tests {
                 425,
                 "Unable to build data connection: Operation not permitted",
                 Some(shaken(false)),
+                true,
+            ),
+            (
+                425,
+                "Unable to build data connection: Operation not permitted",
+                None,
                 true,
             ),
             (425, "Can't open data connection", None, false),

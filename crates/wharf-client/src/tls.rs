@@ -8,9 +8,10 @@
 //! Not here: which certificates are trusted ([`wharf_net::tls`]), data connections (`secured.rs`).
 
 use std::fmt;
+use std::net::IpAddr;
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use wharf_net::tls::trust::Trust;
 use wharf_net::tls::{ResolvesClientCert, TlsError, TlsSession, TlsVersions};
@@ -20,8 +21,12 @@ use wharf_proto::{Command, Reply, ReplyClass, Text};
 use crate::connect::Place;
 use crate::dialogue::Dialogue;
 use crate::error::{Access, Error, ErrorKind, Result};
+use crate::memory::{Experience, Loser};
 use crate::options::{UnknownWord, find};
 use crate::target::Endpoint;
+
+/// Among the ways that are remembered: TLS 1.3.
+const TLS_13: &str = "tls13";
 
 /// The longest that a handshake may take.
 pub(crate) const HANDSHAKE: Duration = Duration::from_secs(15);
@@ -102,7 +107,8 @@ impl Protection {
 
 impl Place {
     /// The TLS of one more control connection. `None`: it stays in clear.
-    pub(crate) fn protection(&self) -> Result<Option<Protection>> {
+    /// `own` and `peer`: its ends.
+    pub(crate) fn protection(&self, own: IpAddr, peer: IpAddr) -> Result<Option<Protection>> {
         let tls = &self.options.tls;
         let Some(verifier) = &self.verifier else {
             return Ok(None);
@@ -110,7 +116,13 @@ impl Place {
         let user = UserTls::new(
             Arc::clone(verifier),
             tls.certificate.clone(),
-            self.tls_versions.unwrap_or(tls.versions),
+            match self.tls_versions {
+                Some(versions) => versions,
+                None if tls.versions == TlsVersions::All && self.failed_with_13(own, peer) => {
+                    TlsVersions::Only12
+                }
+                None => tls.versions,
+            },
         );
         // The zone of a link-local address is nothing that a certificate could have.
         let host = &self.endpoint.host;
@@ -155,6 +167,30 @@ impl Place {
                 Err(Error::new(ErrorKind::Tls, what).with_reply(reply))
             }
         }
+    }
+
+    /// An earlier run has found out that the server refuses what TLS 1.3 has no tickets for.
+    fn failed_with_13(&self, own: IpAddr, peer: IpAddr) -> bool {
+        let memory = self.options.memory.as_ref();
+        let known =
+            memory.and_then(|memory| memory.recall(&self.endpoint, peer, own, SystemTime::now()));
+        known.is_some_and(|it| it.losers.iter().any(|loser| loser.way == TLS_13))
+    }
+
+    /// For later runs, as long as a way that failed is remembered.
+    pub(crate) fn remember_13_failed(&self, own: IpAddr, peer: IpAddr) {
+        let Some(memory) = &self.options.memory else {
+            return;
+        };
+        let experience = Experience {
+            winner: None,
+            losers: vec![Loser {
+                way: TLS_13.to_owned(),
+                reason: "the server insists on resumed sessions, and tickets were used up"
+                    .to_owned(),
+            }],
+        };
+        memory.learn(&self.endpoint, peer, own, &experience, SystemTime::now());
     }
 
     fn spoke_tls_before(&self) -> bool {

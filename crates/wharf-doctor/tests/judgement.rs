@@ -85,6 +85,7 @@ impl Story {
                 peer: stood.then_some(server_end),
                 arranged: None,
                 listed,
+                resumed: None,
                 result,
                 took: Duration::from_millis(1300),
             });
@@ -321,6 +322,7 @@ fn table() -> Vec<(&'static str, Story, &'static str)> {
                     peer: None,
                     arranged: Some(Reply::new(500, text)),
                     listed: None,
+                    resumed: None,
                     result: refused,
                     took: Duration::ZERO,
                 });

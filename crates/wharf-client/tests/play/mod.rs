@@ -6,7 +6,8 @@ mod user;
 
 use std::time::Duration;
 
-use wharf_client::{DataHost, Options, Tls, TlsChoice};
+use wharf_client::memory::{Experience, Loser, Memory};
+use wharf_client::{DataHost, Endpoint, Options, Tls, TlsChoice};
 use wharf_net::tls::TlsVersions;
 use wharf_sim::{Filter, Gateway, Verdict, World};
 
@@ -15,6 +16,8 @@ pub(crate) struct Play {
     pub(crate) options: Options,
     pub(crate) features: Vec<String>,
     inbound_dropped: bool,
+    /// Where the memory is, if there is one.
+    state: Option<tempfile::TempDir>,
     pub(crate) operations: Vec<String>,
     results: Vec<String>,
     pub(crate) script: Vec<(usize, String)>,
@@ -43,6 +46,7 @@ impl Play {
             },
             features: Vec::new(),
             inbound_dropped: false,
+            state: None,
             operations: Vec::new(),
             results: Vec::new(),
             script: Vec::new(),
@@ -102,6 +106,23 @@ impl Play {
                     "1.3" => TlsVersions::Only13,
                     _ => TlsVersions::All,
                 }
+            }
+            // What an earlier run has found not to work.
+            "fails" => {
+                let state = tempfile::tempdir().unwrap();
+                let memory = Memory::at(state.path().join("ways"));
+                let failed = Experience {
+                    winner: None,
+                    losers: vec![Loser {
+                        way: value.to_owned(),
+                        reason: String::new(),
+                    }],
+                };
+                let (server, peer) = (Endpoint::new("server", 21), [192, 0, 2, 1].into());
+                let (own, now) = ([198, 51, 100, 7].into(), std::time::SystemTime::now());
+                memory.learn(&server, peer, own, &failed, now);
+                options.memory = Some(std::sync::Arc::new(memory));
+                self.state = Some(state);
             }
             "trust" => options.tls.trust = trust::read(value),
             "inbound" => self.inbound_dropped = value == "drop",

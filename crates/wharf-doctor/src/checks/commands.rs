@@ -101,13 +101,15 @@ fn cannot_listen(case: Case<'_>) -> Option<Finding> {
     )
 }
 
-/// vsftpd `522 SSL connection failed; session reuse required`, ProFTPD `425 Unable to build data connection: Operation not
-/// permitted` with TLS. Here for the words; control connections in clear never see it.
+/// vsftpd `522 SSL connection failed; session reuse required`, wharf `522 The data connection did not resume the TLS session`,
+/// ProFTPD `425 Unable to build data connection: Operation not permitted`, which means it only where the session was not
+/// resumed.
 fn not_resumed(case: Case<'_>) -> Option<Finding> {
     let said = case.seen.probes.iter().find(|it| {
         it.listed.as_ref().is_some_and(|reply| {
             let text = String::from_utf8_lossy(reply.text().as_bytes()).to_lowercase();
-            text.contains("session reuse required") || text.contains("session resumption")
+            let says = text.contains("session reuse required") || text.contains("resum");
+            says || it.resumed == Some(false) && matches!(reply.code(), 425 | 522)
         })
     })?;
     Some(

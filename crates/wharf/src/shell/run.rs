@@ -356,6 +356,11 @@ async fn status(shell: &mut Shell) -> Result<(), Failure> {
                 shell.host,
                 client.peer_addr()
             ));
+            lines.push(match client.tls() {
+                Some(tls) if client.protects_data() => format!("{tls}, data connections as well"),
+                Some(tls) => format!("{tls}, data connections in clear"),
+                None => "no TLS".to_owned(),
+            });
             lines.push(format!("type {}", type_word(client.representation())));
         }
         None => lines.push("not connected".to_owned()),
