@@ -86,6 +86,16 @@ fn meets(row: &Topology, kind: Kind) -> bool {
 /// Fills and prints the matrix.
 #[allow(clippy::unnecessary_wraps)] // a part may fail; this one has nothing to fail by
 pub(crate) fn run(settings: &Settings, tally: &Tally) -> Result<()> {
+    print(settings, tally, false);
+    Ok(())
+}
+
+/// The same over TLS, which no helper on the way can read.
+pub(crate) fn secured(settings: &Settings, tally: &Tally) {
+    print(settings, tally, true);
+}
+
+fn print(settings: &Settings, tally: &Tally, secured: bool) {
     let rows: Vec<Topology> = TOPOLOGIES
         .iter()
         .filter(|row| settings.wants(row.name))
@@ -94,16 +104,22 @@ pub(crate) fn run(settings: &Settings, tally: &Tally) -> Result<()> {
         .copied()
         .collect();
     if rows.is_empty() {
-        return Ok(());
+        return;
     }
-    let matrix = by_peers("auto", &rows, &PEERS, tally, |row, kind| {
-        meet(settings, row, kind)
+    let (part, over) = if secured {
+        ("auto over TLS", " over TLS")
+    } else {
+        ("auto", "")
+    };
+    let matrix = by_peers(part, &rows, &PEERS, tally, |row, kind| {
+        meet(settings, row, kind, secured)
     });
-    matrix.print("wharf's client in auto (seconds: get, put, get with one memory; no: no way; !! not what must be)");
-    Ok(())
+    matrix.print(&format!(
+        "wharf's client in auto{over} (seconds: get, put, get with one memory; no: no way; !! not what must be)"
+    ));
 }
 
-fn meet(settings: &Settings, row: Topology, kind: Kind) -> Result<Judged> {
+fn meet(settings: &Settings, row: Topology, kind: Kind, secured: bool) -> Result<Judged> {
     if !meets(&row, kind) {
         return Ok(Judged {
             text: "-".to_owned(),
@@ -111,7 +127,13 @@ fn meet(settings: &Settings, row: Topology, kind: Kind) -> Result<Judged> {
         });
     }
     let name = format!("auto-{}-{}", row.name, kind.name());
-    let stage = Stage::in_topology(settings, &name, row, kind)?;
+    let mut stage = Stage::in_topology(settings, &name, row, kind)?;
+    let row = if secured {
+        stage = stage.secured()?;
+        row.over_tls(kind == Kind::Wharf)
+    } else {
+        row
+    };
     payload::write(&stage.root.join("payload.bin"), SIZE)?;
     let _server = stage.serve_with(&["--one-port", "off"])?;
     let first = Run::of(&stage, "first", Does::Get)?;

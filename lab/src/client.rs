@@ -2,8 +2,12 @@
 //! connection. Pure data; [`Recipe::fill`] is the only thing that happens here.
 //!
 //! Places in the texts: `{host}` `{ip}` (without brackets) `{user}` `{password}` `{secret}` (file with
-//! the password) `{remote}` `{local}` `{directory}` `{name}` (the two halves of local) `{wharf}`;
+//! the password) `{remote}` `{local}` `{directory}` `{name}` (the two halves of local) `{wharf}` `{authority}`;
 //! `{mode}` as an argument of its own stands for the way's arguments, `{lines}` for its input lines.
+
+mod secured;
+
+pub use secured::SECURED;
 
 /// How one operation is done.
 #[derive(Clone, Copy, Debug)]
@@ -70,6 +74,8 @@ pub struct Job {
     pub local: String,
     /// The wharf program.
     pub wharf: String,
+    /// File with the certificate of the authority to trust.
+    pub authority: String,
 }
 
 impl Recipe {
@@ -94,6 +100,7 @@ impl Recipe {
                 .replace("{directory}", directory)
                 .replace("{name}", name)
                 .replace("{wharf}", &job.wharf)
+                .replace("{authority}", &job.authority)
         };
         let mut arguments = Vec::new();
         for word in *template {

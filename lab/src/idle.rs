@@ -259,6 +259,7 @@ impl Case {
             remote: "stored.bin".to_owned(),
             local: local.to_string_lossy().into_owned(),
             wharf: String::new(),
+            authority: String::new(),
         };
         let recipe = if self.upload {
             &client.put

@@ -258,6 +258,7 @@ impl<'a> Ground<'a> {
             remote,
             local: local.to_string_lossy().into_owned(),
             wharf: self.settings.wharf.to_string_lossy().into_owned(),
+            authority: String::new(),
         };
         let Some((arguments, input)) = recipe.fill(row.way, &job) else {
             return Cell::Fails("the recipe has nothing to run".to_owned());

@@ -5,12 +5,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::certificates::Certificates;
 use crate::network::Network;
 use crate::payload::{self, Workspace};
 use crate::process::{Outcome, isolate, last_lines, run as run_bounded};
-use crate::server::{self, Kind, PASSWORD, Place, Server, ServerPlan, USER};
+use crate::server::{self, Kind, PASSWORD, Place, Server, ServerPlan, Tls, USER};
+use crate::stage::speak;
 use crate::tally::{Matrix, Tally, concurrently, seconds};
-use crate::topology::{Expected, Middlebox, TOPOLOGIES, Topology};
+use crate::topology::{Expected, Middlebox, POOLS, TOPOLOGIES, Topology};
 use crate::{Result, Settings};
 
 /// Patience told to the client for one attempt, so that hanging cells end.
@@ -51,6 +53,8 @@ enum By {
     Auto(Does),
     /// curl.
     Curl,
+    /// lftp; its arguments are one, its commands.
+    Lftp,
     /// GNU inetutils' `ftp`, the article's client: no fallback, no patience of its own, exit status 0
     /// whatever happens; passive, it takes the address in the 227 and refuses any but the server's.
     Ftp,
@@ -109,8 +113,8 @@ fn reply_then_peer(row: &Topology) -> Expected {
 
 const REPLY: &[&str] = &["--mode", "pasv", "--data-host", "reply"];
 
-/// wharf's client in each mode, then the witnesses that are not ours.
-pub(crate) static WHARF: &[Column] = &[
+/// wharf's client in each mode.
+const WHARF_WAYS: [Column; 8] = [
     column("epsv", By::Wharf, &["--mode", "epsv"], |row| row.ways.epsv),
     column("pasv", By::Wharf, &["--mode", "pasv"], |row| row.ways.pasv),
     column("pasv reply", By::Wharf, REPLY, reply_then_peer),
@@ -123,10 +127,60 @@ pub(crate) static WHARF: &[Column] = &[
     column("auto get", By::Auto(Does::Get), &[], automatic),
     column("auto put", By::Auto(Does::Put), &[], automatic),
     column("auto ls", By::Auto(Does::List), &[], automatic),
+];
+
+/// Then the witnesses that are not ours.
+static WHARF: &[Column] = &[
+    WHARF_WAYS[0],
+    WHARF_WAYS[1],
+    WHARF_WAYS[2],
+    WHARF_WAYS[3],
+    WHARF_WAYS[4],
+    WHARF_WAYS[5],
+    WHARF_WAYS[6],
+    WHARF_WAYS[7],
     FOREIGN[0],
     FOREIGN[1],
     FOREIGN[2],
     FOREIGN[3],
+];
+
+/// Over TLS the article's client is none: it knows no TLS.
+static SECURED: &[Column] = &[
+    WHARF_WAYS[0],
+    WHARF_WAYS[1],
+    WHARF_WAYS[2],
+    WHARF_WAYS[3],
+    WHARF_WAYS[4],
+    WHARF_WAYS[5],
+    WHARF_WAYS[6],
+    WHARF_WAYS[7],
+    SECURED_FOREIGN[0],
+    SECURED_FOREIGN[1],
+    SECURED_FOREIGN[2],
+];
+
+/// The witnesses over TLS. curl's active mode hangs there (curl#10666).
+pub(crate) static SECURED_FOREIGN: &[Column; 3] = &[
+    FOREIGN[0],
+    column(
+        "lftp passive",
+        By::Lftp,
+        &["set ftp:passive-mode on; set ftp:prefer-epsv on"],
+        |row| row.ways.epsv,
+    ),
+    column(
+        "lftp active",
+        By::Lftp,
+        &["set ftp:passive-mode off"],
+        |row| {
+            if row.ipv6 {
+                row.ways.eprt
+            } else {
+                row.ways.port
+            }
+        },
+    ),
 ];
 
 /// curl passive (EPSV, then PASV) and active (EPRT, then PORT); the article's `ftp -p` and `ftp`.
@@ -157,6 +211,19 @@ pub(crate) fn run(settings: &Settings, tally: &Tally) -> Result<()> {
         Kind::Wharf,
         WHARF,
         "topologies x data modes, wharf with wharf",
+        false,
+    )
+}
+
+/// The same over TLS, which no helper on the way can read, and where a data connection may come from anywhere.
+pub(crate) fn secured(settings: &Settings, tally: &Tally) -> Result<()> {
+    print(
+        settings,
+        tally,
+        Kind::Wharf,
+        SECURED,
+        "topologies x data modes over TLS, wharf with wharf",
+        true,
     )
 }
 
@@ -167,11 +234,22 @@ pub(crate) fn print(
     kind: Kind,
     columns: &[Column],
     title: &str,
+    secured: bool,
 ) -> Result<()> {
+    // A server that goes by addresses works there at times: which one a connection gets is chance.
+    let pools = if secured && kind == Kind::Wharf {
+        POOLS
+    } else {
+        &[]
+    };
     let rows: Vec<Topology> = TOPOLOGIES
         .iter()
+        .chain(pools)
         .filter(|row| settings.wants(row.name))
+        // With a foreign server it is shown that helpers are blind, no more.
+        .filter(|row| !secured || kind == Kind::Wharf || row.blind.is_some())
         .map(|row| match kind {
+            _ if secured => row.over_tls(kind == Kind::Wharf),
             Kind::Wharf => *row,
             _ => row.for_foreign(),
         })
@@ -183,8 +261,14 @@ pub(crate) fn print(
     let payload = work.path().join("payload.bin");
     payload::write(&payload, payload::SMALL)?;
     fs::write(work.path().join("secret"), PASSWORD)?;
+    let certificates = if secured {
+        Some(Certificates::make(&work.path().join("certificates"))?)
+    } else {
+        None
+    };
+    let certificates = certificates.as_ref();
     let answers = concurrently(&rows, 8, |row| {
-        fill(settings, kind, columns, row, &work, &payload)
+        fill(settings, kind, columns, row, &work, &payload, certificates)
     });
     let mut heads = vec!["topology"];
     heads.extend(columns.iter().map(|column| column.name));
@@ -238,6 +322,7 @@ struct Scene<'a> {
     root: PathBuf,
     secret: PathBuf,
     payload: &'a Path,
+    certificates: Option<&'a Certificates>,
 }
 
 fn fill(
@@ -247,6 +332,7 @@ fn fill(
     row: &Topology,
     work: &Workspace,
     payload: &Path,
+    certificates: Option<&Certificates>,
 ) -> Result<Vec<Cell>> {
     let directory = work.directory(row.name)?;
     let root = work.directory(&format!("{}/root", row.name))?;
@@ -268,7 +354,7 @@ fn fill(
             advertise: row.advertise,
             max_sessions: 0,
             further: &further,
-            tls: None,
+            tls: certificates.map(Tls::explicit),
         },
     )?;
     let secret = work.path().join("secret");
@@ -281,6 +367,7 @@ fn fill(
         root,
         secret,
         payload,
+        certificates,
     };
     let numbered: Vec<(usize, &Column)> = columns.iter().enumerate().collect();
     // A slow topology costs waiting, not work.
@@ -379,6 +466,7 @@ impl Scene<'_> {
             let mut command = self.network.client.command(program);
             command.current_dir(&self.directory);
             isolate(&mut command, &self.directory);
+            speak(&mut command, self.certificates);
             command
         };
         let does = match column.by {
@@ -393,10 +481,30 @@ impl Scene<'_> {
                     "--max-time",
                     &longest,
                 ]);
+                if let Some(certificates) = self.certificates {
+                    command.arg("--ssl-reqd").arg("--cacert");
+                    command.arg(&certificates.authority);
+                }
                 command.args(column.arguments).arg("-o").arg(local);
                 command.arg("-u").arg(format!("{USER}:{PASSWORD}"));
                 command.arg(format!("ftp://{host}/payload.bin"));
                 return run_bounded(command, b"", LIMIT + takes);
+            }
+            By::Lftp => {
+                let mut command = in_client(Path::new("lftp"));
+                let authority = self
+                    .certificates
+                    .map(|files| files.authority.display().to_string());
+                let commands = format!(
+                    "{}; set net:timeout 3; set net:max-retries 1; set ftp:auto-passive-mode off; set ftp:ssl-force on; \
+                     set ftp:ssl-protect-data on; set ssl:ca-file {}; set ssl:verify-certificate on; \
+                     open -u {USER},{PASSWORD} ftp://{host}; get payload.bin -o {}",
+                    column.arguments.join("; "),
+                    authority.unwrap_or_default(),
+                    local.display(),
+                );
+                command.args(["--norc", "-c", &commands]);
+                return run_bounded(command, b"", CURL_LIMIT + takes);
             }
             By::Ftp => {
                 let mut command = in_client(Path::new("inetutils-ftp"));

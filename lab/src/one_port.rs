@@ -17,11 +17,14 @@ use crate::payload;
 use crate::server::Kind;
 use crate::stage::Stage;
 use crate::tally::{Matrix, Tally, concurrently, seconds};
-use crate::topology::{Expected, Middlebox, ServerSide, TOPOLOGIES, Topology};
+use crate::topology::{Expected, Middlebox, POOLS, ServerSide, TOPOLOGIES, Topology};
 use crate::{Result, Settings};
 
 /// The clients, as `client::FOREIGN` and `client::WHARF` name them.
-const CLIENTS: [&str; 6] = ["curl", "lftp", "tnftp", "ncftp", "inetutils", "wharf"];
+const CLIENTS: &[&str] = &["curl", "lftp", "tnftp", "ncftp", "inetutils", "wharf"];
+
+/// Those that speak TLS, as `client::SECURED` names them.
+const SECURED: &[&str] = &["curl", "lftp", "ftplib", "wharf"];
 
 /// No operation lasts longer; the slow topology's time comes on top. NcFTP, which tries a wrong address
 /// four times over before it turns to PORT, needs 22 s.
@@ -45,6 +48,22 @@ struct Offer {
     rows: &'static [&'static str],
     /// Somebody has to have failed first: wharf's client, which asks twice and so arrives at once.
     learns: bool,
+    /// Over TLS, where every data connection has to resume the control connection's session.
+    secured: bool,
+}
+
+impl Offer {
+    const fn clients(self) -> &'static [&'static str] {
+        if self.secured { SECURED } else { CLIENTS }
+    }
+
+    const fn over_tls(self, title: &'static str) -> Self {
+        Self {
+            title,
+            secured: true,
+            ..self
+        }
+    }
 }
 
 const ONE_PORT: Offer = Offer {
@@ -52,6 +71,7 @@ const ONE_PORT: Offer = Offer {
     arguments: &["--one-port", "on"],
     rows: &[],
     learns: false,
+    secured: false,
 };
 
 const SHARED_PORT: Offer = Offer {
@@ -68,6 +88,7 @@ const SHARED_PORT: Offer = Offer {
         "ipv6-server-range",
     ],
     learns: false,
+    secured: false,
 };
 
 /// What the server does untold: the range, and the control port for those who do not get there.
@@ -86,6 +107,7 @@ const AUTOMATIC: Offer = Offer {
         "haproxy-21-proxy",
     ],
     learns: true,
+    secured: false,
 };
 
 /// Fills and prints the matrices.
@@ -97,12 +119,35 @@ pub(crate) fn run(settings: &Settings, tally: &Tally) -> Result<()> {
     Ok(())
 }
 
+/// The same over TLS; there also where every connection comes from another address.
+pub(crate) fn secured(settings: &Settings, tally: &Tally) {
+    for (offer, title) in [
+        (ONE_PORT, "over TLS: the control port itself"),
+        (SHARED_PORT, "over TLS: one data port for everybody"),
+        (
+            AUTOMATIC,
+            "over TLS: the control port for those to whom the range is closed",
+        ),
+    ] {
+        print(settings, tally, offer.over_tls(title));
+    }
+}
+
 fn print(settings: &Settings, tally: &Tally, offer: Offer) {
+    let pools = if offer.secured { POOLS } else { &[] };
+    let clients = offer.clients();
     let mut rows: Vec<Topology> = TOPOLOGIES
         .iter()
+        .chain(pools)
         .filter(|row| settings.wants(row.name))
         .filter(|row| offer.rows.is_empty() || offer.rows.contains(&row.name))
-        .copied()
+        .map(|row| {
+            if offer.secured {
+                row.over_tls(true)
+            } else {
+                *row
+            }
+        })
         .collect();
     if rows.is_empty() {
         return;
@@ -111,18 +156,18 @@ fn print(settings: &Settings, tally: &Tally, offer: Offer) {
     rows.sort_by_key(|row| row.takes.is_zero() && row.name != "server-dnat-wrongaddr");
     let answers = concurrently(&rows, AT_ONCE, |row| Scene::play(settings, *row, offer));
     let mut heads = vec!["topology"];
-    heads.extend(CLIENTS);
+    heads.extend(clients);
     let mut matrix = Matrix::new(&heads);
     for (row, answer) in rows.iter().zip(answers) {
         let cells = match answer {
             Ok(cells) => cells,
             Err(failure) => {
                 tally.fail(row.name, &failure.to_string());
-                matrix.push(row.name, vec!["?".to_owned(); CLIENTS.len()]);
+                matrix.push(row.name, vec!["?".to_owned(); clients.len()]);
                 continue;
             }
         };
-        let shown = CLIENTS.iter().zip(cells.chunks(OPERATIONS.len()));
+        let shown = clients.iter().zip(cells.chunks(OPERATIONS.len()));
         let shown = shown.map(|(name, cells)| {
             let words = cells.iter().zip(OPERATIONS).map(|(cell, does)| match cell {
                 Cell::Works(elapsed) => {
@@ -165,6 +210,11 @@ impl Scene {
             row,
             Kind::Wharf,
         )?;
+        let stage = if offer.secured {
+            stage.secured()?
+        } else {
+            stage
+        };
         let payload = stage.root.join("payload.bin");
         payload::write(&payload, payload::SMALL)?;
         let server = stage.serve_with(offer.arguments)?;
@@ -184,7 +234,8 @@ impl Scene {
         }
         let operations: Vec<(u32, (&str, Does))> = (0..)
             .zip(
-                CLIENTS
+                offer
+                    .clients()
                     .iter()
                     .flat_map(|name| OPERATIONS.map(|does| (*name, does))),
             )
@@ -205,8 +256,8 @@ impl Scene {
     }
 
     fn operate(&self, name: &str, does: Does) -> Result<Cell> {
-        let client = find(name)?;
         let stage = &self.stage;
+        let client = find(name, stage.certificates.is_some())?;
         let host = stage.network.host();
         let errand = Errand {
             from: &stage.network.client,
@@ -217,6 +268,7 @@ impl Scene {
             user: Errand::USER,
             payload: &self.payload,
             root: &stage.root,
+            certificates: stage.certificates.as_ref(),
             limit: LIMIT + self.row.takes,
         };
         Ok(errand.run(client, self.way(client)?, does, name))
@@ -268,7 +320,8 @@ fn passive(client: &str, family: Family, misnamed: bool) -> &'static str {
         ("wharf", Family::V6, _) => "epsv",
         ("inetutils", Family::V4, false) => "PASV (-p)",
         ("inetutils", ..) => "EPSV (-p)",
-        ("lftp" | "ncftp", Family::V4, false) => "PASV",
+        // It asks for PASV and does not believe the address.
+        ("ftplib", Family::V4, _) | ("lftp" | "ncftp", Family::V4, false) => "PASV",
         ("ncftp", Family::V4, true) => "PASV, else PORT",
         _ => "EPSV",
     }

@@ -5,11 +5,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::Result;
+use crate::certificates::Certificates;
 use crate::client::{self, Client, Job, Recipe, Way};
 use crate::namespace::Namespace;
 use crate::payload::{self, Workspace};
 use crate::process::{isolate, last_lines, run as run_bounded};
 use crate::server::{PASSWORD, USER};
+use crate::stage::speak;
 
 /// What a client does, in the order of a cell's numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +54,8 @@ pub(crate) struct Errand<'a> {
     pub(crate) payload: &'a Path,
     /// The server's directory.
     pub(crate) root: &'a Path,
+    /// With this, over TLS.
+    pub(crate) certificates: Option<&'a Certificates>,
     /// No operation lasts longer.
     pub(crate) limit: Duration,
 }
@@ -100,6 +104,10 @@ impl Errand<'_> {
             remote,
             local: shown(&local),
             wharf: shown(self.wharf),
+            authority: self
+                .certificates
+                .map(|certificates| shown(&certificates.authority))
+                .unwrap_or_default(),
         };
         let Some((arguments, input)) = recipe.fill(way, &job) else {
             return Err("the recipe has nothing to run".into());
@@ -108,6 +116,7 @@ impl Errand<'_> {
         let trace = here.join("trace");
         command.args(&arguments[1..]).current_dir(&here);
         isolate(&mut command, self.work.path());
+        speak(&mut command, self.certificates);
         command.env("WHARF_TRACE", &trace);
         let outcome = run_bounded(command, input.as_bytes(), self.limit)?;
         let stored = self.root.join(&job.remote);
@@ -138,9 +147,14 @@ impl Errand<'_> {
     }
 }
 
-/// A client program of the lab by its name.
-pub(crate) fn find(name: &str) -> Result<&'static Client> {
-    client::FOREIGN
+/// A client program of the lab by its name, as it is told over TLS or without.
+pub(crate) fn find(name: &str, secured: bool) -> Result<&'static Client> {
+    let foreign = if secured {
+        client::SECURED
+    } else {
+        client::FOREIGN
+    };
+    foreign
         .iter()
         .chain([&client::WHARF])
         .find(|client| client.name == name)

@@ -117,6 +117,17 @@ pub struct Server {
     pub daemon: Daemon,
 }
 
+impl<'a> Tls<'a> {
+    /// By AUTH TLS, and the session is to be resumed.
+    pub fn explicit(certificates: &'a Certificates) -> Self {
+        Self {
+            certificates,
+            implicit: false,
+            data_session: "require",
+        }
+    }
+}
+
 impl Server {
     /// Process id of the server's main process.
     pub fn pid(&self) -> u32 {

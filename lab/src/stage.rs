@@ -5,10 +5,11 @@ use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::certificates::Certificates;
 use crate::network::Network;
 use crate::payload::Workspace;
 use crate::process::isolate;
-use crate::server::{self, Kind, PASSWORD, Place, Server, ServerPlan, USER};
+use crate::server::{self, Kind, PASSWORD, Place, Server, ServerPlan, Tls, USER};
 use crate::topology::{self, Topology};
 use crate::{Result, Settings};
 
@@ -28,6 +29,8 @@ pub(crate) struct Stage {
     pub(crate) secret: PathBuf,
     /// The released program.
     pub(crate) wharf: PathBuf,
+    /// With this both ends speak TLS, and nothing else.
+    pub(crate) certificates: Option<Certificates>,
     kind: Kind,
     row: Topology,
     /// Working directory of the stage.
@@ -57,10 +60,18 @@ impl Stage {
             root,
             secret,
             wharf: settings.wharf.clone(),
+            certificates: None,
             kind,
             row,
             work,
         })
+    }
+
+    /// From now on over TLS.
+    pub(crate) fn secured(mut self) -> Result<Self> {
+        let directory = self.work.path().join("certificates");
+        self.certificates = Some(Certificates::make(&directory)?);
+        Ok(self)
     }
 
     /// Starts the server; again, after it was killed.
@@ -85,7 +96,7 @@ impl Stage {
                 advertise: self.row.advertise,
                 max_sessions: 0,
                 further: &further,
-                tls: None,
+                tls: self.certificates.as_ref().map(Tls::explicit),
             },
         )
     }
@@ -106,6 +117,15 @@ impl Stage {
         let mut command = self.network.client.command(program.as_ref());
         command.current_dir(self.work.path());
         isolate(&mut command, self.work.path());
+        speak(&mut command, self.certificates.as_ref());
         command
+    }
+}
+
+/// Tells wharf's client whether it is to speak TLS, and whom it is to trust then; others do not listen.
+pub(crate) fn speak(command: &mut Command, certificates: Option<&Certificates>) {
+    if let Some(certificates) = certificates {
+        command.env("WHARF_TLS", "require");
+        command.env("WHARF_CA", &certificates.authority);
     }
 }

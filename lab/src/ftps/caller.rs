@@ -66,6 +66,10 @@ pub(crate) struct Call<'a> {
     pub(crate) host: IpAddr,
     pub(crate) certificates: &'a Certificates,
     pub(crate) steps: &'a [Step],
+    /// The program under test.
+    pub(crate) wharf: &'a Path,
+    /// File with the password.
+    pub(crate) secret: &'a Path,
     /// The caller's own, new directory.
     pub(crate) here: &'a Path,
 }
@@ -159,7 +163,7 @@ pub(crate) const CURL: Caller = Caller {
             let url = call.url();
             let _ = writeln!(
                 text,
-                "user = \"{USER}:{PASSWORD}\"\nsilent\nshow-error\nssl-reqd\ncacert = \"{}\"\n\
+                "user = \"{USER}:{PASSWORD}\"\nsilent\nshow-error\nverbose\nssl-reqd\ncacert = \"{}\"\n\
                  tlsv{version}\ntls-max = {version}\ndisable-epsv",
                 call.certificates.authority.display()
             );
@@ -260,6 +264,45 @@ pub(crate) const BASIC_FTP: Caller = Caller {
             "--",
         ];
         call.told(&program, "client")
+    },
+};
+
+/// wharf's client in a conversation, as a person has one.
+pub(crate) const WHARF: Caller = Caller {
+    name: "wharf",
+    cannot: |_| None,
+    script: |call| {
+        let mode = if call.terms.active {
+            "active"
+        } else {
+            "passive"
+        };
+        let scheme = if call.terms.implicit { "ftps" } else { "ftpes" };
+        let (host, port) = (call.host, call.terms.port());
+        let mut command: Vec<String> = vec![call.wharf.display().to_string()];
+        command.extend(["ftp", "--mode", mode, "--tls", "require", "--ca"].map(str::to_owned));
+        command.push(call.certificates.authority.display().to_string());
+        // The newest that both speak is 1.3.
+        if call.terms.version == Version::V12 {
+            command.extend(["--tls-max", "1.2"].map(str::to_owned));
+        }
+        command.push("--password-file".to_owned());
+        command.push(call.secret.display().to_string());
+        command.push(format!("{scheme}://{USER}@{host}:{port}/"));
+        let mut input = String::new();
+        for step in call.steps {
+            let _ = match step {
+                Step::Put(local, remote) => writeln!(input, "put {} {remote}", local.display()),
+                Step::Get(remote, local) => writeln!(input, "get {remote} {}", local.display()),
+                Step::List(local) => writeln!(input, "ls / {}", local.display()),
+            };
+        }
+        input.push_str("quit\n");
+        Script {
+            command,
+            input,
+            ..Script::default()
+        }
     },
 };
 

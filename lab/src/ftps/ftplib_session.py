@@ -37,15 +37,22 @@ ftp.connect(host, int(port))
 ftp.login(user, password)
 ftp.prot_p()
 ftp.set_pasv(mode == "passive")
+
 for line in open(script):
     what, source, target = line.rstrip("\n").split("\t")
-    if what == "put":
-        with open(source, "rb") as file:
-            ftp.storbinary("STOR " + target, file)
-    elif what == "get":
-        with open(target, "wb") as file:
-            ftp.retrbinary("RETR " + source, file.write)
-    else:
-        with open(target, "w") as file:
-            ftp.retrlines("LIST", lambda line: file.write(line + "\n"))
+    try:
+        if what == "put":
+            with open(source, "rb") as file:
+                ftp.storbinary("STOR " + target, file)
+        elif what == "get":
+            with open(target, "wb") as file:
+                ftp.retrbinary("RETR " + source, file.write)
+        else:
+            with open(target, "w") as file:
+                ftp.retrlines("LIST", lambda line: file.write(line + "\n"))
+    except OSError:
+        # A data connection that the server has closed; it says why on the control connection.
+        sys.exit(ftp.getmultiline())
+    except ftplib.Error as refused:
+        sys.exit(str(refused))
 ftp.quit()

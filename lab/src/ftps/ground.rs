@@ -39,6 +39,8 @@ pub(crate) struct Ground {
     certificates: Certificates,
     work: Workspace,
     root: PathBuf,
+    secret: PathBuf,
+    wharf: PathBuf,
     number: AtomicU32,
 }
 
@@ -98,11 +100,12 @@ impl Ground {
         kind: Kind,
         implicit: bool,
         data_session: &str,
-        further: &[&str],
     ) -> Result<Self> {
         let work = Workspace::create(&format!("ftps-{}", kind.name()), false)?;
         let root = work.directory("root")?;
         payload::write(&root.join(WITNESS), SIZE)?;
+        let secret = work.path().join("secret");
+        fs::write(&secret, PASSWORD)?;
         let certificates = Certificates::make(&work.path().join("certificates"))?;
         let network = Network::build(&topology::PLAIN)?;
         network.server.nft(COUNT)?;
@@ -119,7 +122,7 @@ impl Ground {
                 passive: topology::RANGE,
                 advertise: None,
                 max_sessions: 0,
-                further,
+                further: &[],
                 tls: Some(Tls {
                     certificates: &certificates,
                     implicit,
@@ -133,6 +136,8 @@ impl Ground {
             certificates,
             work,
             root,
+            secret,
+            wharf: settings.wharf.clone(),
             number: AtomicU32::new(0),
         })
     }
@@ -161,6 +166,8 @@ impl Ground {
             host,
             certificates: &self.certificates,
             steps: &steps,
+            wharf: &self.wharf,
+            secret: &self.secret,
             here: &here,
         };
         let script = (caller.script)(&call);

@@ -6,11 +6,15 @@ mod ground;
 mod sessions;
 
 use crate::tally::Tally;
-use crate::{Result, Settings};
+use crate::{Result, Settings, auto, matrix, one_port};
 
-/// The sessions of all pairs.
-#[allow(clippy::unnecessary_wraps)] // a part may fail; this one has nothing to fail by
+pub(crate) use sessions::witnesses;
+
+/// The sessions of all pairs, then the topologies.
 pub(crate) fn run(settings: &Settings, tally: &Tally) -> Result<()> {
-    sessions::witnesses(settings, tally);
+    sessions::run(settings, tally);
+    matrix::secured(settings, tally)?;
+    one_port::secured(settings, tally);
+    auto::secured(settings, tally);
     Ok(())
 }

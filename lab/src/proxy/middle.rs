@@ -150,7 +150,7 @@ fn serve(scene: &Scene, row: &Row, upstream: &Upstream, host: IpAddr) -> Result<
     }
     let mut cells = Vec::new();
     for name in row.clients {
-        let client = find(name)?;
+        let client = find(name, false)?;
         let Some(way) = way(client, row) else {
             continue;
         };
@@ -187,7 +187,7 @@ fn in_vain(scene: &Scene, upstream: &Upstream) -> Result<Cells> {
     let host = upstream.v4.to_string();
     let mut errand = scene.errand(&host, upstream);
     errand.limit = IN_VAIN;
-    let curl = find("curl")?;
+    let curl = find("curl", false)?;
     let ways: Vec<&Way> = (curl.ways.iter())
         .filter(|way| way.family == Family::V4 && way.name.starts_with('E'))
         .collect();

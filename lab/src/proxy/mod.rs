@@ -37,7 +37,7 @@ fn mode_of(way: &Way) -> Option<&'static str> {
 fn ways(family: Family) -> Result<Vec<(&'static str, &'static Way, &'static str)>> {
     let mut found = Vec::new();
     for name in CLIENTS {
-        let client = crate::operation::find(name)?;
+        let client = crate::operation::find(name, false)?;
         for way in client.ways.iter().filter(|way| way.family == family) {
             if let Some(mode) = mode_of(way).filter(|_| way.cannot.is_none()) {
                 found.push((name, way, mode));

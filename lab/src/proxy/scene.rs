@@ -215,6 +215,7 @@ impl Scene {
             user: Errand::USER,
             payload: &self.payload,
             root: &upstream.root,
+            certificates: None,
             limit: LIMIT,
         }
     }

@@ -220,7 +220,7 @@ impl Visit<'_> {
         let errand = scene.errand(&self.host, self.upstream);
         let name = format!("{}-{}", self.number, title.replace([' ', ','], "-"));
         let does = |does| {
-            let cell = match find(self.client) {
+            let cell = match find(self.client, false) {
                 Ok(_) if cannot(self.upstream.kind, self.client, does) => Cell::Cannot,
                 Ok(client) => errand.run(client, self.way, does, &name),
                 Err(failure) => Cell::Fails(failure.to_string()),

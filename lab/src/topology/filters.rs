@@ -177,6 +177,7 @@ pub(super) static ROWS: &[Topology] = &[
         name: "client-fw-helper",
         what: "client side: the same, with the kernel's ftp conntrack helper",
         client_gateway: CLIENT_HELPER,
+        blind: Some(PASSIVE_ACTIVE_SILENT),
         ..OPEN
     },
     Topology {
@@ -190,6 +191,7 @@ pub(super) static ROWS: &[Topology] = &[
         name: "client-egress-21-helper",
         what: "the same, with the ftp conntrack helper",
         client_gateway: CLIENT_EGRESS_21_HELPER,
+        blind: Some(NONE),
         ..OPEN
     },
     Topology {
@@ -233,6 +235,7 @@ pub(super) static ROWS: &[Topology] = &[
         name: "server-fw-helper",
         what: "server side: only 21 plus the ftp conntrack helper",
         server_gateway: SERVER_HELPER,
+        blind: Some(NONE),
         ..OPEN
     },
     Topology {
@@ -274,6 +277,7 @@ pub(super) static ROWS: &[Topology] = &[
         name: "client-hostfw-helper",
         what: "nftables on the client: nothing new inbound, the ftp helper on output",
         client_host: CLIENT_HOST_HELPER,
+        blind: Some(PASSIVE_ACTIVE_SILENT),
         ..OPEN
     },
 ];

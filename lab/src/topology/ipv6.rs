@@ -37,6 +37,7 @@ pub(super) static ROWS: &[Topology] = &[
         ipv6: true,
         client_gateway: CLIENT_HELPER,
         ways: ways(Works, Fails, Fails, Fails, Works),
+        blind: Some(ways(Works, Fails, Fails, Fails, Silent)),
         ..OPEN
     },
     Topology {

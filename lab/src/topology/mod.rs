@@ -135,9 +135,25 @@ pub struct Topology {
     pub ways: Ways,
     /// The same with a server that knows neither keepalive nor the PROXY protocol, where that differs.
     pub foreign: Option<Ways>,
+    /// The same over TLS, where a helper on the way sees nothing of the dialogue that it is there for.
+    pub blind: Option<Ways>,
+    /// The same over TLS with a server that knows a data connection by its session and not by its address.
+    pub proved: Option<Ways>,
 }
 
 impl Topology {
+    /// The row as it is over TLS, for wharf's server or another one.
+    #[must_use]
+    pub fn over_tls(self, ours: bool) -> Self {
+        let plain = if ours { self } else { self.for_foreign() };
+        let ways = self.blind.unwrap_or(plain.ways);
+        Self {
+            ways: self.proved.filter(|_| ours).unwrap_or(ways),
+            foreign: None,
+            ..self
+        }
+    }
+
     /// The row as it is for a server that is not wharf's.
     #[must_use]
     pub fn for_foreign(self) -> Self {
@@ -204,6 +220,8 @@ const OPEN: Topology = Topology {
     wharf: &[],
     ways: ALL,
     foreign: None,
+    blind: None,
+    proved: None,
 };
 
 /// The table: row by row what the research measured, for a server that sends active data from port
@@ -218,6 +236,9 @@ pub static TOPOLOGIES: LazyLock<Vec<Topology>> = LazyLock::new(|| {
     ];
     kinds.concat()
 });
+
+/// Where addresses say nothing, and TLS does: for wharf's server alone.
+pub static POOLS: &[Topology] = nats::POOLS;
 
 /// The topology without filter or NAT, where programs are compared rather than networks.
 pub static PLAIN: Topology = OPEN;

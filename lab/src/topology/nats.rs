@@ -39,6 +39,40 @@ table ip lab {
   }
 }"#;
 
+/// Every connection leaves by another address than the one before.
+const NAT_EVERY: &str = r#"
+table ip lab {
+  chain post { type nat hook postrouting priority srcnat;
+    oifname "wan" snat to numgen inc mod 3 map {
+      0 : 198.51.100.1, 1 : 198.51.100.2, 2 : 198.51.100.3
+    }
+  }
+  chain forward { type filter hook forward priority filter; policy drop;
+    ct state established,related accept
+    iifname "lan" accept
+  }
+}"#;
+
+/// A balancer of several machines, or nodes of a cluster: the server sees one of them, and for the next
+/// connection another one.
+const DNAT_EVERY: &str = r#"
+table ip lab {
+  chain pre { type nat hook prerouting priority dstnat;
+    ip daddr 203.0.113.1 tcp dport { 21, 50000-50199 } dnat to 10.20.0.2
+  }
+  chain post { type nat hook postrouting priority srcnat;
+    oifname "wan" masquerade
+    oifname "lan" ct status dnat snat to numgen inc mod 3 map {
+      0 : 172.16.0.1, 1 : 172.16.0.2, 2 : 172.16.0.3
+    }
+  }
+  chain forward { type filter hook forward priority filter; policy drop;
+    ct state established,related accept
+    iifname "wan" ct status dnat accept
+    iifname "lan" accept
+  }
+}"#;
+
 const DNAT_RANGE: &str = r#"
 table ip lab {
   chain pre { type nat hook prerouting priority dstnat;
@@ -156,6 +190,7 @@ pub(super) static ROWS: &[Topology] = &[
         what: "client behind NAT with the nf_nat_ftp helper",
         client: ClientSide::Nat,
         client_gateway: CLIENT_NAT_HELPER,
+        blind: Some(PASSIVE_ACTIVE_MISADDRESSED),
         ..OPEN
     },
     Topology {
@@ -172,6 +207,7 @@ pub(super) static ROWS: &[Topology] = &[
         client: ClientSide::Nat,
         client_gateway: NAT_POOL,
         ways: ways(Fails, Fails, Fails, Misaddressed, Misaddressed),
+        proved: Some(PASSIVE_ACTIVE_MISADDRESSED),
         ..OPEN
     },
     Topology {
@@ -213,6 +249,7 @@ pub(super) static ROWS: &[Topology] = &[
         what: "server behind DNAT of 21 only, the gateway has the nf_nat_ftp helper",
         server: ServerSide::Forwarded,
         server_gateway: DNAT_HELPER,
+        blind: Some(ways(Refused, Refused, Fails, Works, Works)),
         ..OPEN
     },
     Topology {
@@ -287,6 +324,29 @@ pub(super) static ROWS: &[Topology] = &[
         // wharf's server probes the control connection while data flows.
         ways: PASSIVE_ACTIVE_MISADDRESSED,
         foreign: Some(ways(Fails, Fails, Fails, Misaddressed, Misaddressed)),
+        ..OPEN
+    },
+];
+
+/// Only over TLS, and with a server that knows its data connections by their session.
+pub(super) static POOLS: &[Topology] = &[
+    Topology {
+        name: "nat-every-address",
+        what: "a NAT that gives every connection another address",
+        client: ClientSide::Nat,
+        client_gateway: NAT_EVERY,
+        ways: ways(Fails, Fails, Fails, Misaddressed, Misaddressed),
+        proved: Some(PASSIVE_ACTIVE_MISADDRESSED),
+        ..OPEN
+    },
+    Topology {
+        name: "balancers",
+        what: "several balancers in front, each connection by another one",
+        server: ServerSide::Forwarded,
+        server_gateway: DNAT_EVERY,
+        advertise: Some("203.0.113.1"),
+        ways: ways(Fails, Fails, Fails, Misaddressed, Misaddressed),
+        proved: Some(PASSIVE_ACTIVE_MISADDRESSED),
         ..OPEN
     },
 ];
