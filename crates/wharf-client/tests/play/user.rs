@@ -224,6 +224,10 @@ async fn act(client: &mut Client, disk: &Disk, verb: &str, rest: &str) -> Result
             disk.date(first, second);
             String::new()
         }
+        "link" => {
+            std::os::unix::fs::symlink(disk.at(second), disk.at(first)).unwrap();
+            String::new()
+        }
         "disk" => disk.show(),
         "get" => moved(
             client
