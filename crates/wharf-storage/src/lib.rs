@@ -21,7 +21,7 @@ pub mod scoped;
 pub mod storage;
 
 pub use error::{Error, ErrorKind, Result};
-pub use local::{Local, LocalOptions};
+pub use local::{Fsync, Local, LocalOptions, Uploads};
 pub use memory::{Memory, MemoryOptions};
 pub use metadata::{Entry, Kind, Metadata, Permissions};
 pub use scoped::Scoped;

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use tempfile::TempDir;
 use wharf_proto::Pathname;
 use wharf_storage::{
-    Local, LocalOptions, Memory, MemoryOptions, Permissions, Scoped, Storage, conformance,
+    Fsync, Local, LocalOptions, Memory, MemoryOptions, Permissions, Scoped, Storage, Uploads,
+    conformance,
 };
 
 fn path(name: &str) -> Pathname {
@@ -30,7 +31,8 @@ impl Dirs {
 
 const RESUME: LocalOptions = LocalOptions {
     resume: true,
-    fsync: false,
+    fsync: Fsync::None,
+    uploads: Uploads::Atomic,
 };
 
 fn memory(resume: bool) -> Memory {
@@ -97,7 +99,7 @@ async fn local_with_resume_conforms() {
 async fn local_with_fsync_conforms() {
     let dirs = Dirs::new();
     let options = LocalOptions {
-        fsync: true,
+        fsync: Fsync::Full,
         ..LocalOptions::default()
     };
     conformance::run(|| Arc::new(dirs.local(options))).await;

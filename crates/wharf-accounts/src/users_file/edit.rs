@@ -71,16 +71,20 @@ impl UserList {
             Some(home) => home.as_str().ok_or(UsersError::Home)?,
             None => "/",
         };
+        // The password last: of a file that is cut off no user is left with more rights than were written.
         text += "[[user]]\n";
-        for (key, value) in [("name", name), ("password", hash.expose()), ("home", home)] {
-            if (key, value) != ("home", "/") {
-                // Writing to a string does not fail.
-                let _ = writeln!(text, "{key} = {}", toml::Value::from(value));
-            }
+        let mut put = |key: &str, value: toml::Value| {
+            // Writing to a string does not fail.
+            let _ = writeln!(text, "{key} = {value}");
+        };
+        put("name", name.into());
+        if home != "/" {
+            put("home", home.into());
         }
         if read_only {
-            text += "read_only = true\n";
+            put("read_only", true.into());
         }
+        put("password", hash.expose().into());
         let count = self.users.len() + 1;
         self.replace(text, |users| {
             users.len() == count && users.last().is_some_and(|(user, _)| user.name == name)

@@ -4,7 +4,7 @@
 //! between any two system calls. So a draft is unnamed (`O_TMPFILE`) where the file system can, under a hidden name
 //! otherwise, and it appears by `linkat` or `renameat`, which are atomic. `APPE` and `REST` copy what is kept first
 //! (shared blocks on btrfs, XFS and bcachefs; a real copy elsewhere, so appending to a huge file costs its length
-//! in time and space: the price of the rule).
+//! in time and space: the price of the rule). `Uploads::Direct` does without the rule and without its price.
 
 use std::fs::File;
 use std::io;
@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rustix::fs::{Access, AtFlags, CWD, FlockOperation, Gid, Mode, OFlags, RenameFlags, Uid};
 use rustix::io::Errno;
 
+use super::Fsync;
 use super::hidden;
 use super::jail::{self, Place, Target};
 use crate::{Error, ErrorKind, Kind, Metadata, Result, Write};
@@ -32,7 +33,9 @@ const NEW_FILE: Mode = Mode::from_raw_mode(0o666);
 #[derive(Clone, Copy)]
 pub(super) struct Manner {
     pub(super) resume: bool,
-    pub(super) fsync: bool,
+    /// Under the final name.
+    pub(super) direct: bool,
+    pub(super) fsync: Fsync,
     /// Try `O_TMPFILE`. Only tests do without, to be a file system that cannot.
     pub(super) unnamed: bool,
 }
@@ -43,12 +46,14 @@ pub(super) struct Draft {
     hold: Hold,
     place: Place,
     publish: Publish,
-    fsync: bool,
+    fsync: Fsync,
     begins_at: u64,
 }
 
 enum Hold {
     Unnamed,
+    /// It has its name already: what is given up stays.
+    Final,
     Named(HiddenName),
 }
 
@@ -101,6 +106,9 @@ impl Draft {
         wanted: &AtomicBool,
     ) -> Result<Self> {
         let Target { place, existing } = target;
+        if manner.direct {
+            return Self::begin_direct(place, existing, how, manner);
+        }
         let fresh = matches!(how, Write::New | Write::Unique { .. });
         if let Some(found) = &existing {
             match found.kind {
@@ -153,6 +161,61 @@ impl Draft {
         Ok(draft)
     }
 
+    /// Opens the file that stands under the name, or makes it, and cuts off what does not stay.
+    fn begin_direct(
+        place: Place,
+        existing: Option<Metadata>,
+        how: &Write,
+        manner: Manner,
+    ) -> Result<Self> {
+        let fresh = matches!(how, Write::New | Write::Unique { .. });
+        if existing.is_some_and(|found| found.kind == Kind::Directory) && !fresh {
+            return Err(ErrorKind::IsDirectory.into());
+        }
+        let mut flags =
+            OFlags::WRONLY | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        match how {
+            // A file that is missing is shorter.
+            Write::At(1..) => flags -= OFlags::CREATE,
+            _ if fresh => flags |= OFlags::EXCL,
+            _ => {}
+        }
+        let file = match rustix::fs::openat(&place.dir, &place.name, flags, NEW_FILE) {
+            Ok(opened) => File::from(opened),
+            Err(Errno::LOOP | Errno::NXIO) => return Err(ErrorKind::WrongKind.into()),
+            Err(Errno::NOENT) if matches!(how, Write::At(1..)) => {
+                return Err(ErrorKind::InvalidOffset.into());
+            }
+            Err(errno) => return Err(naming(errno)),
+        };
+        let facts = jail::stat(&file)?;
+        if facts.kind != Kind::File {
+            return Err(ErrorKind::WrongKind.into());
+        }
+        // Two writers would mix their bytes. Where locks do not work, nobody is kept out.
+        let locked = rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive);
+        if locked == Err(Errno::WOULDBLOCK) {
+            return Err(ErrorKind::Busy.into());
+        }
+        let begins_at = match how {
+            Write::Append => jail::stat(&file)?.size,
+            Write::At(at) if *at > facts.size => return Err(ErrorKind::InvalidOffset.into()),
+            Write::At(at) => *at,
+            Write::Replace | Write::New | Write::Unique { .. } => 0,
+        };
+        if begins_at < facts.size {
+            file.set_len(begins_at)?;
+        }
+        Ok(Self {
+            file,
+            hold: Hold::Final,
+            place,
+            publish: Publish::Replacing,
+            fsync: manner.fsync,
+            begins_at,
+        })
+    }
+
     /// Where in the file the first new byte goes.
     pub(super) fn begins_at(&self) -> u64 {
         self.begins_at
@@ -160,7 +223,11 @@ impl Draft {
 
     /// Whether what was written outlives an upload that is given up.
     pub(super) fn keeps_partial_data(&self) -> bool {
-        matches!(&self.hold, Hold::Named(hidden) if hidden.after == After::Keep)
+        match &self.hold {
+            Hold::Unnamed => false,
+            Hold::Final => true,
+            Hold::Named(hidden) => hidden.after == After::Keep,
+        }
     }
 
     /// A second handle for the writer.
@@ -179,10 +246,13 @@ impl Draft {
             ..
         } = self;
         let Place { dir, name } = place;
-        if fsync {
-            file.sync_all()?;
+        match fsync {
+            Fsync::None => {}
+            Fsync::Data => file.sync_data()?,
+            Fsync::Full => file.sync_all()?,
         }
         match hold {
+            Hold::Final => {}
             Hold::Named(hidden) => rename_hidden(hidden, &dir, &name, publish)?,
             Hold::Unnamed => match link(&file, &dir, &name) {
                 Ok(()) => {}
@@ -199,7 +269,7 @@ impl Draft {
                 Err(errno) => return Err(naming(errno)),
             },
         }
-        if fsync {
+        if fsync == Fsync::Full {
             let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
             let dir = rustix::fs::openat(&dir, c".", flags, Mode::empty())?;
             rustix::fs::fsync(dir)?;

@@ -46,9 +46,37 @@ pub struct LocalOptions {
     /// is and keeps nothing. While one upload writes partial data, continuing it is [`ErrorKind::Busy`]. Names
     /// longer than 240 bytes keep none.
     pub resume: bool,
-    /// Wait for the disk before an upload is told as complete, so that it survives a power failure and not only a
-    /// crash of the server. Default: off.
-    pub fsync: bool,
+    /// When an upload that is told as complete has reached the disk. Default: some time after.
+    pub fsync: Fsync,
+    /// Where an upload is written until it is complete. Default: beside its name.
+    pub uploads: Uploads,
+}
+
+/// Where an upload is written until it is complete.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Uploads {
+    /// In a file without a name, or with a hidden one, which gets the final name when it is complete: whatever crashes or
+    /// is cut, under the name stands the old file or the whole new one. Appending copies what is there first.
+    #[default]
+    Atomic,
+    /// Under the final name, in the file that is there: readers see it grow, owner, links and permissions stay, appending
+    /// to a huge file costs nothing. What is cut leaves what has arrived, which REST and APPE continue.
+    /// [`LocalOptions::resume`] has no meaning then. Two uploads of one file at once: the second is
+    /// [`ErrorKind::Busy`].
+    Direct,
+}
+
+/// What is waited for before an upload is told as complete, to survive a power failure and not only a crash of the server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Fsync {
+    /// Nothing: the system writes when it likes to, mostly within half a minute.
+    #[default]
+    None,
+    /// The content (`fdatasync`), before it gets its name: after a power failure the name stands for the old file or for
+    /// the whole new one, never for a file of zeros. Which of both is not certain yet.
+    Data,
+    /// The content, its facts and its name (`fsync` of the file and of its directory): what was told as complete is there.
+    Full,
 }
 
 /// A directory of the host.
@@ -66,9 +94,14 @@ impl Local {
     /// Errors: the directory does not exist or is none, or the kernel has no `openat2` ([`ErrorKind::Unsupported`]).
     pub fn open(dir: impl AsRef<Path>, options: LocalOptions) -> Result<Self> {
         let jail = Arc::new(Jail::open(dir.as_ref())?);
-        let LocalOptions { resume, fsync } = options;
-        let manner = Manner {
+        let LocalOptions {
             resume,
+            fsync,
+            uploads,
+        } = options;
+        let manner = Manner {
+            resume: resume && uploads == Uploads::Atomic,
+            direct: uploads == Uploads::Direct,
             fsync,
             unnamed: true,
         };
@@ -418,7 +451,8 @@ mod tests {
                 dirs.lock().unwrap().push(dir);
                 let manner = Manner {
                     resume,
-                    fsync: false,
+                    direct: false,
+                    fsync: Fsync::None,
                     unnamed: false,
                 };
                 Arc::new(Local { jail, manner }) as Arc<dyn Storage>
@@ -436,7 +470,8 @@ mod tests {
         let jail = Arc::new(Jail::open(dir.path()).unwrap());
         let manner = Manner {
             resume: false,
-            fsync: false,
+            direct: false,
+            fsync: Fsync::None,
             unnamed: false,
         };
         let local = Local { jail, manner };

@@ -8,7 +8,7 @@ use clap::{Args, Subcommand, ValueHint};
 use wharf_proto::data_connection::advertise::Network;
 use wharf_proto::data_connection::passive::PortRange;
 
-use super::value::{self, Advertise, OnePort, PortPolicy, SharedAddress};
+use super::value::{self, Advertise, Fsync, OnePort, PortPolicy, SharedAddress, UploadPolicy};
 use crate::logging::LogFormat;
 
 pub(super) const SERVE_LONG: &str = "\
@@ -234,8 +234,36 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "TIME", env = "WHARF_STOP_TIMEOUT", value_parser = value::duration, help_heading = "Limits")]
     pub(crate) stop_timeout: Option<Duration>,
 
+    /// Where uploads are written until they are complete [default: atomic]
+    ///
+    /// With `atomic` a name stands for the old file or for the whole new one, whatever crashes or is cut.
+    /// With `direct` uploads go into the file under their name: readers see it grow, links and owner stay,
+    /// and what is cut leaves what has arrived.
+    #[arg(
+        long,
+        value_name = "POLICY",
+        env = "WHARF_UPLOADS",
+        value_enum,
+        help_heading = "Uploads"
+    )]
+    pub(crate) uploads: Option<UploadPolicy>,
+
+    /// What of an upload is on the disk when it is told as complete [default: none]
+    ///
+    /// With `none` a power failure may lose files of the last half minute, a crash of the server none. With
+    /// `data` it never leaves a file with other content than was sent, with `full` it loses no file that
+    /// was told as complete.
+    #[arg(
+        long,
+        value_name = "WHAT",
+        env = "WHARF_FSYNC",
+        value_enum,
+        help_heading = "Uploads"
+    )]
+    pub(crate) fsync: Option<Fsync>,
+
     /// Keep what arrived of a broken upload so that the client can resume it
-    #[arg(long, env = "WHARF_RESUME_UPLOADS")]
+    #[arg(long, env = "WHARF_RESUME_UPLOADS", help_heading = "Uploads")]
     pub(crate) resume_uploads: bool,
 
     /// How log lines are written [default: human]

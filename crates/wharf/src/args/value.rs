@@ -143,6 +143,38 @@ pub(crate) fn one_port(text: &str) -> Result<OnePort, String> {
         .map_err(|_| format!("`{text}` is not known: expected on, off or auto"))
 }
 
+/// Where uploads are written until they are complete.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum UploadPolicy {
+    /// Beside the name, which they get when they are complete
+    Atomic,
+    /// Under their name
+    Direct,
+}
+
+/// Reads `atomic` or `direct`.
+pub(crate) fn upload_policy(text: &str) -> Result<UploadPolicy, String> {
+    clap::ValueEnum::from_str(text, false)
+        .map_err(|_| format!("`{text}` is not a policy: expected atomic or direct"))
+}
+
+/// What of an upload is waited for before it is told as complete.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Fsync {
+    /// Nothing
+    None,
+    /// Its content, before it gets its name
+    Data,
+    /// Its content and its name
+    Full,
+}
+
+/// Reads `none`, `data` or `full`.
+pub(crate) fn fsync(text: &str) -> Result<Fsync, String> {
+    clap::ValueEnum::from_str(text, false)
+        .map_err(|_| format!("`{text}` is not known: expected none, data or full"))
+}
+
 /// Who may use the control port for data behind one address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum SharedAddress {

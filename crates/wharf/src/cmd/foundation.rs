@@ -13,7 +13,7 @@ use wharf_proto::data_connection::advertise::Network;
 use wharf_proto::{Pathname, Secret};
 use wharf_server::TlsPolicy;
 use wharf_server::{Address, Advertise, AdvertiseRule, Config, OnePort, PortPolicy, SharedAddress};
-use wharf_storage::{Kind, Local, LocalOptions, Permissions, Scoped, Storage};
+use wharf_storage::{Fsync, Kind, Local, LocalOptions, Permissions, Scoped, Storage, Uploads};
 
 use super::certificate::Certificates;
 use crate::args::ServeArgs;
@@ -78,7 +78,15 @@ pub(crate) fn storage(settings: &Settings) -> Result<Arc<dyn Storage>, Failure> 
     let directory = &settings.directory;
     let options = LocalOptions {
         resume: settings.resume_uploads,
-        ..LocalOptions::default()
+        uploads: match settings.uploads {
+            value::UploadPolicy::Atomic => Uploads::Atomic,
+            value::UploadPolicy::Direct => Uploads::Direct,
+        },
+        fsync: match settings.fsync {
+            value::Fsync::None => Fsync::None,
+            value::Fsync::Data => Fsync::Data,
+            value::Fsync::Full => Fsync::Full,
+        },
     };
     let local = Local::open(directory, options).map_err(|error| {
         Failure::new(

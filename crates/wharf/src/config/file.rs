@@ -66,6 +66,18 @@ pub(crate) const SETTINGS: &[Setting] = &[
         set: |s, v, _| boolean(v).map(|on| s.resume_uploads = on),
     },
     Setting {
+        key: "uploads",
+        example: "\"atomic\"",
+        help: "Where uploads are written until they are complete: atomic (a name stands for the old file or for the whole new one, whatever crashes or is cut) or direct (into the file under the name: readers see it grow, links and owner stay, what is cut leaves what has arrived).",
+        set: |s, v, _| text(v, value::upload_policy).map(|policy| s.uploads = policy),
+    },
+    Setting {
+        key: "fsync",
+        example: "\"none\"",
+        help: "What of an upload is on the disk when it is told as complete: none (a power failure may lose files of the last half minute, a crash of the server none), data (never a file with other content than was sent) or full (no file that was told as complete is lost).",
+        set: |s, v, _| text(v, value::fsync).map(|what| s.fsync = what),
+    },
+    Setting {
         key: "keepalive",
         example: "\"30s\"",
         help: "Silence after which a control connection is probed (TCP keepalive), so that no NAT forgets it; every 2 s in transfers of more than a second. \"0\" is never.",

@@ -3,6 +3,8 @@
 //!
 //! Nothing is opened here; `cmd::serve` and `cmd::check` do that.
 
+#[cfg(test)]
+mod damaged;
 pub(crate) mod file;
 mod problem;
 mod tls;
@@ -18,7 +20,7 @@ pub(crate) use file::read;
 pub(crate) use tls::TlsSettings;
 
 use crate::args::ServeArgs;
-use crate::args::value::{Advertise, OnePort, PortPolicy, SharedAddress};
+use crate::args::value::{Advertise, Fsync, OnePort, PortPolicy, SharedAddress, UploadPolicy};
 use crate::logging::LogFormat;
 
 /// The most shared data ports: each is a listener for every address.
@@ -37,6 +39,8 @@ pub(crate) struct Settings {
     pub(crate) limits: LimitSettings,
     pub(crate) bans: BanSettings,
     pub(crate) resume_uploads: bool,
+    pub(crate) uploads: UploadPolicy,
+    pub(crate) fsync: Fsync,
     /// Zero is no keepalive; `None` is the server library's default.
     pub(crate) keepalive: Option<Duration>,
     /// Balancers that send a PROXY protocol header.
@@ -134,6 +138,8 @@ impl Default for Settings {
             limits: LimitSettings::default(),
             bans: BanSettings::default(),
             resume_uploads: false,
+            uploads: UploadPolicy::Atomic,
+            fsync: Fsync::None,
             keepalive: None,
             proxy_protocol: Vec::new(),
             log: LogSettings::default(),
@@ -208,6 +214,8 @@ impl Settings {
         }
 
         self.resume_uploads |= args.resume_uploads;
+        over(&mut self.uploads, args.uploads.as_ref());
+        over(&mut self.fsync, args.fsync.as_ref());
         over_some(&mut self.keepalive, args.keepalive.as_ref());
         if !args.proxy_protocol.is_empty() {
             self.proxy_protocol.clone_from(&args.proxy_protocol);

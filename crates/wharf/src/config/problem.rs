@@ -20,7 +20,8 @@ impl fmt::Display for Problem {
         if !self.key.is_empty() {
             write!(f, "{}: ", self.key)?;
         }
-        f.write_str(&self.message)
+        // It may quote the file.
+        f.write_str(&wharf_proto::visible(self.message.as_bytes()))
     }
 }
 

@@ -14,6 +14,7 @@ mod doctor;
 mod exit_codes;
 mod firewall;
 mod host;
+mod hostile;
 mod interactive;
 mod ladders;
 mod lost_reply;
