@@ -114,6 +114,7 @@ fn begin(
         advertise: None,
         max_sessions: size.idle + 100,
         further: &[],
+        lines: &[],
         tls: None,
     };
     let server = start(kind, Place::Host, &plan).map_err(|e| e.to_string())?;

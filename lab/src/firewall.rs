@@ -223,6 +223,7 @@ impl<'a> Scene<'a> {
                 advertise: self.row.translated.then_some("203.0.113.1"),
                 max_sessions: 0,
                 further: self.row.serve,
+                lines: &[],
                 tls: None,
             },
         )?;

@@ -1,53 +1,29 @@
-//! What somebody may send who does not mean well: bursts, floods, forgeries, bounces, strangers;
-//! and what must be answered at once although a transfer stands still.
+//! What must be answered in order and at once: bursts, Synchs, commands while a transfer stands still. What attackers
+//! try is the part `attacks`.
 
-use std::fs;
 use std::io::{Read, Write};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::payload;
-use crate::stage::{CLIENT, STRANGER, Stage};
+use crate::stage::{CLIENT, Stage};
 use crate::tally::Tally;
-use crate::topology::{self, RANGE};
-use crate::wire::{Wire, accept, dial, dial_from, listen};
+use crate::wire::{Wire, accept, dial, listen};
 use crate::{Result, Settings};
 
 /// How soon a command during a transfer is answered.
 const SOON: Duration = Duration::from_millis(100);
 
-/// How much the server's resident memory may grow under a flood, in kibibytes.
-const FLAT: u64 = 2048;
-
-/// The network, and the process id of the server on it.
+/// The network with the server on it.
 struct Target {
     stage: Stage,
-    pid: u32,
 }
 
 type Check = fn(&Target) -> Result<String>;
 
 const CHECKS: &[(&str, Check)] = &[
     ("eight pipelined commands get eight replies in order", burst),
-    (
-        "150 MiB without a newline before login leave the memory flat",
-        flood,
-    ),
-    (
-        "POST / HTTP/1.1 closes the connection and executes nothing",
-        post,
-    ),
-    (
-        "a name with newlines forges no line of LIST, NLST or MLSD",
-        newlines,
-    ),
-    (
-        "REST 99999999999999999999 is 501 and the session lives",
-        rest,
-    ),
-    ("PORT and EPRT elsewhere send no SYN", bounce),
     (
         "consecutive active transfers to the same client port",
         same_port,
@@ -76,10 +52,6 @@ const CHECKS: &[(&str, Check)] = &[
         "ABOR after a Synch without urgent data within 100 ms",
         urgent_abort_in_line,
     ),
-    (
-        "a stranger first at the passive port is dropped, the client served",
-        stranger,
-    ),
 ];
 
 /// Runs every check against one server.
@@ -87,11 +59,8 @@ pub(crate) fn run(settings: &Settings, tally: &Tally) -> Result<()> {
     let stage = Stage::build(settings, "hostile")?;
     payload::write(&stage.root.join("small.bin"), 100_000)?;
     payload::write(&stage.root.join("large.bin"), 128 << 20)?;
-    let server = stage.serve()?;
-    let target = Target {
-        stage,
-        pid: server.pid(),
-    };
+    let _server = stage.serve()?;
+    let target = Target { stage };
     println!("\nhostile input");
     for (name, check) in CHECKS.iter().filter(|(name, _)| settings.wants(name)) {
         tally.check(name, check(&target));
@@ -106,17 +75,6 @@ impl Target {
 
     fn dial(&self, to: SocketAddr) -> Result<TcpStream> {
         dial(&self.stage.network.client, to)
-    }
-
-    /// Resident memory of the server, in kibibytes.
-    fn resident(&self) -> Result<u64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.pid))?;
-        status
-            .lines()
-            .find_map(|line| line.strip_prefix("VmRSS:"))
-            .and_then(|rest| rest.split_whitespace().next())
-            .and_then(|number| number.parse().ok())
-            .ok_or_else(|| "the server has no VmRSS".into())
     }
 }
 
@@ -137,206 +95,6 @@ fn burst(target: &Target) -> Result<String> {
     } else {
         Err(format!("replies {codes:?}").into())
     }
-}
-
-fn flood(target: &Target) -> Result<String> {
-    // A session before the measurement, so that what every first session costs is not counted.
-    drop(target.login()?);
-    thread::sleep(Duration::from_millis(200));
-    let before = target.resident()?;
-    let peak = AtomicU64::new(before);
-    let over = AtomicBool::new(false);
-    let mut wire = Wire::greet(&target.stage.network.client, target.stage.network.control())?;
-    wire.stream()
-        .set_write_timeout(Some(Duration::from_secs(20)))?;
-    let sent = thread::scope(|scope| {
-        scope.spawn(|| {
-            while !over.load(Ordering::Relaxed) {
-                peak.fetch_max(target.resident().unwrap_or(0), Ordering::Relaxed);
-                thread::sleep(Duration::from_millis(5));
-            }
-        });
-        let block = vec![b'A'; 64 << 10];
-        let mut sent = 0;
-        while sent < 150 << 20 {
-            match wire.stream().write(&block) {
-                Ok(n) => sent += n,
-                // Closing the connection on such a line is an answer too.
-                Err(_) => break,
-            }
-        }
-        over.store(true, Ordering::Relaxed);
-        sent
-    });
-    let peak = peak.load(Ordering::Relaxed).max(target.resident()?);
-    let note = format!(
-        "{} MiB sent, resident {before} KiB, at most {peak} KiB",
-        sent >> 20
-    );
-    if peak > before + FLAT {
-        return Err(note.into());
-    }
-    drop(target.login()?);
-    Ok(note)
-}
-
-fn post(target: &Target) -> Result<String> {
-    let victim = target.stage.root.join("victim.bin");
-    fs::write(&victim, "victim")?;
-    let mut wire = Wire::greet(&target.stage.network.client, target.stage.network.control())?;
-    let request = format!(
-        "POST / HTTP/1.1\r\nHost: {}\r\nContent-Type: text/plain\r\n\r\n\
-         USER {}\r\nPASS {}\r\nDELE victim.bin\r\nMKD forged\r\n",
-        topology::SERVER,
-        crate::server::USER,
-        crate::server::PASSWORD
-    );
-    wire.stream().write_all(request.as_bytes())?;
-    let mut codes = Vec::new();
-    loop {
-        match wire.next(Duration::from_secs(5)) {
-            Ok(Some(reply)) => codes.push(reply.code),
-            Ok(None) => break,
-            Err(error) => return Err(format!("still open after {codes:?}: {error}").into()),
-        }
-    }
-    if !victim.exists() || target.stage.root.join("forged").exists() {
-        return Err(format!("a command was executed: {codes:?}").into());
-    }
-    if codes.iter().any(|code| *code < 400) {
-        return Err(format!("a command was accepted: {codes:?}").into());
-    }
-    Ok(format!("{codes:?}, closed"))
-}
-
-fn newlines(target: &Target) -> Result<String> {
-    let directory = target.stage.root.join("tricky");
-    fs::create_dir_all(&directory)?;
-    let names = [
-        "plain",
-        "evil-list\r\n-rw-r--r--   1 ftp ftp 1 Jan 01 00:00 forged",
-        "evil-bare\n-rw-r--r--   1 ftp ftp 1 Jan 01 00:00 forged",
-        "evil-nlst\nforged",
-        "evil-mlsd\r\ntype=file;size=1; forged",
-        "evil-cr\rforged",
-    ];
-    for name in names {
-        fs::write(directory.join(name), "x")?;
-    }
-    let mut wire = target.login()?;
-    let mut counts = Vec::new();
-    for command in [
-        "LIST tricky",
-        "NLST tricky",
-        "MLSD tricky",
-        "LIST -la tricky",
-    ] {
-        let bytes = wire.listing(&target.stage.network.client, command)?;
-        let text = String::from_utf8_lossy(&bytes).into_owned();
-        // Split as the most gullible client would: at every CR and every LF.
-        let lines: Vec<&str> = text
-            .split(['\r', '\n'])
-            .filter(|line| !line.is_empty())
-            .collect();
-        if let Some(forged) = lines
-            .iter()
-            .find(|line| line.ends_with("forged") && !line.contains("evil"))
-        {
-            return Err(format!("{command}: a line of its own: {forged:?}").into());
-        }
-        if !lines.iter().any(|line| line.ends_with("plain")) {
-            return Err(format!("{command}: lacks the honest file").into());
-        }
-        if command == "NLST tricky" && lines.len() > names.len() {
-            return Err(
-                format!("{command}: {} lines for {} files", lines.len(), names.len()).into(),
-            );
-        }
-        counts.push(lines.len());
-    }
-    Ok(format!("lines {counts:?}"))
-}
-
-fn rest(target: &Target) -> Result<String> {
-    let mut wire = target.login()?;
-    let reply = wire.command("REST 99999999999999999999")?;
-    if reply.code != 501 {
-        return Err(format!("answered: {}", reply.text.trim_end()).into());
-    }
-    let alive = wire.command("NOOP")?;
-    let marker = wire.command("REST 18446744073709551615")?;
-    if (alive.code, marker.code) != (200, 350) {
-        return Err(format!("NOOP {}, REST 2^64-1 {}", alive.code, marker.code).into());
-    }
-    Ok(String::new())
-}
-
-/// Counts every SYN that leaves the server's machine.
-const COUNTER: &str = r"
-table inet watch {
-  counter syns { }
-  chain out { type filter hook output priority filter; policy accept;
-    tcp flags & (syn | ack) == syn counter name syns
-  }
-}";
-
-fn bounce(target: &Target) -> Result<String> {
-    let server = &target.stage.network.server;
-    server.nft(COUNTER)?;
-    let syns = || server.counted("inet", "watch", "syns");
-    let own = SocketAddr::new(IpAddr::V4(CLIENT), 45_000);
-    // Somebody listens at the third host, so that a connection would come about.
-    let third = listen(
-        &target.stage.network.client,
-        SocketAddr::new(IpAddr::V4(STRANGER), 45_001),
-    )?;
-    let refused = [
-        Wire::port(STRANGER, 45_001),
-        Wire::port(CLIENT, 22),
-        Wire::port(CLIENT, 1023),
-        Wire::port(CLIENT, 0),
-        Wire::port(Ipv4Addr::UNSPECIFIED, 45_001),
-        Wire::port(Ipv4Addr::LOCALHOST, 45_001),
-        Wire::port(Ipv4Addr::BROADCAST, 45_001),
-        format!("EPRT |1|{STRANGER}|45001|"),
-        format!("EPRT |1|{CLIENT}|22|"),
-        "EPRT |1|0.0.0.0|45001|".to_owned(),
-        "EPRT |2|::1|45001|".to_owned(),
-        "EPRT |2|::|45001|".to_owned(),
-        format!("EPRT |2|::ffff:{STRANGER}|45001|"),
-        "EPRT |2|::ffff:127.0.0.1|45001|".to_owned(),
-    ];
-    let before = syns()?;
-    for line in &refused {
-        let mut wire = target.login()?;
-        let reply = wire.command(line)?;
-        if reply.code < 500 {
-            return Err(format!("{line}: {}", reply.text.trim_end()).into());
-        }
-        let listing = wire.command("LIST")?;
-        if listing.code < 400 {
-            return Err(format!("LIST after {line}: {}", listing.text.trim_end()).into());
-        }
-        let sent = syns()?;
-        if sent != before {
-            return Err(format!("{line}: {} SYN left the server", sent - before).into());
-        }
-    }
-    if accept(&third, Duration::from_millis(50)).is_ok() {
-        return Err("the third host was connected to".into());
-    }
-    // The counter has to count, or the zero above means nothing.
-    let honest = listen(&target.stage.network.client, own)?;
-    let mut wire = target.login()?;
-    wire.send(&Wire::port(CLIENT, own.port()))?;
-    wire.expect(&[200])?;
-    wire.send("LIST")?;
-    let mut data = accept(&honest, Duration::from_secs(5))?;
-    data.read_to_end(&mut Vec::new())?;
-    if syns()? == before {
-        return Err("the counter does not count".into());
-    }
-    Ok(format!("{} refused", refused.len()))
 }
 
 fn same_port(target: &Target) -> Result<String> {
@@ -487,38 +245,4 @@ fn urgent_abort_in_line(target: &Target) -> Result<String> {
         |wire| Ok(wire.stream().write_all(&[IAC, IP, IAC, DM])?),
         target,
     )
-}
-
-fn stranger(target: &Target) -> Result<String> {
-    let mut wire = target.login()?;
-    let at = wire.passive()?;
-    if !(RANGE.0..=RANGE.1).contains(&at.port()) {
-        return Err(format!("{at} is outside the passive range").into());
-    }
-    let network = &target.stage.network;
-    let mut stranger = dial_from(&network.client, IpAddr::V4(STRANGER), at)?;
-    thread::sleep(Duration::from_millis(50));
-    wire.send("RETR small.bin")?;
-    let mut data = dial_from(&network.client, IpAddr::V4(CLIENT), at)?;
-    data.set_read_timeout(Some(Duration::from_secs(10)))?;
-    let mut bytes = Vec::new();
-    data.read_to_end(&mut bytes)
-        .map_err(|error| format!("the client: {error}"))?;
-    wire.expect(&[150, 125])?;
-    wire.expect(&[226])?;
-    if bytes != fs::read(target.stage.root.join("small.bin"))? {
-        return Err(format!("the client got {} bytes", bytes.len()).into());
-    }
-    stranger.set_read_timeout(Some(Duration::from_secs(5)))?;
-    let mut got = Vec::new();
-    match stranger.read_to_end(&mut got) {
-        Ok(_) => {}
-        Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => {}
-        Err(error) => return Err(format!("the stranger was not dropped: {error}").into()),
-    }
-    if got.is_empty() {
-        Ok(String::new())
-    } else {
-        Err(format!("{} bytes to the stranger", got.len()).into())
-    }
 }

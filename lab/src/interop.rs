@@ -174,6 +174,7 @@ impl<'a> Ground<'a> {
                 advertise: None,
                 max_sessions: 0,
                 further: &[],
+                lines: &[],
                 tls: None,
             },
         )?;

@@ -29,6 +29,7 @@ mod stage;
 mod tally;
 mod wire;
 
+mod attacks;
 mod auto;
 mod captures;
 mod changes;
@@ -162,7 +163,22 @@ const PARTS: &[(&str, Part, &str)] = &[
     (
         "hostile",
         hostile::run,
-        "bursts, floods, forgeries, strangers, bounces",
+        "bursts, Synchs, and commands while a transfer stands still",
+    ),
+    (
+        "attacks",
+        attacks::run,
+        "the attack table: wharf and four peers, one row an attack",
+    ),
+    (
+        "flood",
+        attacks::flood::run,
+        "idle sockets and a flood of logins: what another session waits",
+    ),
+    (
+        "racer",
+        attacks::race::run,
+        "links and directories swapped while they are used: no escape",
     ),
     (
         "harness",

@@ -354,6 +354,7 @@ fn fill(
             advertise: row.advertise,
             max_sessions: 0,
             further: &further,
+            lines: &[],
             tls: certificates.map(Tls::explicit),
         },
     )?;

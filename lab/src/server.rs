@@ -93,6 +93,8 @@ pub struct ServerPlan<'a> {
     pub max_sessions: u32,
     /// Further arguments of `wharf serve`; foreign servers have none.
     pub further: &'a [&'a str],
+    /// Further lines for the configuration of vsftpd and ProFTPD.
+    pub lines: &'a [&'a str],
     /// With this it speaks TLS, and nothing else.
     pub tls: Option<Tls<'a>>,
 }
@@ -283,7 +285,7 @@ fn vsftpd(place: Place<'_>, plan: &ServerPlan<'_>) -> Result<Prepared> {
         empty = empty.display(),
         low = plan.passive.0,
         high = plan.passive.1,
-    );
+    ) + &plan.lines.join("\n");
     let path = plan.work.join("vsftpd.conf");
     fs::write(&path, configuration)?;
     // `$0` to `$3`: the values arrive as arguments, nothing is quoted twice.
@@ -353,7 +355,7 @@ fn proftpd(place: Place<'_>, plan: &ServerPlan<'_>) -> Result<Prepared> {
         passwords = passwords.display(),
         low = plan.passive.0,
         high = plan.passive.1,
-    );
+    ) + &plan.lines.join("\n");
     let path = plan.work.join("proftpd.conf");
     fs::write(&path, configuration)?;
     Ok((

@@ -96,6 +96,7 @@ impl Stage {
                 advertise: self.row.advertise,
                 max_sessions: 0,
                 further: &further,
+                lines: &[],
                 tls: self.certificates.as_ref().map(Tls::explicit),
             },
         )

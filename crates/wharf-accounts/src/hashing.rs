@@ -7,8 +7,8 @@ use std::sync::Arc;
 use argon2::password_hash::PasswordHasher;
 use argon2::password_hash::phc::{Output, PasswordHash as Phc};
 use argon2::{Algorithm, Argon2, Block, Params, Version};
-use tokio::sync::Semaphore;
-use tokio::task::spawn_blocking;
+use rustix::process::{getpriority_process, setpriority_process};
+use tokio::sync::{Semaphore, oneshot};
 use wharf_proto::Secret;
 
 use crate::Denied;
@@ -30,6 +30,10 @@ const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$d2hhcmYvbm9ib2R5L3NhbHQ\
 
 /// More than `DEFAULT_MMAP_THRESHOLD_MAX` of glibc
 const MAPPED: usize = 33 << 20;
+
+/// The nice value of a thread that checks a password, which is Linux's own for each thread: all cores may be busy with
+/// guesses, and whoever is logged in shall not wait for them.
+const LESS_URGENT: i32 = 5;
 
 /// Logins that may wait for a free thread; with 20 ms each, the last one waits about a second per core.
 const QUEUE: usize = 64;
@@ -179,13 +183,24 @@ impl HashPool {
             .await
             .map_err(|closed| Denied::Broken(closed.into()))?;
         // The permits go along: a session that ends does not end the work of its check.
-        spawn_blocking(move || {
+        let (done, checked) = oneshot::channel();
+        let check = move || {
+            // Where it is not allowed, the check is as important as everything else.
+            if getpriority_process(None).is_ok_and(|now| now < LESS_URGENT) {
+                let _ = setpriority_process(None, LESS_URGENT);
+            }
             let matches = hash.matches(&password);
             drop((running, admitted));
-            matches
-        })
-        .await
-        .map_err(|stopped| Denied::Broken(stopped.into()))
+            // Nobody is left to hear it when the session has ended.
+            let _ = done.send(matches);
+        };
+        let thread = std::thread::Builder::new().name("password".to_owned());
+        thread
+            .spawn(check)
+            .map_err(|error| Denied::Broken(error.into()))?;
+        checked
+            .await
+            .map_err(|stopped| Denied::Broken(stopped.into()))
     }
 }
 

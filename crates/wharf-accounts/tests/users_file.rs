@@ -150,6 +150,31 @@ async fn a_changed_file_is_read_again_and_a_bad_one_is_not_used() {
     ));
 }
 
+#[tokio::test]
+async fn the_sessions_of_a_user_share_one_quota() {
+    let house = House::new(&user(
+        "anna",
+        "home = \"/anna\"\nquota_bytes = 100\nquota_files = 3",
+    ));
+    let home = house.dir.path().join("served/anna");
+    std::fs::create_dir(&home).unwrap();
+    std::fs::write(home.join("old"), [0; 40]).unwrap();
+    let users = house.open().unwrap();
+    let one = login(&users, "anna", "right").await.unwrap();
+    let two = login(&users, "anna", "right").await.unwrap();
+    let root = path("/");
+    assert_eq!(one.storage.free_space(&root).await.unwrap(), Some(60));
+    one.storage.create_dir(&path("/set")).await.unwrap();
+    two.storage.create_dir(&path("/more")).await.unwrap();
+    let refused = one.storage.create_dir(&path("/fourth")).await.unwrap_err();
+    assert_eq!(refused.kind(), wharf_storage::ErrorKind::Quota);
+    // Changed behind the server's back: seen by the first session after the last one.
+    std::fs::write(home.join("old"), [0; 90]).unwrap();
+    drop((one, two));
+    let three = login(&users, "anna", "right").await.unwrap();
+    assert_eq!(three.storage.free_space(&root).await.unwrap(), Some(10));
+}
+
 #[test]
 fn every_mistake_is_told_with_its_line() {
     let table = [
@@ -160,10 +185,11 @@ fn every_mistake_is_told_with_its_line() {
             "1: unknown key: usr, expected [[user]]\n3: users are written as [[user]]",
         ),
         (
-            "[[user]]\nnmae = \"anna\"\nread_only = \"yes\"\nhome = \"\"\nsessions = 0\n",
+            "[[user]]\nnmae = \"anna\"\nread_only = \"yes\"\nhome = \"\"\nsessions = 0\nquota_bytes = -1\n",
             "1: a user without name\n1: a user without password\n\
-             2: unknown key: nmae, expected name, password, home, read_only, sessions or welcome\n\
-             3: read_only: expected true or false\n4: home: *\n5: sessions: expected a number of at least 1",
+             2: unknown key: nmae, expected name, password, home, read_only, sessions, quota_bytes, quota_files or welcome\n\
+             3: read_only: expected true or false\n4: home: *\n5: sessions: expected a number of at least 1\n\
+             6: quota_bytes: expected a number of at least 1",
         ),
         (
             "[[user]]\nname = 7\npassword = \"secret\"\n[[user]]\nname = \" a\"\npassword = true\n",

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use wharf_net::pump::{self, Conversion, Moved, PumpError};
 use wharf_net::{DataConnection, DataPort, Flow, Net, Stop, zero_copy};
 use wharf_proto::data_connection::guard::Guard;
@@ -31,6 +31,10 @@ const WAITING: usize = 32;
 /// A transfer of this length has its control connection probed more often: the client may not speak
 /// meanwhile, and a NAT that forgets the connection takes the final reply away
 pub(crate) const LONG: Duration = Duration::from_secs(1);
+
+/// The fewest octets that a transfer moves in the time after which silence ends it: a byte now and then keeps
+/// nothing open
+const LEAST: u64 = 512;
 
 /// Everything a data connection needs to come about and move octets, apart from the session
 pub(crate) struct Dtp {
@@ -73,6 +77,7 @@ enum Event<T> {
     Line(io::Result<Option<Line>>),
     Deadline,
     Long,
+    Pace,
 }
 
 impl Session {
@@ -297,6 +302,9 @@ impl Session {
         let mut stopping = true;
         let mut long = pin!(sleep(LONG));
         let mut cold = true;
+        let stall = self.setup.config.stall;
+        let mut pace = pin!(sleep(stall));
+        let mut paced = 0;
         loop {
             let listen = !self.hung_up && self.waiting.len() < WAITING;
             // Biased, the control connection first: a transfer that is always ready would use up
@@ -308,12 +316,24 @@ impl Session {
                 done = &mut work => Event::Done(done),
                 // The last one: work that is done at once sets no timer.
                 () = &mut long, if cold => Event::Long,
+                () = &mut pace, if !cold && abort == Abort::Drops => Event::Pace,
             };
             let line = match event {
                 Event::Done(done) => return Ok(done),
                 Event::Long => {
                     cold = false;
                     self.control.keep_warm(true);
+                    continue;
+                }
+                Event::Pace => {
+                    let moved = watch.progress.moved();
+                    // Nothing at all is silence, which is measured where it is.
+                    if (1..LEAST).contains(&moved.saturating_sub(paced)) {
+                        tracing::info!(octets = moved - paced, "transfer too slow to be meant");
+                        return Err(Failure::Stalled(stall));
+                    }
+                    paced = moved;
+                    pace.as_mut().reset(Instant::now() + stall);
                     continue;
                 }
                 Event::Deadline if abort == Abort::Drops => {

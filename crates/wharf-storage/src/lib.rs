@@ -7,6 +7,7 @@
 //! * [`local`]: a directory of the host, jailed by the kernel;
 //! * [`memory`]: the same in memory, for tests;
 //! * [`scoped`]: a subdirectory and permissions around any store;
+//! * [`quota`]: how much may be kept, around any store;
 //! * `conformance`: the suite that every store passes (feature `conformance`).
 //!
 //! Uploads are transactions because STOR has no length: the store must be told whether the end was clean.
@@ -17,6 +18,7 @@ pub mod error;
 pub mod local;
 pub mod memory;
 pub mod metadata;
+pub mod quota;
 pub mod scoped;
 pub mod storage;
 
@@ -24,6 +26,7 @@ pub use error::{Error, ErrorKind, Result};
 pub use local::{Fsync, Local, LocalOptions, Uploads};
 pub use memory::{Memory, MemoryOptions};
 pub use metadata::{Entry, Kind, Metadata, Permissions};
+pub use quota::{Quota, QuotaLimits, Usage};
 pub use scoped::Scoped;
 pub use storage::{
     BATCH, ListOrder, Listing, ReadFile, Reader, SORT_LIMIT, Storage, Upload, Write, collect,

@@ -92,6 +92,7 @@ fn pass(
             advertise: Some("203.0.113.1"),
             max_sessions: 0,
             further: &further,
+            lines: &[],
             tls: None,
         },
     )?;

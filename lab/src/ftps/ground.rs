@@ -122,6 +122,7 @@ impl Ground {
                 passive: topology::RANGE,
                 advertise: None,
                 max_sessions: 0,
+                lines: &[],
                 further: &[],
                 tls: Some(Tls {
                     certificates: &certificates,

@@ -153,6 +153,7 @@ impl Scene {
                 advertise: None,
                 max_sessions: 200,
                 further: &["--one-port", "off"],
+                lines: &[],
                 tls: None,
             },
         )?;

@@ -8,6 +8,8 @@
 //! read_only = true      # default false
 //! sessions = 2          # at the same time; default: no limit of the user's own
 //! welcome = "hello"     # told after the login
+//! quota_bytes = 1000000 # that may be kept; default: no limit
+//! quota_files = 100     # files and directories that may be kept; default: no limit
 //! ```
 //!
 //! The file is read again when it has changed, looked at by each login. A version with mistakes is logged and not
@@ -21,12 +23,12 @@ use std::fmt;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use async_trait::async_trait;
 use tokio::task::spawn_blocking;
 use wharf_proto::Pathname;
-use wharf_storage::{ErrorKind, Permissions, Scoped, Storage};
+use wharf_storage::{ErrorKind, Permissions, Quota, QuotaLimits, Scoped, Storage, Usage};
 
 pub use self::edit::UserList;
 pub(crate) use self::edit::write_whole;
@@ -125,6 +127,9 @@ pub struct UsersFile {
     file: Arc<WatchedFile>,
     root: Arc<dyn Storage>,
     pool: HashPool,
+    /// What users with a quota keep, while they have sessions
+    usages: Mutex<HashMap<String, Weak<Usage>>>,
+    keeps: bool,
 }
 
 /// The blocking half.
@@ -171,7 +176,51 @@ impl UsersFile {
             }),
             root,
             pool: HashPool::new(),
+            usages: Mutex::default(),
+            keeps: false,
         })
+    }
+
+    /// Tells that the store keeps what arrived of broken uploads: it counts towards quotas.
+    #[must_use]
+    pub fn keeping_broken_uploads(mut self, keeps: bool) -> Self {
+        self.keeps = keeps;
+        self
+    }
+
+    /// The home with the user's quota around it. Counted when the first session begins, shared by all.
+    async fn bounded(
+        &self,
+        user: &User,
+        home: Arc<dyn Storage>,
+    ) -> Result<Arc<dyn Storage>, Denied> {
+        if user.quota == QuotaLimits::default() {
+            return Ok(home);
+        }
+        let usages = || self.usages.lock().unwrap_or_else(PoisonError::into_inner);
+        let shared = usages().get(&user.name).and_then(Weak::upgrade);
+        let usage = match shared {
+            Some(usage) => usage,
+            None => {
+                let counted = Usage::count(&*home).await.map_err(|error| {
+                    let name = &user.name;
+                    Denied::Broken(
+                        format!("the home of user {name} cannot be counted: {error}").into(),
+                    )
+                })?;
+                let mut usages = usages();
+                usages.retain(|_, usage| usage.strong_count() > 0);
+                // Somebody else may have counted meanwhile; one of both is followed.
+                if let Some(theirs) = usages.get(&user.name).and_then(Weak::upgrade) {
+                    theirs
+                } else {
+                    let counted = Arc::new(counted);
+                    usages.insert(user.name.clone(), Arc::downgrade(&counted));
+                    counted
+                }
+            }
+        };
+        Ok(Arc::new(Quota::new(home, user.quota, usage, self.keeps)))
     }
 
     async fn users(&self) -> Result<Arc<Users>, Denied> {
@@ -219,7 +268,7 @@ impl Authenticator for UsersFile {
         };
         Ok(Granted {
             user: user.name.clone(),
-            storage: self.home_of(user).await?,
+            storage: self.bounded(user, self.home_of(user).await?).await?,
             home: Pathname::root(),
             welcome: user.welcome.clone(),
             limits: UserLimits {

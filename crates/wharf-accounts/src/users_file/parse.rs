@@ -7,6 +7,7 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 use wharf_proto::Pathname;
+use wharf_storage::QuotaLimits;
 
 use super::Problem;
 use crate::PasswordHash;
@@ -27,6 +28,8 @@ pub struct User {
     pub sessions: Option<usize>,
     /// Told after the login.
     pub welcome: Option<String>,
+    /// Bytes and names that the user may keep.
+    pub quota: QuotaLimits,
 }
 
 /// Where a user stands in the text.
@@ -161,6 +164,7 @@ impl Reader<'_> {
         let mut home = Pathname::root();
         let mut read_only = false;
         let (mut sessions, mut welcome) = (None, None);
+        let mut quota = QuotaLimits::default();
         for (key, value) in table {
             let at = value.span();
             match key.get_ref().as_ref() {
@@ -197,6 +201,14 @@ impl Reader<'_> {
                     Some(given) => sessions = Some(given),
                     None => self.problem(at.start, "sessions: expected a number of at least 1"),
                 },
+                key @ ("quota_bytes" | "quota_files") => match count(value) {
+                    Some(given) if key == "quota_bytes" => quota.bytes = u64::try_from(given).ok(),
+                    Some(given) => quota.names = u64::try_from(given).ok(),
+                    None => {
+                        let message = format!("{key}: expected a number of at least 1");
+                        self.problem(at.start, &message);
+                    }
+                },
                 "welcome" => {
                     if let Some(text) = self.string("welcome", value) {
                         welcome = Some(text.to_owned());
@@ -204,7 +216,7 @@ impl Reader<'_> {
                 }
                 other => {
                     let message = format!(
-                        "unknown key: {other}, expected name, password, home, read_only, sessions or welcome"
+                        "unknown key: {other}, expected name, password, home, read_only, sessions, quota_bytes, quota_files or welcome"
                     );
                     self.problem(key.span().start, &message);
                 }
@@ -224,6 +236,7 @@ impl Reader<'_> {
             read_only,
             sessions,
             welcome,
+            quota,
         };
         let place = Place {
             table: start,

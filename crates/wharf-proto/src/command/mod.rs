@@ -136,7 +136,7 @@ pub enum CommandErrorKind {
     Syntax,
     /// The argument has the right form and an unknown value: 504.
     Parameter,
-    /// The line speaks HTTP, TLS or SSH. Nothing that follows may be executed; the server closes the connection after
+    /// The line speaks HTTP, SMTP, TLS or SSH. Nothing that follows may be executed; the server closes the connection after
     /// its 500.
     ForeignProtocol,
 }
@@ -335,6 +335,8 @@ fn split_at_space(line: &[u8]) -> (&[u8], Option<&[u8]>) {
 fn without_verb(line: &[u8], word: &[u8]) -> CommandErrorKind {
     let is = |name: &&str| word == name.as_bytes();
     if table::HTTP_METHODS.iter().any(is)
+        // What SMTP begins with, in any case of letters; HELP is not among them.
+        || [b"EHLO", b"HELO", b"LHLO"].iter().any(|it| word.eq_ignore_ascii_case(*it))
         // A TLS handshake record, versions 3.0 to 3.3.
         || line.starts_with(b"\x16\x03")
         || line.starts_with(b"SSH-")

@@ -247,6 +247,8 @@ fn lines_that_are_none() {
         ("CLNT", Syntax),
         ("GET / HTTP/1.1", ForeignProtocol),
         ("POST / HTTP/1.1", ForeignProtocol),
+        ("EHLO mail.example", ForeignProtocol),
+        ("helo mail.example", ForeignProtocol),
         ("PRI * HTTP/2.0", ForeignProtocol),
         ("OPTIONS * HTTP/1.1", ForeignProtocol),
         ("CONNECT a:25 HTTP/1.1", ForeignProtocol),

@@ -191,7 +191,9 @@ pub(crate) fn accounts(
         sources.push(Arc::new(anonymous));
     }
     if let Some(path) = &login.users {
-        sources.push(Arc::new(users_file(path, storage)?));
+        let users = users_file(path, storage)?;
+        let users = users.keeping_broken_uploads(settings.resume_uploads);
+        sources.push(Arc::new(users));
     }
     Ok(Arc::new(Chain::new(sources)))
 }
