@@ -14,8 +14,10 @@ pub(crate) enum ClientTls {
     /// There is none
     Off,
     /// Clients may use it
+    #[value(alias = "prefer")] // one variable for clients and servers
     Allowed,
     /// Nobody logs in, and nothing is transferred, without it
+    #[value(alias = "require")]
     Required,
 }
 
