@@ -22,7 +22,7 @@ use wharf_proto::data_connection::passive::PortRange;
 use wharf_proto::data_connection::sorting::SharedAddress;
 use wharf_proto::user_transfer::Direction;
 
-use crate::translate::{Input, Unopened};
+use crate::translate::{Input, Trouble, Unopened};
 
 /// A way to a shared port, and the port that was asked for.
 type Asked = (Option<Place>, Result<DataPort, String>);
@@ -77,7 +77,7 @@ pub(crate) struct Joint {
     announcing: Option<Work<(DataPort, Result<(), OpenError>)>>,
     opening_client: Option<Work<Result<DataConnection, OpenError>>>,
     opening_server: Option<Work<Result<DataConnection, OpenError>>>,
-    moving: Option<Work<Result<(), String>>>,
+    moving: Option<Work<Result<(), Trouble>>>,
     pub(crate) progress: Progress,
     pub(crate) began: Instant,
 }
@@ -136,7 +136,7 @@ impl Joint {
             })),
             (port, outcome) = done(&mut self.announcing) => {
                 self.client_port = Some(port);
-                Input::ClientReady(outcome.map_err(|error| self.client_failed(&error)))
+                Input::ClientReady(outcome.map_err(|error| self.client_failed(&error).why))
             }
             opened = done(&mut self.opening_client) => Input::ClientData(match opened {
                 Ok(data) => {
@@ -162,17 +162,17 @@ impl Joint {
                 let (bytes, seconds) = (self.progress.moved(), self.began.elapsed().as_secs_f64());
                 match &moved {
                     Ok(()) => tracing::info!(bytes, seconds, "transfer"),
-                    Err(why) => tracing::info!(bytes, seconds, why, "transfer incomplete"),
+                    Err(Trouble { why, .. }) => tracing::info!(bytes, seconds, why, "transfer incomplete"),
                 }
                 Input::Moved(moved)
             }
         }
     }
 
-    fn client_failed(&self, error: &OpenError) -> String {
+    fn client_failed(&self, error: &OpenError) -> Trouble {
         let client = self.terms.client.guard.control_peer();
         tracing::info!(%client, %error, "no data connection to the client");
-        error.to_string()
+        trouble_of(error)
     }
 
     /// A port for the client's data connection.
@@ -326,7 +326,7 @@ impl Joint {
                 secure_client(&mut client, client_tls.as_ref(), patience),
                 secure_server(server.as_mut(), server_tls.as_ref(), patience),
             )?;
-            match (server, direction) {
+            let moved = match (server, direction) {
                 (Some(server), Direction::Download) => {
                     let names = ["server", "client"];
                     relay(server, client, names, &progress, stall, None).await
@@ -336,7 +336,8 @@ impl Joint {
                     relay(client, server, names, &progress, stall, Some(began)).await
                 }
                 (None, _) => close(client, "client", stall).await,
-            }
+            };
+            Ok(moved?)
         }));
     }
 
@@ -363,12 +364,15 @@ async fn secure_client(
     data: &mut DataConnection,
     tls: Option<&(TlsSession, DataSession)>,
     patience: Duration,
-) -> Result<(), String> {
+) -> Result<(), Trouble> {
     let Some((session, policy)) = tls.filter(|_| !data.is_secured()) else {
         return Ok(());
     };
     let shaken = data.secure_as(session, *policy, patience).await;
-    shaken.map_err(|error| format!("The client's data connection: {error}"))?;
+    shaken.map_err(|error| Trouble {
+        why: format!("The client's data connection: {error}"),
+        ..trouble_of(&error)
+    })?;
     Ok(())
 }
 
@@ -377,13 +381,24 @@ async fn secure_server(
     data: Option<&mut DataConnection>,
     tls: Option<&TlsSession>,
     patience: Duration,
-) -> Result<(), String> {
+) -> Result<(), Trouble> {
     let (Some(data), Some(session)) = (data, tls) else {
         return Ok(());
     };
     let shaken = data.secure(session, patience).await;
-    shaken.map_err(|error| format!("The server's data connection: {error}"))?;
+    shaken.map_err(|error| Trouble::from(format!("The server's data connection: {error}")))?;
     Ok(())
+}
+
+/// What the client is told of a data connection that did not come about.
+fn trouble_of(error: &OpenError) -> Trouble {
+    Trouble {
+        unprotected: matches!(
+            error,
+            OpenError::NotResumed { .. } | OpenError::Handshake { .. }
+        ),
+        why: error.to_string(),
+    }
 }
 
 fn flow(direction: Direction) -> Flow {

@@ -134,8 +134,8 @@ mod every_order {
                     7 if driver.server_port => { driver.server_port = false; Input::ServerPort(port()) }
                     8 if driver.server_data => { driver.server_data = false; Input::ServerData(ok(fine).map_err(|why| Unopened { silent: why.len() % 2 == 0, why })) }
                     9 if driver.ready => { driver.ready = false; Input::ClientReady(ok(fine)) }
-                    10 if driver.client_data => { driver.client_data = false; Input::ClientData(ok(fine)) }
-                    10 if driver.moving => { driver.moving = false; Input::Moved(ok(fine)) }
+                    10 if driver.client_data => { driver.client_data = false; Input::ClientData(ok(fine).map_err(Into::into)) }
+                    10 if driver.moving => { driver.moving = false; Input::Moved(ok(fine).map_err(Into::into)) }
                     11 if driver.alarm && index.is_multiple_of(4) => { driver.alarm = false; Input::Late }
                     _ => return lines,
                 };

@@ -161,3 +161,52 @@ fn what_was_sent_in_clear_behind_auth_is_not_taken_for_protected() {
         "#]],
     );
 }
+
+#[test]
+fn a_data_connection_that_is_not_protected_as_agreed_is_a_522() {
+    for (script, told) in [
+        (
+            "C PASV
+             . client-port 192.0.2.1:50001
+             C RETR a
+             S 229 Entering (|||6000|)
+             . server-data
+             S 150 here it comes
+             . client-ready
+             . client-data did not resume the TLS session",
+            "to client: 522 No data connection between client and proxy: did not resume the TLS session",
+        ),
+        (
+            "C PORT 192,0,2,9,156,64
+             C RETR a
+             S 229 Entering (|||6000|)
+             . server-data
+             S 150 here it comes
+             . client-ready
+             . client-data
+             . moved no TLS
+             S 426 broken",
+            "to client: 426 broken",
+        ),
+        (
+            "C PORT 192,0,2,9,156,64
+             C RETR a
+             S 229 Entering (|||6000|)
+             . server-data
+             S 150 here it comes
+             . client-ready
+             . client-data
+             S 226 done
+             . moved no TLS",
+            "to client: 522 no TLS",
+        ),
+    ] {
+        let mut ends = ends("4-4");
+        ends.protection = Protection::new(Offer::Allowed);
+        let ways = ServerWays::new(UpstreamMode::Auto, true, Learnt::default());
+        let mut machine = Translator::new(ends, ways);
+        play(&mut machine, LOGIN);
+        let said = play(&mut machine, script);
+        assert!(said.contains(told), "{said}");
+    }
+}

@@ -22,14 +22,39 @@ pub enum Input {
     /// [`Order::AnnounceToClient`]: nothing is in the way, or what (text of the 425).
     ClientReady(Result<(), String>),
     /// [`Order::OpenClient`]: the client's data connection stands, or why not.
-    ClientData(Result<(), String>),
+    ClientData(Result<(), Trouble>),
     /// [`Order::ConnectServer`], [`Order::AcceptServer`]: the server's data connection stands, or why not.
     ServerData(Result<(), Unopened>),
     /// [`Order::Move`]: all bytes are through and the receiving side's connection was ended cleanly; or both were
     /// reset, and why.
-    Moved(Result<(), String>),
+    Moved(Result<(), Trouble>),
     /// The time of [`Order::Alarm`] is over.
     Late,
+}
+
+/// Why nothing, or not all, has come through.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// A data connection could not be protected as agreed (522, RFC 4217 §10).
+    pub unprotected: bool,
+    /// For people.
+    pub why: String,
+}
+
+impl From<String> for Trouble {
+    fn from(why: String) -> Self {
+        Self {
+            unprotected: false,
+            why,
+        }
+    }
+}
+
+impl Trouble {
+    /// The code of the reply, which is `usual` otherwise.
+    pub(super) fn code(&self, usual: u16) -> u16 {
+        if self.unprotected { 522 } else { usual }
+    }
 }
 
 /// Why there is no data connection with the server.

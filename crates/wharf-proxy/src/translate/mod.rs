@@ -35,7 +35,7 @@ use wharf_proto::{
 };
 
 use arranging::Arranging;
-pub use heard::{Input, Order, Unopened, Wait};
+pub use heard::{Input, Order, Trouble, Unopened, Wait};
 use protection::{Answer, Protection};
 use transfer::{Settling, Transfer};
 use ways::ServerWays;

@@ -21,7 +21,7 @@ use wharf_proto::data_connection::Offer;
 use wharf_proto::user_transfer::Direction;
 use wharf_proto::{Reply, Text};
 
-use super::{Order, State, Translator, Unopened, Wait};
+use super::{Order, State, Translator, Trouble, Unopened, Wait};
 
 /// Final replies to what was given up, after which a server is in step whatever it meant by them.
 const MOST_OWED: u32 = 4;
@@ -40,7 +40,7 @@ pub(super) struct Transfer {
     opening: Option<Reply>,
     told: bool,
     answer: Option<Reply>,
-    moved: Option<Result<(), String>>,
+    moved: Option<Result<(), Trouble>>,
     /// ABOR came when it was too late.
     abort_waits: bool,
     pub(super) server_gone: bool,
@@ -224,13 +224,13 @@ impl Translator {
             return self.open_client();
         }
         let why = "The server says that it is done and has taken no data; transfer incomplete";
-        transfer.moved = Some(Err(why.to_owned()));
+        transfer.moved = Some(Err(why.to_owned().into()));
         self.order(Order::Cut);
         self.finish();
     }
 
     /// The client's data connection.
-    pub(super) fn client_data(&mut self, outcome: Result<(), String>) {
+    pub(super) fn client_data(&mut self, outcome: Result<(), Trouble>) {
         let State::Transfer(transfer) = &mut self.state else {
             return;
         };
@@ -248,15 +248,19 @@ impl Translator {
                 }
                 self.order(Order::Move(direction));
             }
-            Err(why) => {
-                let text = format!("No data connection between client and proxy: {why}");
-                self.give_up(&Reply::new(425, text));
+            Err(trouble) => {
+                let code = trouble.code(425);
+                let text = format!(
+                    "No data connection between client and proxy: {}",
+                    trouble.why
+                );
+                self.give_up(&Reply::new(code, text));
             }
         }
     }
 
     /// Bytes have moved to the end, or not.
-    pub(super) fn moved(&mut self, outcome: Result<(), String>) {
+    pub(super) fn moved(&mut self, outcome: Result<(), Trouble>) {
         let State::Transfer(transfer) = &mut self.state else {
             return;
         };
@@ -280,9 +284,11 @@ impl Translator {
         };
         self.order(Order::Calm);
         let reply = match (transfer.answer, transfer.moved) {
-            (Some(reply), Some(Err(why))) if reply.is_positive() => Reply::new(426, why),
+            (Some(reply), Some(Err(trouble))) if reply.is_positive() => {
+                Reply::new(trouble.code(426), trouble.why)
+            }
             (Some(reply), _) => reply,
-            (None, Some(Err(why))) => Reply::new(426, why),
+            (None, Some(Err(trouble))) => Reply::new(trouble.code(426), trouble.why),
             (None, _) => Reply::new(426, "Transfer incomplete"),
         };
         let leaving = reply.code() == 421 || transfer.server_gone;
@@ -408,7 +414,8 @@ impl Translator {
                 }
                 if let Some(Err(why)) = transfer.moved.clone() {
                     // Reset, and it has not noticed.
-                    self.order(Order::ToClient(Reply::new(426, why)));
+                    let reply = Reply::new(why.code(426), why.why);
+                    self.order(Order::ToClient(reply));
                     self.order(Order::Cut);
                     self.order(Order::Abort);
                     self.settle_aborted();

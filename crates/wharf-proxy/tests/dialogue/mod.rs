@@ -13,7 +13,7 @@ use wharf_proto::{Line, Reply, Text};
 use wharf_proxy::UpstreamMode;
 use wharf_proxy::translate::protection::Protection;
 use wharf_proxy::translate::ways::{Learnt, ServerWays};
-use wharf_proxy::translate::{Ends, Input, Order, Translator, Unopened};
+use wharf_proxy::translate::{Ends, Input, Order, Translator, Trouble, Unopened};
 
 pub const LOGIN: &str = "C USER joe\nS 331 password\nC PASS x\nS 230 in";
 
@@ -52,6 +52,10 @@ pub fn input(line: &str) -> Input {
         "" => Ok(()),
         why => Err(why.to_owned()),
     };
+    let trouble = |why: String| Trouble {
+        unprotected: why.contains("TLS"),
+        why,
+    };
     let port = |text: &str| text.parse().map_err(|_| text.to_owned());
     let (who, what) = line.split_at(1);
     let what = what.trim_start();
@@ -69,12 +73,12 @@ pub fn input(line: &str) -> Input {
         "client-port" => Input::ClientPort(port(rest)),
         "server-port" => Input::ServerPort(port(rest)),
         "client-ready" => Input::ClientReady(outcome(rest)),
-        "client-data" => Input::ClientData(outcome(rest)),
+        "client-data" => Input::ClientData(outcome(rest).map_err(trouble)),
         "server-data" => Input::ServerData(outcome(rest).map_err(|why| Unopened {
             silent: why.contains("did not"),
             why,
         })),
-        "moved" => Input::Moved(outcome(rest)),
+        "moved" => Input::Moved(outcome(rest).map_err(trouble)),
         "late" => Input::Late,
         "synch" => Input::Line(Line::Synch),
         "long" => Input::Line(Line::TooLong),
