@@ -143,7 +143,12 @@ impl Proxy {
             };
             let listener = net.listen(place).await;
             let listener = listener.map_err(|source| Error::Listen { at, source })?;
-            doors.push(NewDoor::control(number, at, listener));
+            let tls = config.tls.as_ref();
+            doors.push(if tls.is_some_and(|tls| tls.implicit.contains(&at)) {
+                NewDoor::implicit(number, at, listener)
+            } else {
+                NewDoor::control(number, at, listener)
+            });
         }
         let descriptors = net.descriptors().saturating_sub(DESCRIPTORS_OF_THE_PROXY);
         let seats = (descriptors / DESCRIPTORS_OF_A_SESSION).max(1);

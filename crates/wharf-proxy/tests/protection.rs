@@ -104,6 +104,9 @@ fn nobody_logs_in_or_transfers_without_it_where_it_is_required() {
              C PBSZ 0
              C PROT C
              C PROT P
+             C RETR a
+             C PASV
+             . client-port 192.0.2.1:50002
              C RETR a"
         ),
         expect![[r#"
@@ -132,8 +135,15 @@ fn nobody_logs_in_or_transfers_without_it_where_it_is_required() {
             C PROT C
                 to client: 534 Data connections must be protected here: PROT P
             C PROT P
+                Release
                 ProtectData(true)
                 to client: 200 Data connections are protected
+            C RETR a
+                to client: 425 Use PASV, EPSV, PORT or EPRT first
+            C PASV
+                ListenForClient(Pasv)
+            . client-port 192.0.2.1:50002
+                to client: 227 Entering Passive Mode (192,0,2,1,195,82)
             C RETR a
                 to server: EPSV
         "#]],

@@ -328,6 +328,11 @@ impl Translator {
         match answer {
             Answer::Say(reply) => self.order(Order::ToClient(reply)),
             Answer::ProtectData(whether, reply) => {
+                // A shared port waits for one kind of connection or the other.
+                if matches!(self.client_side, ClientSide::Passive(_)) {
+                    self.client_side = ClientSide::Nothing;
+                    self.order(Order::Release);
+                }
                 self.order(Order::ProtectData(whether));
                 self.order(Order::ToClient(reply));
             }
