@@ -112,7 +112,7 @@ pub(crate) async fn serve(
     let began = Instant::now();
     let mut shield = Shield::new(config.tls.as_ref())?;
     if implicit {
-        shield.secure(&mut client, config.patience).await?;
+        shield.secure(&mut client, true, config.patience).await?;
     }
     let wanted = match &config.upstream {
         Upstream::Fixed(place) => Some(place.clone()),
@@ -480,7 +480,7 @@ impl Bridge {
                 let patience = self.setup.config.patience;
                 if self
                     .shield
-                    .secure(&mut self.client, patience)
+                    .secure(&mut self.client, false, patience)
                     .await
                     .is_err()
                 {

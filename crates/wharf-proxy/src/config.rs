@@ -11,6 +11,7 @@ use wharf_net::tls::{DataSession, ServerTls, TlsVersions};
 use wharf_proto::data_connection::advertise::{Advertise, Network};
 use wharf_proto::data_connection::passive::PortRange;
 use wharf_proto::data_connection::port_policy::PortPolicy;
+use wharf_proto::security::Requirement;
 
 pub use crate::translate::ways::UpstreamMode;
 use crate::upstream::Upstream;
@@ -114,8 +115,8 @@ impl Config {
 pub struct ClientSide {
     /// With which certificates.
     pub tls: ServerTls,
-    /// Whether a client may do without, for its control connection and for its data connections.
-    pub required: bool,
+    /// Whether a client may use it or must, for its control connection and for its data connections.
+    pub wanted: Requirement,
     /// Whether a data connection has to resume the TLS session of its control connection.
     pub data_session: DataSession,
     /// Listeners of [`Config::listen`] where TLS begins before anything is said.

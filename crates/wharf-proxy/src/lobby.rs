@@ -57,13 +57,9 @@ pub(crate) async fn receive(
                 Protecting::Say(reply) | Protecting::ProtectData(_, reply) => client.queue(&reply),
                 Protecting::Secure(reply) => {
                     client.queue(&reply);
-                    shield.secure(client, config.patience).await?;
+                    shield.secure(client, false, config.patience).await?;
                 }
             }
-            continue;
-        }
-        if let (Ok(Command::User(_)), Some(refusal)) = (&parsed, protection.no_login()) {
-            client.queue(&refusal);
             continue;
         }
         match answer(&line, parsed, protection.features()) {

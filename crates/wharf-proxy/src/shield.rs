@@ -7,7 +7,7 @@ use wharf_net::ServerControl;
 use wharf_net::tls::{DataSession, ServerSession};
 
 use crate::config::ClientSide;
-use crate::translate::protection::{Offer, Protection};
+use crate::translate::protection::Protection;
 
 /// What protects the client's side of one session.
 pub(crate) struct Shield {
@@ -29,25 +29,21 @@ impl Shield {
                 session: None,
             });
         };
-        let offer = if side.required {
-            Offer::Required
-        } else {
-            Offer::Allowed
-        };
         Ok(Self {
-            protection: Protection::new(offer),
+            protection: Protection::new(side.wanted),
             data_session: side.data_session,
             session: Some(side.tls.session().map_err(io::Error::other)?),
         })
     }
 
-    /// The handshake on the control connection.
+    /// The handshake on the control connection, `implicit`ly before anything was said or after AUTH.
     ///
     /// # Errors
     /// It failed, or something had come in clear behind AUTH: the client is to be left.
     pub(crate) async fn secure(
         &mut self,
         client: &mut ServerControl,
+        implicit: bool,
         patience: Duration,
     ) -> io::Result<()> {
         let Some(session) = &self.session else {
@@ -56,7 +52,7 @@ impl Shield {
         match client.secure(session, patience).await {
             Ok(handshake) => {
                 tracing::debug!(%handshake, "client in TLS");
-                self.protection.secured();
+                self.protection.secured(implicit);
                 Ok(())
             }
             Err(error) => {

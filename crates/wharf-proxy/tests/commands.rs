@@ -136,13 +136,13 @@ fn security_extensions_are_refused_and_not_listed() {
          S 214 AUTH is",
         expect![[r#"
             C AUTH TLS
-                to client: 502 AUTH is not offered by this proxy
+                to client: 502 AUTH is not offered here
             C PBSZ 0
-                to client: 503 PBSZ is not offered by this proxy
+                to client: 502 PBSZ is not offered here
             C PROT P
-                to client: 503 PROT is not offered by this proxy
+                to client: 502 PROT is not offered here
             C CCC
-                to client: 533 CCC is not offered by this proxy
+                to client: 502 CCC is not offered here
             C FEAT
                 to server: FEAT
             S 211 Features:/ AUTH TLS/ PBSZ/ PROT/ MDTM/ UTF8/ EPSV/ SSCN/End

@@ -9,14 +9,15 @@ mod dialogue;
 
 use dialogue::{LOGIN, ends, play};
 use expect_test::{Expect, expect};
+use wharf_proto::security::Requirement;
 use wharf_proxy::UpstreamMode;
 use wharf_proxy::translate::Translator;
-use wharf_proxy::translate::protection::{Offer, Protection};
+use wharf_proxy::translate::protection::Protection;
 use wharf_proxy::translate::ways::{Learnt, ServerWays};
 
-fn check(offer: Offer, script: &str, want: Expect) {
+fn check(wanted: Requirement, script: &str, want: Expect) {
     let mut ends = ends("4-4");
-    ends.protection = Protection::new(offer);
+    ends.protection = Protection::new(wanted);
     let ways = ServerWays::new(UpstreamMode::Auto, true, Learnt::default());
     want.assert_eq(&play(&mut Translator::new(ends, ways), script));
 }
@@ -24,7 +25,7 @@ fn check(offer: Offer, script: &str, want: Expect) {
 #[test]
 fn the_order_of_rfc_4217() {
     check(
-        Offer::Allowed,
+        Requirement::Allowed,
         "C PBSZ 0
          C PROT P
          C AUTH KERBEROS_V4
@@ -41,26 +42,26 @@ fn the_order_of_rfc_4217() {
          C ADAT x",
         expect![[r#"
             C PBSZ 0
-                to client: 503 AUTH TLS comes first
+                to client: 503 send AUTH TLS before PBSZ
             C PROT P
-                to client: 503 AUTH TLS comes first
+                to client: 503 send AUTH TLS and PBSZ 0 before PROT
             C AUTH KERBEROS_V4
-                to client: 504 AUTH TLS is what there is
+                to client: 504 the only mechanism is TLS
             C AUTH TLS
                 to client: 234 Begin with TLS
                 SecureClient
             C AUTH TLS
-                to client: 503 TLS is in force already
+                to client: 503 this control connection is in TLS
             C PROT P
-                to client: 503 PBSZ 0 comes first
+                to client: 503 send PBSZ 0 before PROT
             C PBSZ x
-                to client: 501 Syntax: PBSZ <SP> <decimal integer>
+                to client: 501 PBSZ takes a number, 0 for TLS
             C PBSZ 0
                 to client: 200 PBSZ=0
             C PROT S
-                to client: 536 TLS protects as P or not at all
+                to client: 536 TLS protects wholly (PROT P) or not at all (PROT C)
             C PROT X
-                to client: 504 PROT C or PROT P
+                to client: 504 PROT is C or P
             C PROT P
                 ProtectData(true)
                 to client: 200 Data connections are protected
@@ -68,7 +69,7 @@ fn the_order_of_rfc_4217() {
                 ProtectData(false)
                 to client: 200 Data connections are in clear
             C CCC
-                to client: 534 The control connection stays protected here
+                to client: 534 the control connection stays in TLS (server setting tls.ccc = false)
             C ADAT x
                 to client: 503 ADAT is not offered by this proxy
         "#]],
@@ -78,7 +79,7 @@ fn the_order_of_rfc_4217() {
 #[test]
 fn what_features_say() {
     check(
-        Offer::Allowed,
+        Requirement::Allowed,
         "C FEAT
          S 211 Features:/ AUTH TLS/ SIZE/ PBSZ/ PROT/End",
         expect![[r#"
@@ -93,7 +94,7 @@ fn what_features_say() {
 #[test]
 fn nobody_logs_in_or_transfers_without_it_where_it_is_required() {
     check(
-        Offer::Required,
+        Requirement::Required,
         &format!(
             "C USER joe
              C AUTH TLS
@@ -111,7 +112,7 @@ fn nobody_logs_in_or_transfers_without_it_where_it_is_required() {
         ),
         expect![[r#"
             C USER joe
-                to client: 530 TLS is required here: AUTH TLS, then log in
+                to client: 534 log in with TLS: send AUTH TLS first (server setting tls.control = "required")
             C AUTH TLS
                 to client: 234 Begin with TLS
                 SecureClient
@@ -129,11 +130,11 @@ fn nobody_logs_in_or_transfers_without_it_where_it_is_required() {
             . client-port 192.0.2.1:50001
                 to client: 227 Entering Passive Mode (192,0,2,1,195,81)
             C RETR a
-                to client: 521 Data connections must be protected here: PROT P
+                to client: 521 data connections must be protected: send PBSZ 0 and PROT P first (server setting tls.data = "required")
             C PBSZ 0
                 to client: 200 PBSZ=0
             C PROT C
-                to client: 534 Data connections must be protected here: PROT P
+                to client: 534 data connections must be protected (server setting tls.data = "required")
             C PROT P
                 Release
                 ProtectData(true)
@@ -154,7 +155,7 @@ fn nobody_logs_in_or_transfers_without_it_where_it_is_required() {
 #[test]
 fn what_was_sent_in_clear_behind_auth_is_not_taken_for_protected() {
     check(
-        Offer::Allowed,
+        Requirement::Allowed,
         "C FEAT
          C AUTH TLS
          C USER smuggled
@@ -212,7 +213,7 @@ fn a_data_connection_that_is_not_protected_as_agreed_is_a_522() {
         ),
     ] {
         let mut ends = ends("4-4");
-        ends.protection = Protection::new(Offer::Allowed);
+        ends.protection = Protection::new(Requirement::Allowed);
         let ways = ServerWays::new(UpstreamMode::Auto, true, Learnt::default());
         let mut machine = Translator::new(ends, ways);
         play(&mut machine, LOGIN);

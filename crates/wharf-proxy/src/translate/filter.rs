@@ -5,17 +5,16 @@ use wharf_proto::{Reply, Text};
 /// Commands of the security extensions (RFC 2228, RFC 4217) and of secure third-party transfers. None of them reaches the
 /// server: each side of the proxy is protected by itself, see `protection`.
 const NOT_OFFERED: &[(&str, u16)] = &[
-    ("AUTH", 502),
     ("ADAT", 503),
-    ("PBSZ", 503),
-    ("PROT", 503),
-    ("CCC", 533),
     ("MIC", 503),
     ("CONF", 503),
     ("ENC", 503),
     ("SSCN", 502),
     ("CPSV", 502),
 ];
+
+/// Those that are the client's side alone, see `protection`: what the server says of them is about itself.
+const OWN: &[&str] = &["AUTH", "PBSZ", "PROT", "CCC"];
 
 /// What we answer ourselves whether the server knows it or not.
 const ADDED: &[&str] = &["EPRT", "EPSV"];
@@ -44,7 +43,7 @@ pub(super) fn features(reply: Reply, added: &[&str]) -> Reply {
     kept.extend(
         middle
             .iter()
-            .filter(|line| !is_about(line, NOT_OFFERED.iter().map(|(word, _)| *word)))
+            .filter(|line| !is_about(line, hidden()))
             .cloned(),
     );
     for line in ADDED.iter().chain(added) {
@@ -67,7 +66,7 @@ pub(super) fn help(reply: Reply) -> Reply {
         let mut start = 0;
         for word in line.as_bytes().split(|byte| !byte.is_ascii_alphabetic()) {
             let end = start + word.len();
-            let hidden = NOT_OFFERED.iter().any(|(name, _)| word == name.as_bytes());
+            let hidden = hidden().any(|name| word == name.as_bytes());
             if hidden && let Some(place) = bytes.get_mut(start..end) {
                 place.fill(b' ');
             }
@@ -76,6 +75,12 @@ pub(super) fn help(reply: Reply) -> Reply {
         Text::lossy(bytes)
     });
     Reply::with_lines(reply.code(), lines.collect())
+}
+
+/// What is taken out of the server's lists.
+fn hidden() -> impl Iterator<Item = &'static str> {
+    let not_offered = NOT_OFFERED.iter().map(|(word, _)| *word);
+    not_offered.chain(OWN.iter().copied())
 }
 
 fn is_about<'a>(line: &Text, words: impl IntoIterator<Item = &'a str>) -> bool {

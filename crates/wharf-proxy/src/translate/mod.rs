@@ -288,6 +288,10 @@ impl Translator {
             self.order(Order::ToClient(error.reply()));
             return self.hang_up();
         }
+        let protection = &mut self.ends.protection;
+        if let Some(answer) = protection.answer(word_of(line), parsed.as_ref().ok()) {
+            return self.protect(answer);
+        }
         match verb.map_or("", |verb| verb.word) {
             "PORT" | "EPRT" | "LPRT" | "PASV" | "EPSV" | "LPSV" => {
                 match (self.may_arrange(&parsed), parsed) {
@@ -296,31 +300,10 @@ impl Translator {
                     (Ok(()), Err(error)) => self.order(Order::ToClient(error.reply())),
                 }
             }
-            word @ ("USER" | "PASS" | "ACCT" | "RETR" | "LIST" | "NLST" | "MLSD" | "STOR"
-            | "STOU" | "APPE")
-                if let Some(refusal) = self.unprotected(word) =>
-            {
-                self.order(Order::ToClient(refusal));
-            }
             "RETR" | "LIST" | "NLST" | "MLSD" => self.transfer(text, Direction::Download),
             "STOR" | "STOU" | "APPE" => self.transfer(text, Direction::Upload),
             "USER" if self.ends.host_in_user.is_some() => self.user_at_host(verb, &text),
-            _ => {
-                let protection = &mut self.ends.protection;
-                match protection.answer(word_of(line), parsed.as_ref().ok()) {
-                    Some(answer) => self.protect(answer),
-                    None => self.ask(verb, text),
-                }
-            }
-        }
-    }
-
-    /// What is refused for want of protection.
-    fn unprotected(&self, word: &str) -> Option<Reply> {
-        let protection = &self.ends.protection;
-        match word {
-            "USER" | "PASS" | "ACCT" => protection.no_login(),
-            _ => protection.no_transfer(),
+            _ => self.ask(verb, text),
         }
     }
 
@@ -342,7 +325,7 @@ impl Translator {
                 self.hang_up();
             }
             Answer::Secure(reply) => {
-                self.ends.protection.secured();
+                self.ends.protection.secured(false);
                 self.order(Order::ToClient(reply));
                 self.order(Order::SecureClient);
             }

@@ -2,6 +2,7 @@
 
 use wharf_net::tls::trust::Trust;
 use wharf_net::tls::{DataSession, Keeper, PemPair, ServerTls, TlsVersions};
+use wharf_proto::security::Requirement;
 use wharf_proxy::{Begin, ClientSide, ServerSide};
 
 use crate::args::proxy_tls::{ClientTls, ProxyTlsArgs, SessionArg, TlsMax, UpstreamTls};
@@ -48,7 +49,11 @@ pub(super) fn towards_clients(
     let tls = ServerTls::new(keeper.store(), None, TlsVersions::All).map_err(broken)?;
     let side = ClientSide {
         tls,
-        required: wanted == ClientTls::Required,
+        wanted: match wanted {
+            ClientTls::Off => Requirement::Off,
+            ClientTls::Allowed => Requirement::Allowed,
+            ClientTls::Required => Requirement::Required,
+        },
         data_session: match args.tls_data_session {
             Some(SessionArg::Require) | None => DataSession::Require,
             Some(SessionArg::Prefer) => DataSession::Prefer,
