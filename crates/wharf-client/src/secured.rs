@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::time::{Instant, timeout};
 use wharf_net::DataConnection;
 use wharf_net::tls::{Handshake, TlsError, TlsSession, TlsVersions};
@@ -15,9 +15,6 @@ use wharf_proto::{Reply, ReplyClass};
 use crate::client::Client;
 use crate::error::{Error, ErrorKind, Result};
 use crate::tls::HANDSHAKE;
-
-/// What may still come behind an upload: tickets and a close_notify.
-const BEHIND: usize = 64 * 1024;
 
 /// How a server says that the session had to be resumed; lower case. vsftpd `522 SSL connection failed; session reuse
 /// required`, FileZilla Server `425 ... TLS session resumption`, wharf `425 The data connection did not resume the TLS
@@ -147,31 +144,6 @@ pub(crate) fn is_about_resumption(reply: &Reply, handshake: Option<&Handshake>) 
     let forbids = text.contains("operation not permitted");
     says || matches!(reply.code(), 425 | 522)
         && handshake.map_or(forbids, |handshake| !handshake.resumed)
-}
-
-/// The end of an upload in TLS: close_notify, and everything that the server still sends is read.
-///
-/// # Errors
-/// The connection broke before the close_notify was sent.
-pub(crate) async fn end_upload(
-    mut data: DataConnection,
-    patience: Duration,
-) -> std::io::Result<()> {
-    data.take_cut_for_end();
-    data.shutdown().await?;
-    let drain = async {
-        let mut rest = [0; 1024];
-        let mut read = 0;
-        // What comes is of no interest, nor is how the connection ends: the file is sent.
-        while let Ok(n @ 1..) = data.read(&mut rest).await {
-            read += n;
-            if read > BEHIND {
-                break;
-            }
-        }
-    };
-    let _ = timeout(patience, drain).await;
-    Ok(())
 }
 
 /// The end of a download in TLS, of which everything was read: the server is told that we have seen its end.

@@ -7,14 +7,13 @@ use std::time::Duration;
 
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use wharf_net::DataConnection;
-use wharf_net::pump::{Conversion, Progress, PumpError};
+use wharf_net::pump::{self, Conversion, Progress, PumpError};
 use wharf_proto::user_transfer::{DataEvent, Direction};
 use wharf_proto::{AsciiEncoder, Command, Pathname, Reply};
 
 use crate::client::Client;
 use crate::error::{Access, Error, ErrorKind, Result};
 use crate::reach::Content;
-use crate::secured::end_upload;
 use crate::transfer::Running;
 
 /// Bytes taken from one `write` while line ends are converted.
@@ -194,7 +193,7 @@ impl Upload<'_> {
         self.flush().await?;
         match self.running.data.take() {
             Some(data) if data.handshake().is_some() => {
-                end_upload(data, self.running.client.dialogue.patience()).await
+                pump::end_upload(data, self.running.client.dialogue.patience()).await
             }
             Some(data) => data.close().await,
             None => Ok(()),
@@ -350,7 +349,7 @@ async fn send(
     tokio::io::AsyncSeekExt::seek(&mut file, io::SeekFrom::Start(offset))
         .await
         .map_err(PumpError::File)?;
-    wharf_net::pump::send(&mut file, data, conversion, progress, stall).await?;
+    pump::send(&mut file, data, conversion, progress, stall).await?;
     Ok(())
 }
 

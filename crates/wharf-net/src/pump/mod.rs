@@ -5,9 +5,11 @@
 mod conversion;
 mod copy;
 mod doubt;
+mod farewell;
 mod progress;
 
 pub use conversion::Conversion;
 pub use copy::{Moved, PumpError, receive, send};
 pub use doubt::doubt;
+pub use farewell::end_upload;
 pub use progress::Progress;
