@@ -23,9 +23,18 @@ const POLL: RetryPolicy = RetryPolicy::new()
 
 /// A new key and the chain that the authority signed for it, in PEM, the key first.
 pub(crate) async fn obtain(settings: &Settings, answers: &Answers) -> Result<String, AcmeError> {
-    let account = account(settings).await?;
     let names: Vec<Identifier> = settings.domains.iter().map(|it| identifier(it)).collect();
-    let mut order = account.new_order(&NewOrder::new(&names)).await?;
+    let names = NewOrder::new(&names);
+    let known = account(settings).await?;
+    let mut order = match known.new_order(&names).await {
+        Err(instant_acme::Error::Api(problem)) if is_unknown_account(&problem) => {
+            tracing::warn!("the authority has forgotten our account: a new one");
+            let path = settings.account_file();
+            std::fs::remove_file(&path).map_err(|error| AcmeError::State(path, error))?;
+            account(settings).await?.new_order(&names).await?
+        }
+        order => order?,
+    };
     let mut authorizations = order.authorizations();
     while let Some(authorization) = authorizations.next().await {
         let mut authorization = authorization?;
@@ -56,6 +65,11 @@ pub(crate) async fn obtain(settings: &Settings, answers: &Answers) -> Result<Str
     order.finalize_csr(request.der()).await?;
     let chain = order.poll_certificate(&POLL).await?;
     Ok(format!("{}{chain}", key.serialize_pem()))
+}
+
+fn is_unknown_account(problem: &instant_acme::Problem) -> bool {
+    let kind = problem.r#type.as_deref();
+    kind == Some("urn:ietf:params:acme:error:accountDoesNotExist")
 }
 
 fn identifier(name: &str) -> Identifier {

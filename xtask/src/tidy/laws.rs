@@ -4,6 +4,7 @@ use super::{File, code_lines};
 
 /// Law 6: who may open or await connections besides the one data-connection opener.
 const SOCKET_OPENERS: &[&str] = &[
+    "crates/wharf-acme/",                 // HTTP, with a certificate authority
     "crates/wharf-client/src/connect.rs", // the control connection of a client
     "crates/wharf-doctor/src/ask/",       // knocks and calls between two doctors
     "crates/wharf/src/cmd/",              // asks which ports may be had, before serving

@@ -22,6 +22,8 @@ pub const LOOK: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Keeper {
     kept: Vec<Kept>,
+    /// What is in no file.
+    fixed: Option<LoadedPair>,
     store: Arc<CertificateStore>,
 }
 
@@ -59,7 +61,7 @@ impl Keeper {
     /// authority signs goes before what stands in for it.
     ///
     /// # Errors
-    /// [`TlsError::Certificate`]: one of `pairs` is of no use, or there is no certificate at all.
+    /// [`TlsError::Certificate`]: one of `pairs` is of no use.
     pub fn open(pairs: Vec<PemPair>, later: Vec<PemPair>) -> Result<Self, TlsError> {
         let mut kept = Vec::new();
         for pair in later {
@@ -84,15 +86,18 @@ impl Keeper {
         let keeper = Self {
             store: Arc::new(CertificateStore::new(Vec::new())),
             kept,
+            fixed: None,
         };
-        if keeper.certified().is_empty() {
-            return Err(TlsError::Certificate {
-                what: "certificates".to_owned(),
-                why: "there is none".to_owned(),
-            });
-        }
         keeper.store.replace(keeper.certified());
         Ok(keeper)
+    }
+
+    /// Adds one that is in no file, behind all others.
+    #[must_use]
+    pub fn with(mut self, fixed: LoadedPair) -> Self {
+        self.fixed = Some(fixed);
+        self.store.replace(self.certified());
+        self
     }
 
     /// Where handshakes find what is in force.
@@ -102,14 +107,15 @@ impl Keeper {
 
     /// What is in force, in order; for whoever keeps the keys elsewhere than the handshakes.
     pub fn certified(&self) -> Vec<Arc<CertifiedKey>> {
-        let loaded = self.kept.iter().filter_map(|it| it.loaded.as_ref());
-        loaded.map(|it| Arc::clone(&it.certified)).collect()
+        let loaded = self.loaded();
+        loaded.map(|(_, it)| Arc::clone(&it.certified)).collect()
     }
 
     /// What is in force, with its files.
-    pub fn loaded(&self) -> impl Iterator<Item = (&PemPair, &LoadedPair)> {
+    pub fn loaded(&self) -> impl Iterator<Item = (Option<&PemPair>, &LoadedPair)> {
         let kept = self.kept.iter();
-        kept.filter_map(|it| Some((&it.pair, it.loaded.as_ref()?)))
+        let kept = kept.filter_map(|it| Some((Some(&it.pair), it.loaded.as_ref()?)));
+        kept.chain(self.fixed.iter().map(|it| (None, it)))
     }
 
     /// Looks whether files were exchanged and reads those, or all of them `by_demand`. Chain and key in two files are not

@@ -42,7 +42,7 @@ pub use certificate::CertificateStore;
 pub use client_certificate::ClientCertificates;
 pub use client_hello::{FirstBytes, LONGEST as LONGEST_HELLO};
 pub use described::{Described, date};
-pub use files::replace_private;
+pub use files::{create_private, replace_private};
 pub use fingerprint::{Fingerprint, FingerprintError};
 pub use keeper::{Keeper, LOOK, Noticed, ending};
 pub use pair::{LoadedPair, PemPair};

@@ -79,6 +79,24 @@ impl PemPair {
         })
     }
 
+    /// What stands in memory as it would in one file.
+    ///
+    /// # Errors
+    /// [`TlsError::Certificate`].
+    pub fn from_memory(what: &str, pem: &[u8]) -> Result<LoadedPair, TlsError> {
+        let certified = CertificateStore::from_pem(what, pem, pem)?;
+        let described = Described::read(certified.end_entity_cert()?);
+        let described = described.ok_or_else(|| TlsError::Certificate {
+            what: what.to_owned(),
+            why: "its first certificate cannot be read".to_owned(),
+        })?;
+        Ok(LoadedPair {
+            certified,
+            described,
+            exposed: false,
+        })
+    }
+
     pub(super) fn stamp(&self) -> io::Result<Stamp> {
         let of = |it: &Metadata| (it.dev(), it.ino(), it.len(), it.mtime(), it.mtime_nsec());
         let (chain, key) = (fs::metadata(&self.chain)?, fs::metadata(&self.key)?);
