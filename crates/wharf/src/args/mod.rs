@@ -18,6 +18,7 @@ pub(crate) mod ladder;
 pub(crate) mod proxy;
 pub(crate) mod proxy_tls;
 pub(crate) mod serve;
+pub(crate) mod serve_acme;
 pub(crate) mod serve_tls;
 pub(crate) mod tls;
 pub(crate) mod value;

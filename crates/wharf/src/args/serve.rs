@@ -63,6 +63,9 @@ pub(crate) struct ServeArgs {
     #[command(flatten)]
     pub(crate) tls: super::serve_tls::TlsArgs,
 
+    #[command(flatten)]
+    pub(crate) acme: super::serve_acme::AcmeArgs,
+
     /// Name of the one user; the password comes from --password-file, WHARF_PASSWORD or a prompt
     #[arg(long, value_name = "NAME", env = "WHARF_USER", value_parser = super::user_name, help_heading = "Login")]
     pub(crate) user: Option<String>,

@@ -24,12 +24,15 @@ pub(crate) struct TlsArgs {
     pub(crate) tls_data: Option<Requirement>,
 
     /// The certificate with its chain, PEM; needs --tls-key. Without one the server makes its own
+    ///
+    /// May be repeated, each with its --tls-key in the same order: a client that names a host (SNI) gets
+    /// the first one that is for it, any other the first. New files are noticed while the server runs.
     #[arg(long, value_name = "FILE", env = "WHARF_TLS_CERT", value_hint = ValueHint::FilePath)]
-    pub(crate) tls_cert: Option<PathBuf>,
+    pub(crate) tls_cert: Vec<PathBuf>,
 
     /// The key of --tls-cert, PEM
     #[arg(long, value_name = "FILE", env = "WHARF_TLS_KEY", value_hint = ValueHint::FilePath)]
-    pub(crate) tls_key: Option<PathBuf>,
+    pub(crate) tls_key: Vec<PathBuf>,
 
     /// Whether data connections must resume the TLS session of their control connection [default: require]
     ///

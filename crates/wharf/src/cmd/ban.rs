@@ -3,12 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use etcetera::{BaseStrategy, choose_base_strategy};
 use serde_json::json;
 use wharf_accounts::{Ban, BanPolicy, Bans, BansError, Subject};
 use wharf_proto::Timestamp;
 
-use super::forget::VARIABLE;
 use crate::args::ban::{BanCommand, BanFile, Whom};
 use crate::config::BanSettings;
 use crate::exit::{Exit, Failure};
@@ -17,11 +15,7 @@ use crate::output::Output;
 
 /// The list where nothing else was said. `None` without a home directory, as in some containers.
 fn default_file() -> Option<PathBuf> {
-    let directory = match std::env::var_os(VARIABLE) {
-        Some(directory) if !directory.is_empty() => PathBuf::from(directory),
-        _ => choose_base_strategy().ok()?.state_dir()?.join("wharf"),
-    };
-    Some(directory.join("bans"))
+    Some(super::state_directory::of_server()?.join("bans"))
 }
 
 /// The bans of a server; none where nobody is ever banned and no list was named.

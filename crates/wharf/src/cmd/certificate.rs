@@ -1,62 +1,330 @@
-//! The certificates of `wharf serve`: from files, or one that the server makes for itself.
+//! The certificates of `wharf serve`: from files, from an authority (ACME), or one that the server makes for itself and
+//! keeps.
 
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
-use wharf_net::tls::{CertificateStore, Fingerprint, SelfSigned};
+use tokio::time::Instant;
+use wharf_net::tls::{
+    CertificateStore, Described, Keeper, LOOK, LoadedPair, Noticed, PemPair, SelfSigned, TlsError,
+    create_private, date, ending, replace_private,
+};
 
+use super::{acme, foundation, state_directory};
 use crate::args::serve_tls::Requirement;
 use crate::config::Settings;
 use crate::exit::{Exit, Failure};
 
+/// How often the end of certificates is looked at.
+const DAILY: Duration = Duration::from_hours(24);
+
 /// What a server shows its clients.
 pub(crate) struct Certificates {
     pub(crate) store: Arc<CertificateStore>,
-    /// Whose it is, and its fingerprint: for people.
-    pub(crate) told: String,
+    keeper: Keeper,
+    /// The file of the one that the server made for itself, if that is in force.
+    own: Option<PathBuf>,
 }
 
-/// As the settings say; none where TLS is off.
-pub(crate) fn certificates(settings: &Settings) -> Result<Option<Certificates>, Failure> {
-    let tls = &settings.tls;
-    if tls.control == Requirement::Off {
+/// Keeps certificates as their files say; ends when it is dropped.
+pub(crate) struct Watch(tokio::task::JoinHandle<()>);
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// As the settings say; none where TLS is off. `listen` is for the names of one that has to be made.
+pub(crate) fn certificates(
+    settings: &Settings,
+    listen: &[SocketAddr],
+) -> Result<Option<Certificates>, Failure> {
+    if settings.tls.control == Requirement::Off {
         return Ok(None);
     }
-    let (what, certificate, key) = match (&tls.certificate, &tls.key) {
-        (Some(certificate), Some(key)) => (
-            certificate.display().to_string(),
-            read(certificate, "certificate")?,
-            read(key, "key")?,
-        ),
-        _ => {
-            let made =
-                SelfSigned::new(&["localhost".to_owned()]).map_err(|error| unusable(&error))?;
-            (
-                "self-signed".to_owned(),
-                made.certificate.into_bytes(),
-                made.key.into_bytes(),
-            )
+    let given = settings.tls.pairs();
+    let later: Vec<PemPair> = acme::settings(settings)?
+        .iter()
+        .map(wharf_acme::Settings::pair)
+        .collect();
+    if !given.is_empty() {
+        let keeper = Keeper::open(given, later).map_err(|error| unusable(&error))?;
+        return Ok(Some(Certificates::of(keeper, None)));
+    }
+    let now = SystemTime::now();
+    if let Some(path) = own_file() {
+        match kept(&path, listen, now) {
+            Ok(()) => {
+                let own = vec![PemPair::together(&path)];
+                let keeper = Keeper::open(own, later).map_err(|error| unusable(&error))?;
+                return Ok(Some(Certificates::of(keeper, Some(path))));
+            }
+            Err(error) => tracing::warn!(
+                %error, path = %path.display(),
+                "the certificate that the server made for itself cannot be kept: clients see another one after \
+                 the next start; WHARF_STATE_DIR names a directory for it"
+            ),
         }
-    };
-    let certified =
-        CertificateStore::from_pem(&what, &certificate, &key).map_err(|error| unusable(&error))?;
-    let own = certified.cert.first().map(|own| Fingerprint::of(own));
-    let fingerprint = own.map(|own| own.to_string()).unwrap_or_default();
-    Ok(Some(Certificates {
-        store: Arc::new(CertificateStore::new(vec![certified])),
-        told: format!("{what}, SHA-256 {fingerprint}"),
-    }))
+    }
+    let made = SelfSigned::for_ten_years(&names(listen), now).map_err(|error| unusable(&error))?;
+    let made = PemPair::from_memory("self-signed", made.together().as_bytes())
+        .map_err(|error| unusable(&error))?;
+    let keeper = Keeper::open(Vec::new(), later).map_err(|error| unusable(&error))?;
+    Ok(Some(Certificates::of(keeper.with(made), None)))
 }
 
-fn unusable(error: &wharf_net::tls::TlsError) -> Failure {
+/// What `wharf check` tells.
+#[derive(Default)]
+pub(crate) struct Looked {
+    pub(crate) lines: Vec<String>,
+    pub(crate) warnings: Vec<String>,
+}
+
+/// What is in force, or would be; nothing is made.
+pub(crate) fn looked_at(settings: &Settings) -> Result<Looked, Failure> {
+    if settings.tls.control == Requirement::Off {
+        return Ok(Looked::default());
+    }
+    let given = settings.tls.pairs();
+    let makes_its_own = given.is_empty();
+    let own = own_file().filter(|_| makes_its_own);
+    let later = acme::settings(settings)?
+        .iter()
+        .map(wharf_acme::Settings::pair)
+        .collect();
+    let is_kept = own.as_ref().is_some_and(|path| path.exists());
+    let pairs = match &own {
+        Some(path) if is_kept => vec![PemPair::together(path)],
+        _ => given,
+    };
+    let keeper = Keeper::open(pairs, later).map_err(|error| unusable(&error))?;
+    let certificates = Certificates::of(keeper, own.clone());
+    let mut lines = certificates.lines();
+    let warnings = certificates.warnings(SystemTime::now());
+    match own {
+        Some(path) if !is_kept => lines.push(format!(
+            "self-signed, will be made at the first start and kept in {}",
+            path.display()
+        )),
+        None if makes_its_own => lines.push("self-signed, a new one at every start".to_owned()),
+        _ => {}
+    }
+    Ok(Looked { lines, warnings })
+}
+
+impl Certificates {
+    fn of(keeper: Keeper, own: Option<PathBuf>) -> Self {
+        Self {
+            store: keeper.store(),
+            keeper,
+            own,
+        }
+    }
+
+    /// One line a certificate, for people: whom it is for, until when, its fingerprint.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        let told = |(pair, loaded): (Option<&PemPair>, &LoadedPair)| {
+            let own = pair.is_none() || pair.map(|it| &it.chain) == self.own.as_ref();
+            let kind = if own { "self-signed, " } else { "" };
+            line(kind, &loaded.described)
+        };
+        self.keeper.loaded().map(told).collect()
+    }
+
+    /// What is not wrong and should be known: certificates that end, keys that everybody can read.
+    pub(crate) fn warnings(&self, now: SystemTime) -> Vec<String> {
+        let now = seconds(now);
+        let mut warnings = Vec::new();
+        for (pair, loaded) in self.keeper.loaded() {
+            warnings.extend(ending(&loaded.described, now));
+            if let (Some(pair), true) = (pair, loaded.exposed) {
+                warnings.push(exposed(pair));
+            }
+        }
+        warnings
+    }
+
+    /// From now on they are as their files say, and their end is told in time.
+    pub(crate) fn watch(self) -> Watch {
+        Watch(tokio::spawn(keep(self)))
+    }
+}
+
+async fn keep(mut certificates: Certificates) {
+    let mut told = Instant::now();
+    log_warnings(&certificates);
+    loop {
+        tokio::time::sleep(LOOK).await;
+        for noticed in certificates.keeper.refresh(false) {
+            match noticed {
+                Noticed::Renewed {
+                    pair,
+                    described,
+                    exposed: is_exposed,
+                } => {
+                    tracing::info!(files = %pair, certificate = %line("", &described), "a new certificate is in force");
+                    if is_exposed {
+                        tracing::warn!("{}", exposed(&pair));
+                    }
+                }
+                Noticed::Broken { pair, error } => tracing::error!(
+                    files = %pair, %error, "new certificate files are of no use; what was in force stays"
+                ),
+            }
+        }
+        if told.elapsed() >= DAILY {
+            told = Instant::now();
+            log_warnings(&certificates);
+        }
+    }
+}
+
+fn log_warnings(certificates: &Certificates) {
+    for warning in certificates.warnings(SystemTime::now()) {
+        tracing::warn!("{warning}");
+    }
+}
+
+fn exposed(pair: &PemPair) -> String {
+    let key = pair.key.display();
+    format!("everybody on this machine can read the key {key}: chmod o= {key}")
+}
+
+fn line(kind: &str, described: &Described) -> String {
+    let (is_for, ends) = (described.is_for(), date(described.ends));
+    let fingerprint = described.fingerprint;
+    format!("{kind}for {is_for}, until {ends}, SHA-256 {fingerprint}")
+}
+
+fn own_file() -> Option<PathBuf> {
+    Some(state_directory::of_server()?.join("self-signed.pem"))
+}
+
+/// Sees to it that there is a certificate in the file: clients that have seen it know the server by it, so it stays, also
+/// when the names have changed, until it ends.
+fn kept(path: &PathBuf, listen: &[SocketAddr], now: SystemTime) -> io::Result<()> {
+    let make = || {
+        let made = SelfSigned::for_ten_years(&names(listen), now).map_err(io::Error::other)?;
+        Ok::<_, io::Error>(made.together())
+    };
+    if !path.exists() {
+        return match create_private(path, make()?.as_bytes()) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            created => created,
+        };
+    }
+    // One that cannot be read is not replaced: perhaps it only is not ours.
+    let loaded = PemPair::together(path).load().map_err(io::Error::other)?;
+    if loaded.described.ends > seconds(now) {
+        return Ok(());
+    }
+    replace_private(path, make()?.as_bytes())
+}
+
+/// What clients may call this server: its host name, localhost, the addresses it listens on.
+fn names(listen: &[SocketAddr]) -> Vec<String> {
+    let host = rustix::system::uname();
+    let host = host.nodename().to_string_lossy().to_ascii_lowercase();
+    let mut addresses: BTreeSet<IpAddr> = listen.iter().map(SocketAddr::ip).collect();
+    if addresses.iter().any(IpAddr::is_unspecified) {
+        addresses.extend([
+            foundation::own_address(Ipv4Addr::UNSPECIFIED.into()),
+            Ipv4Addr::LOCALHOST.into(),
+            Ipv6Addr::LOCALHOST.into(),
+        ]);
+        addresses.retain(|it| !it.is_unspecified());
+    }
+    self_signed_names(&host, addresses)
+}
+
+fn self_signed_names(host: &str, addresses: impl IntoIterator<Item = IpAddr>) -> Vec<String> {
+    let label = |it: &str| {
+        (1..=63).contains(&it.len())
+            && it
+                .bytes()
+                .all(|it| it.is_ascii_alphanumeric() || it == b'-' || it == b'_')
+    };
+    let is_name = host.len() <= 253 && host.split('.').all(label);
+    let mut names: Vec<String> = Vec::new();
+    if is_name && host.parse::<IpAddr>().is_err() {
+        names.push(host.to_owned());
+    }
+    for name in ["localhost".to_owned()].into_iter().chain(
+        addresses
+            .into_iter()
+            .map(|it| it.to_canonical().to_string()),
+    ) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
+}
+
+fn seconds(now: SystemTime) -> i64 {
+    let since = now
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+}
+
+fn unusable(error: &TlsError) -> Failure {
     Failure::new(Exit::Config, format!("TLS: {error}"))
 }
 
-fn read(path: &Path, what: &str) -> Result<Vec<u8>, Failure> {
-    std::fs::read(path).map_err(|error| {
-        Failure::new(
-            Exit::Config,
-            format!("cannot read the TLS {what} {}: {error}", path.display()),
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_self_signed_certificate_has_the_names_that_fit() {
+        let v4: IpAddr = "192.0.2.1".parse().unwrap();
+        let mapped: IpAddr = "::ffff:192.0.2.1".parse().unwrap();
+        for (host, expected) in [
+            ("box", "box localhost 192.0.2.1"),
+            ("box.example", "box.example localhost 192.0.2.1"),
+            ("localhost", "localhost 192.0.2.1"),
+            ("", "localhost 192.0.2.1"),
+            ("a b", "localhost 192.0.2.1"),
+            ("(none)", "localhost 192.0.2.1"),
+            ("10.0.0.1", "localhost 192.0.2.1"),
+        ] {
+            let names = self_signed_names(host, [v4, mapped]);
+            assert_eq!(names.join(" "), expected, "{host}");
+            SelfSigned::new(&names).unwrap();
+        }
+    }
+
+    #[test]
+    fn it_is_made_once_and_again_when_it_has_ended() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("state/self-signed.pem");
+        let now = SystemTime::now();
+        let fingerprint = || {
+            PemPair::together(&path)
+                .load()
+                .unwrap()
+                .described
+                .fingerprint
+        };
+        kept(&path, &[], now).unwrap();
+        let first = fingerprint();
+        kept(
+            &path,
+            &["192.0.2.1:21".parse().unwrap()],
+            now + DAILY * 3640,
         )
-    })
+        .unwrap();
+        assert_eq!(fingerprint(), first);
+        kept(&path, &[], now + DAILY * 3660).unwrap();
+        assert_ne!(fingerprint(), first);
+        std::fs::write(&path, "damaged").unwrap();
+        assert!(kept(&path, &[], now).is_err());
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "damaged");
+    }
 }

@@ -12,8 +12,8 @@ use wharf_proto::Pathname;
 use wharf_proto::data_connection::advertise::is_public;
 use wharf_storage::{ListOrder, Storage};
 
-use super::foundation;
 use super::serve::start_log;
+use super::{acme, certificate, foundation};
 use crate::args::CheckArgs;
 use crate::args::value::{AdvertiseHost, OnePort, wildcard};
 use crate::config::Settings;
@@ -75,6 +75,7 @@ pub(crate) async fn run(args: &CheckArgs, output: &Output) -> Result<(), Failure
 
     let storage = directory(&settings, &mut report).await;
     accounts(&settings, storage.as_ref(), &mut report);
+    certificates(&settings, &mut report);
     addresses(&settings, &mut report);
     passive_ports(&settings, &mut report);
     active_port(&settings, &report);
@@ -94,6 +95,31 @@ pub(crate) async fn run(args: &CheckArgs, output: &Output) -> Result<(), Failure
     match report.broken {
         0 => Ok(()),
         _ => Err(Failure::told(Exit::Config)),
+    }
+}
+
+/// Whom the certificates are for, until when, by which fingerprint.
+fn certificates(settings: &Settings, report: &mut Report<'_>) {
+    match certificate::looked_at(settings) {
+        Ok(looked) => {
+            for line in &looked.lines {
+                report.good(&format!("certificate {line}"));
+            }
+            for warning in &looked.warnings {
+                report.warn(warning);
+            }
+        }
+        Err(failure) => report.bad(&failure),
+    }
+    match acme::settings(settings) {
+        Ok(Some(acme)) => report.good(&format!(
+            "certificate for {} from {}, which asks over HTTP at {}",
+            acme.domains.join(", "),
+            acme.directory,
+            acme.http
+        )),
+        Ok(None) => {}
+        Err(failure) => report.bad(&failure),
     }
 }
 

@@ -12,7 +12,7 @@ use crate::output::Output;
 use crate::session;
 
 /// The directory of the state file, for tests and scripts.
-pub(super) const VARIABLE: &str = "WHARF_STATE_DIR";
+const VARIABLE: &str = "WHARF_STATE_DIR";
 
 /// The memory of the client commands. `None` where there is no place for it: no home directory, as in some containers.
 pub(crate) fn memory() -> Option<Memory> {

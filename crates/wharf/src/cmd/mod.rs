@@ -1,6 +1,7 @@
 //! One file a command. What several of them need is in `crate::session` (client) and
 //! [`foundation`] (server).
 
+mod acme;
 pub(crate) mod ban;
 pub(crate) mod cat;
 mod certificate;
@@ -21,4 +22,5 @@ pub(crate) mod put;
 pub(crate) mod remove;
 pub(crate) mod serve;
 pub(crate) mod stat;
+mod state_directory;
 pub(crate) mod user;

@@ -11,6 +11,7 @@ use wharf_accounts::Bans;
 use wharf_net::{Recorder, TcpNet};
 use wharf_server::{Server, TlsPolicy};
 
+use super::acme::{self, Renewal};
 use super::certificate::{self, Certificates};
 use super::foundation::{self, Owner};
 use crate::args::ServeArgs;
@@ -36,7 +37,7 @@ pub(crate) async fn run(args: &ServeArgs, output: &Output) -> Result<(), Failure
     let accounts = foundation::accounts(&settings, &storage, &home, owner.as_ref())?;
     let recorder = recorder(&settings)?;
     let listen = foundation::listen(&settings)?;
-    let certificates = certificate::certificates(&settings)?;
+    let certificates = certificate::certificates(&settings, &everywhere(&settings, &listen))?;
     let tls = tls(&settings, certificates.as_ref())?;
     let mut config = foundation::server_config(&settings, listen.clone(), tls, recorder.clone());
     let bans = super::ban::bans(&settings.bans)?.map(Arc::new);
@@ -54,7 +55,11 @@ pub(crate) async fn run(args: &ServeArgs, output: &Output) -> Result<(), Failure
         owner: owner.as_ref(),
         certificates: certificates.as_ref(),
     };
+    // After the certificates were read: a new one is noticed by whoever watches them.
+    let mut renewal = Renewal::default();
+    renewal.apply(acme::settings(&settings)?).await?;
     announce(&told, output)?;
+    let mut watch = certificates.map(Certificates::watch);
 
     let mut stop_timeout = settings.limits.stop_timeout.unwrap_or(STOP_TIMEOUT);
     let mut serving = pin!(server.run());
@@ -89,8 +94,20 @@ pub(crate) async fn run(args: &ServeArgs, output: &Output) -> Result<(), Failure
                     reloaded = reloading => reloaded,
                 };
                 match reloaded {
-                    Ok(new) => {
+                    Ok((new, certificates)) => {
                         stop_timeout = new.limits.stop_timeout.unwrap_or(STOP_TIMEOUT);
+                        drop(watch.take());
+                        watch = certificates.map(Certificates::watch);
+                        let renewed = match acme::settings(&new) {
+                            Ok(wanted) => renewal.apply(wanted).await,
+                            Err(failure) => Err(failure),
+                        };
+                        if let Err(failure) = renewed {
+                            tracing::error!(
+                                reason = %failure.message,
+                                "certificates are not renewed by an authority any more"
+                            );
+                        }
                     }
                     Err(failure) => tracing::error!(
                         reason = %failure.message,
@@ -152,7 +169,7 @@ async fn reload(
     args: &ServeArgs,
     old: Old<'_>,
     handle: &wharf_server::Handle,
-) -> Result<Settings, Failure> {
+) -> Result<(Settings, Option<Certificates>), Failure> {
     let Old {
         listening,
         owner,
@@ -183,7 +200,7 @@ async fn reload(
     } else {
         settings.listen.clone()
     };
-    let certificates = certificate::certificates(&settings)?;
+    let certificates = certificate::certificates(&settings, &everywhere(&settings, &listen))?;
     let tls = tls(&settings, certificates.as_ref())?;
     let mut config = foundation::server_config(&settings, listen, tls, recorder);
     // What has been counted stays, unless it is another list.
@@ -198,7 +215,13 @@ async fn reload(
         .reload(config, Some(accounts))
         .await
         .map_err(|error| bind_failure(&error))?;
-    Ok(settings)
+    Ok((settings, certificates))
+}
+
+/// Where control connections come, plain and in TLS.
+fn everywhere(settings: &Settings, listen: &[SocketAddr]) -> Vec<SocketAddr> {
+    let implicit = settings.tls.implicit_listen.iter();
+    listen.iter().chain(implicit).copied().collect()
 }
 
 fn tls(
@@ -277,7 +300,9 @@ fn announcement(told: &Told<'_>) -> Vec<Line> {
         lines.push(Line::Hint(format!("address    {own}")));
     }
     if let Some(certificates) = certificates {
-        lines.push(Line::Hint(format!("TLS        {}", certificates.told)));
+        for line in certificates.lines() {
+            lines.push(Line::Hint(format!("TLS        {line}")));
+        }
     }
     let rights = if login.read_only {
         "read-only"

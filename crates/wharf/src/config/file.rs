@@ -14,7 +14,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::Settings;
 use super::problem::{Problem, line_of, nearest};
-use crate::args::{serve_tls as tls, value};
+use crate::args::{serve_acme as acme, serve_tls as tls, value};
 use crate::logging;
 
 type Value<'i> = Spanned<DeValue<'i>>;
@@ -104,14 +104,14 @@ pub(crate) const SETTINGS: &[Setting] = &[
     Setting {
         key: "tls.certificate",
         example: "\"/etc/wharf/cert.pem\"",
-        help: "The certificate with its chain, PEM; needs `key`. Default: one that the server makes for itself.",
-        set: |s, v, base| path(v, base).map(|path| s.tls.certificate = Some(path)),
+        help: "The certificate with its chain, PEM; needs `key`. Several as an array, with `key` another one in the same order: a client that names a host gets the first that is for it. New files are noticed while the server runs. Default: one that the server makes for itself and keeps.",
+        set: |s, v, base| paths(v, base).map(|paths| s.tls.certificates = paths),
     },
     Setting {
         key: "tls.key",
         example: "\"/etc/wharf/key.pem\"",
         help: "The key of the certificate, PEM.",
-        set: |s, v, base| path(v, base).map(|path| s.tls.key = Some(path)),
+        set: |s, v, base| paths(v, base).map(|paths| s.tls.keys = paths),
     },
     Setting {
         key: "tls.data_session",
@@ -144,6 +144,30 @@ pub(crate) const SETTINGS: &[Setting] = &[
         set: |s, v, _| {
             list(v, value::listen).map(|list: Vec<SocketAddr>| s.tls.implicit_listen = list)
         },
+    },
+    Setting {
+        key: "acme.domains",
+        example: "[\"ftp.example.org\"]",
+        help: "Names for which an authority is to sign a certificate (ACME, HTTP-01) that is renewed in time. They must lead to this host. Whoever sets this agrees to the authority's terms. Default: none.",
+        set: |s, v, _| list(v, acme::domain).map(|names| s.acme.domains = names),
+    },
+    Setting {
+        key: "acme.email",
+        example: "\"admin@example.org\"",
+        help: "Where the authority writes to when something is wrong. Default: nowhere.",
+        set: |s, v, _| text(v, acme::email).map(|email| s.acme.email = Some(email)),
+    },
+    Setting {
+        key: "acme.directory",
+        example: "\"https://acme-v02.api.letsencrypt.org/directory\"",
+        help: "The authority's directory.",
+        set: |s, v, _| text(v, acme::directory).map(|url| s.acme.directory = url),
+    },
+    Setting {
+        key: "acme.http",
+        example: "\"[::]:80\"",
+        help: "Where the authority's question is answered over HTTP. It asks at port 80 of every name.",
+        set: |s, v, _| text(v, value::listen).map(|at| s.acme.http = at),
     },
     Setting {
         key: "login.users",
@@ -459,7 +483,7 @@ fn walk(
 /// in the wrong table.
 fn unknown(key: &str, name: &str) -> String {
     let last = |full: &'static str| full.rsplit_once('.').map_or(full, |(_, last)| last);
-    let tables = ["tls", "login", "data", "limits", "log"];
+    let tables = ["acme", "tls", "login", "data", "limits", "log"];
     let guess = SETTINGS
         .iter()
         .map(|row| row.key)
@@ -561,6 +585,25 @@ fn list<T>(value: &Value<'_>, read: fn(&str) -> Result<T, String>) -> Result<Vec
     for item in items {
         match text(item, read) {
             Ok(item) => good.push(item),
+            Err(found) => mistakes.extend(found),
+        }
+    }
+    if mistakes.is_empty() {
+        Ok(good)
+    } else {
+        Err(mistakes)
+    }
+}
+
+fn paths(value: &Value<'_>, base: &Path) -> Result<Vec<PathBuf>, Mistakes> {
+    let DeValue::Array(items) = value.get_ref() else {
+        return path(value, base).map(|path| vec![path]);
+    };
+    let mut good = Vec::new();
+    let mut mistakes = Mistakes::new();
+    for item in items {
+        match path(item, base) {
+            Ok(path) => good.push(path),
             Err(found) => mistakes.extend(found),
         }
     }

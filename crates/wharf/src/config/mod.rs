@@ -3,6 +3,7 @@
 //!
 //! Nothing is opened here; `cmd::serve` and `cmd::check` do that.
 
+mod acme;
 #[cfg(test)]
 mod damaged;
 pub(crate) mod file;
@@ -16,6 +17,7 @@ use std::time::Duration;
 use wharf_proto::data_connection::advertise::Network;
 use wharf_proto::data_connection::passive::PortRange;
 
+pub(crate) use acme::AcmeSettings;
 pub(crate) use file::read;
 pub(crate) use tls::TlsSettings;
 
@@ -34,6 +36,7 @@ pub(crate) struct Settings {
     pub(crate) listen: Vec<SocketAddr>,
     pub(crate) greeting: Option<String>,
     pub(crate) tls: TlsSettings,
+    pub(crate) acme: AcmeSettings,
     pub(crate) login: LoginSettings,
     pub(crate) data: DataSettings,
     pub(crate) limits: LimitSettings,
@@ -122,6 +125,7 @@ impl Default for Settings {
             listen: Vec::new(),
             greeting: None,
             tls: TlsSettings::default(),
+            acme: AcmeSettings::default(),
             login: LoginSettings::default(),
             data: DataSettings {
                 passive_ports: wharf_server::Config::default().passive_ports,
@@ -166,6 +170,7 @@ impl Settings {
         }
         over_some(&mut self.greeting, args.greeting.as_ref());
         self.tls.overlay(&args.tls);
+        self.acme.overlay(&args.acme);
 
         let login = &mut self.login;
         over_some(&mut login.user, args.user.as_ref());

@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use wharf_net::tls::PemPair;
+
 use crate::args::serve_tls::{DataSession, Exception, Requirement, TlsArgs, Truncation};
 
 /// TLS of a server.
@@ -11,8 +13,9 @@ pub(crate) struct TlsSettings {
     pub(crate) control: Requirement,
     /// `None`: as the control connection.
     pub(crate) data: Option<Requirement>,
-    pub(crate) certificate: Option<PathBuf>,
-    pub(crate) key: Option<PathBuf>,
+    /// Each with the key of the same place.
+    pub(crate) certificates: Vec<PathBuf>,
+    pub(crate) keys: Vec<PathBuf>,
     pub(crate) data_session: DataSession,
     pub(crate) truncation: Truncation,
     pub(crate) ccc: bool,
@@ -26,8 +29,8 @@ impl Default for TlsSettings {
         Self {
             control: Requirement::Allowed,
             data: None,
-            certificate: None,
-            key: None,
+            certificates: Vec::new(),
+            keys: Vec::new(),
             data_session: DataSession::Require,
             truncation: Truncation::Strict,
             ccc: false,
@@ -45,9 +48,9 @@ impl TlsSettings {
             self.data = None;
         }
         self.data = args.tls_data.or(self.data);
-        if args.tls_cert.is_some() || args.tls_key.is_some() {
-            self.certificate.clone_from(&args.tls_cert);
-            self.key.clone_from(&args.tls_key);
+        if !args.tls_cert.is_empty() || !args.tls_key.is_empty() {
+            self.certificates.clone_from(&args.tls_cert);
+            self.keys.clone_from(&args.tls_key);
         }
         self.data_session = args.tls_data_session.unwrap_or(self.data_session);
         self.truncation = args.tls_truncation.unwrap_or(self.truncation);
@@ -60,6 +63,16 @@ impl TlsSettings {
         }
     }
 
+    /// The certificates that were named, with their keys.
+    pub(crate) fn pairs(&self) -> Vec<PemPair> {
+        let pairs = self.certificates.iter().zip(&self.keys);
+        let pair = |(chain, key): (&PathBuf, &PathBuf)| PemPair {
+            chain: chain.clone(),
+            key: key.clone(),
+        };
+        pairs.map(pair).collect()
+    }
+
     /// Of data connections.
     pub(crate) fn data(&self) -> Requirement {
         self.data.unwrap_or(self.control)
@@ -68,9 +81,12 @@ impl TlsSettings {
     /// What is wrong with the settings taken together; `listen` is where plain control connections come.
     pub(crate) fn contradictions(&self, listen: &[SocketAddr]) -> Vec<String> {
         let mut found = Vec::new();
-        match (&self.certificate, &self.key) {
-            (Some(_), None) => found.push("a TLS certificate needs its key".to_owned()),
-            (None, Some(_)) => found.push("a TLS key needs its certificate".to_owned()),
+        match (self.certificates.len(), self.keys.len()) {
+            (1, 0) => found.push("a TLS certificate needs its key".to_owned()),
+            (0, 1) => found.push("a TLS key needs its certificate".to_owned()),
+            (certificates, keys) if certificates != keys => found.push(format!(
+                "every TLS certificate needs its key: there are {certificates} certificates and {keys} keys"
+            )),
             _ => {}
         }
         if self.control == Requirement::Off {
@@ -83,7 +99,7 @@ impl TlsSettings {
             if !self.implicit_listen.is_empty() {
                 found.push("addresses for implicit TLS are named, and TLS is off".to_owned());
             }
-            if self.certificate.is_some() {
+            if !self.certificates.is_empty() {
                 found.push("a TLS certificate is named, and TLS is off".to_owned());
             }
         }
