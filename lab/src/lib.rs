@@ -29,6 +29,7 @@ mod stage;
 mod tally;
 mod wire;
 
+mod acme;
 mod attacks;
 mod auto;
 mod captures;
@@ -139,6 +140,11 @@ const PARTS: &[(&str, Part, &str)] = &[
         "ftps",
         ftps::run,
         "TLS: many transfers on one control connection, every pair of client and server",
+    ),
+    (
+        "acme",
+        acme::run,
+        "a certificate from an authority: obtained, believed, renewed beside a running session",
     ),
     (
         "firewall",

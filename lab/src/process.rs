@@ -149,6 +149,8 @@ pub fn isolate(command: &mut Command, home: &std::path::Path) {
         .env("HOME", home)
         // Plaintext, as helpers in NATs can read it; cells with TLS have ftpes:// or ftps:// addresses or say --tls.
         .env("WHARF_TLS", "off")
+        // Else a server that is root keeps its state where this machine's services do.
+        .env("STATE_DIRECTORY", home.join(".local/state/wharf"))
         .env("LC_ALL", "C")
         .env("NO_COLOR", "1")
         .env("TERM", "dumb");

@@ -36,7 +36,7 @@ const PACKAGES: [(&str, &str); 16] = [
 ];
 
 /// Servers, a module of one, and what stands on gateways, unpacked: package, program inside it.
-const UNPACKED: [(&str, &str); 7] = [
+const UNPACKED: [(&str, &str); 8] = [
     ("vsftpd", "usr/sbin/vsftpd"),
     ("proftpd-core", "usr/sbin/proftpd"),
     ("proftpd-mod-crypto", "usr/lib/proftpd/mod_tls.so"),
@@ -44,6 +44,7 @@ const UNPACKED: [(&str, &str); 7] = [
     ("haproxy", "usr/sbin/haproxy"),
     ("miniupnpd-nftables", "usr/sbin/miniupnpd"),
     ("tayga", "usr/sbin/tayga"),
+    ("pebble", "usr/bin/pebble"),
 ];
 
 /// Shared libraries of the unpacked programs, by package: Debian 12's names.
