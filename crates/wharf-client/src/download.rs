@@ -98,6 +98,17 @@ impl Client {
             .await?;
         let ascii = conversion == Some(Conversion::NvtAscii);
         let size = if ascii { None } else { known.size };
+        if opened.data.is_none() && size != Some(offset) {
+            // Nothing has arrived, and only a file without anything to send needs no data connection.
+            let what = format!(
+                "{}: reported complete without a data connection",
+                command.redacted()
+            );
+            return Err(match opened.completion {
+                Some(reply) => Error::new(ErrorKind::DataConnection, what).with_reply(reply),
+                None => Error::new(ErrorKind::DataConnection, what),
+            });
+        }
         let expected = size.map(|it| it - offset);
         let mut download = Download::new(self, &command, expected, opened);
         download.running.offset = offset;

@@ -199,6 +199,40 @@ login
 ",
     ),
     (
+        "226 and no data connection",
+        "an empty file that the server calls complete; found by fuzzing",
+        r"
+mode: epsv
+: retrieve a
+= ok hello
+: get b
+= DataConnection: RETR b: reported complete without a data connection*
+: disk
+= ok
+login
+> TYPE I
+< 200 ok
+> SIZE a
+< 500 what
+> EPSV
+! listen 5000
+< 229 ok (|||5000|)
+! accept
+> RETR a
+< 150 here it comes
+! send hello
+! close
+< 226 done
+> MDTM b
+< 500 what
+> EPSV
+< 229 ok (|||6000|)
+> RETR b
+< 150 here it comes
+< 226 done
+",
+    ),
+    (
         "more data than announced",
         "what is appended to a file that was checked by its length",
         r"
