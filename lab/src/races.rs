@@ -4,6 +4,10 @@
 //! Nothing may be mixed up (every byte is compared), nothing lost (a transfer that is refused before its first
 //! byte and succeeds when it is repeated is not; how many there were is told), nothing stolen (a stranger hears
 //! replies or a close, nothing else).
+//!
+//! Over TLS a data connection is known by the session that it resumes: there nothing may be refused either, although thieves
+//! with tickets of their own and with sniffed ClientHellos come as well, and although data connections come from
+//! another address than their control connections.
 
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
@@ -37,6 +41,16 @@ const LARGE: u64 = 12;
 /// How often a refused transfer is repeated before it counts as lost.
 const TRIES: u64 = 60;
 
+/// How the server is started: many sessions of one address, and strangers who are not banned for what they are here for.
+const ONE_PORT: [&str; 6] = [
+    "--one-port",
+    "on",
+    "--max-per-address",
+    "200",
+    "--ban-after",
+    "0",
+];
+
 /// How long anything may stand still.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -61,30 +75,81 @@ pub(crate) fn run(settings: &Settings, tally: &Tally) -> Result<()> {
             Field::sessions as fn(&Field) -> Result<()>,
         ),
         ("200 transfers by curl, 8 at once", Field::curls),
+        (
+            "over TLS: 200 transfers by curl, 8 at once",
+            Field::curls_over_tls,
+        ),
     ] {
         if settings.wants(name) {
-            tally.check(name, race(settings, kind));
+            tally.check(name, race(settings, kind, name.starts_with("over TLS")));
+        }
+    }
+    for (name, sessions, transfers, from) in OVER_TLS {
+        if settings.wants(name) {
+            tally.check(name, over_tls(settings, sessions, transfers, from));
         }
     }
     Ok(())
 }
 
-fn race(settings: &Settings, transfers: fn(&Field) -> Result<()>) -> Result<String> {
-    let stage = Stage::in_topology(settings, "races", topology::PLAIN, Kind::Wharf)?;
+/// Rows over TLS: sessions, transfers of each, and where their data connections come from.
+const OVER_TLS: [(&str, u64, u64, &str); 2] = [
+    (
+        "over TLS: 1000 transfers, 50 sessions of one address",
+        SESSIONS,
+        TRANSFERS,
+        "from-own",
+    ),
+    (
+        "over TLS: data connections from another address",
+        8,
+        10,
+        "from-other",
+    ),
+];
+
+/// By a client that has nothing in common with wharf.
+const CLIENT_OVER_TLS: &str = include_str!("races/over_tls.py");
+
+fn over_tls(settings: &Settings, sessions: u64, transfers: u64, from: &str) -> Result<String> {
+    let stage =
+        Stage::in_topology(settings, "races-tls", topology::PLAIN, Kind::Wharf)?.secured()?;
+    let mut server = stage.serve_with(&ONE_PORT)?;
+    let control = stage.network.control();
+    let mut command = stage.client("/usr/bin/python3");
+    command.args(["-c", CLIENT_OVER_TLS]);
+    command.arg(control.ip().to_string());
+    command.arg(control.port().to_string());
+    command.args([CLIENT.to_string(), STRANGER.to_string()]);
+    command.arg(&stage.root);
+    command.args([sessions.to_string(), transfers.to_string()]);
+    command.args([from, USER, PASSWORD]);
+    let start = Instant::now();
+    let outcome = run_bounded(command, b"", PATIENCE * 9)?;
+    if !outcome.succeeded() {
+        return Err(outcome.last_words().into());
+    }
+    if !server.daemon.alive() {
+        return Err("the server has ended".into());
+    }
+    let told = String::from_utf8_lossy(&outcome.stdout);
+    let told = told.trim();
+    let seconds = start.elapsed().as_secs_f64();
+    Ok(format!("{seconds:.1} s, {told}"))
+}
+
+fn race(settings: &Settings, transfers: fn(&Field) -> Result<()>, in_tls: bool) -> Result<String> {
+    let mut stage = Stage::in_topology(settings, "races", topology::PLAIN, Kind::Wharf)?;
+    if in_tls {
+        stage = stage.secured()?;
+    }
     for number in 0..FILES {
         fs::write(stage.root.join(format!("{number}.bin")), content(number))?;
         let directory = stage.root.join(format!("directory-{number}"));
         fs::create_dir(&directory)?;
         fs::write(directory.join(format!("only-in-{number}")), "x")?;
     }
-    let mut server = stage.serve_with(&[
-        "--one-port",
-        "on",
-        "--max-per-address",
-        "200",
-        "--ban-after",
-        "0",
-    ])?;
+    let mut server = stage.serve_with(&ONE_PORT)?;
     let field = Field {
         control: stage.network.control(),
         stage,
@@ -322,21 +387,34 @@ impl Field {
     }
 
     fn curls(&self) -> Result<()> {
+        self.curls_with(&[])
+    }
+
+    /// None is refused: each is known by its session.
+    fn curls_over_tls(&self) -> Result<()> {
+        self.curls_with(&["--ssl-reqd", "-k"])?;
+        match self.refused.load(Ordering::Relaxed) {
+            0 => Ok(()),
+            refused => Err(format!("{refused} refused").into()),
+        }
+    }
+
+    fn curls_with(&self, further: &[&str]) -> Result<()> {
         let numbers: Vec<u64> = (0..CURLS).collect();
         let ends = concurrently(&numbers, CURLS_AT_ONCE, |number| {
             let mut random = Random::new((number + 1) * 104_729);
             let does = Does::choose(&mut random, *number);
-            self.until_done(&mut random, |_| self.curl(*number, does))
+            self.until_done(&mut random, |_| self.curl(*number, does, further))
                 .map_err(|error| format!("curl {number}, {does:?}: {error}").into())
         });
         ends.into_iter().collect()
     }
 
-    fn curl(&self, number: u64, does: Does) -> Result<End> {
+    fn curl(&self, number: u64, does: Does, further: &[&str]) -> Result<End> {
         let local = self.stage.work.path().join(format!("curl-{number}"));
         let _ = fs::remove_file(&local);
         let mut command = self.stage.client("curl");
-        command.args(["-sS", "--max-time", "20"]);
+        command.args(["-sS", "--max-time", "20"]).args(further);
         command.arg("-u").arg(format!("{USER}:{PASSWORD}"));
         let base = format!("ftp://{}", self.stage.network.host());
         match does {
