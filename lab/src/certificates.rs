@@ -3,6 +3,7 @@
 //! Made anew for every stage: nothing secret is checked in, and nothing expires while nobody looks.
 
 use std::fs;
+use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -30,6 +31,11 @@ pub struct Certificates {
 impl Certificates {
     /// Makes the authority and the certificate; the files are written to `directory`.
     pub fn make(directory: &Path) -> Result<Self> {
+        Self::make_for(directory, &[])
+    }
+
+    /// The same, with further addresses at which servers are dialled.
+    pub fn make_for(directory: &Path, further: &[IpAddr]) -> Result<Self> {
         fs::create_dir_all(directory)?;
         fs::set_permissions(directory, fs::Permissions::from_mode(0o755))?;
         let mut authority = CertificateParams::new(Vec::new())?;
@@ -51,7 +57,7 @@ impl Certificates {
             "localhost".to_owned(),
             "127.0.0.1".to_owned(),
         ];
-        names.extend(addresses.map(|address| address.to_string()));
+        names.extend(addresses.iter().chain(further).map(IpAddr::to_string));
         let mut server = CertificateParams::new(names)?;
         server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         server.key_usages = vec![KeyUsagePurpose::DigitalSignature];

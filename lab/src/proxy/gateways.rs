@@ -138,6 +138,7 @@ const ROW: Row = Row {
         middle: "",
         servers: "",
         forwards: true,
+        secured: false,
     },
     found: Found::Dialled,
     arguments: &[],

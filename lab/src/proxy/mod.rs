@@ -4,12 +4,14 @@
 //! * `translation`: four data modes towards the client times four towards the server, both families
 //! * `middle`, `gateways`: the proxy on a gateway between two sides that cannot meet; one port towards the world; transparently, by
 //!   `redirect` and by `tproxy`; `user@host`
+//! * `secured`: TLS on the client's side, on the server's, on both, each by itself
 //! * `dialogue`: by hand, what is answered during a transfer, and what strangers and bounces get
 
 mod dialogue;
 mod gateways;
 mod middle;
 mod scene;
+mod secured;
 mod translation;
 
 use std::thread;
@@ -57,7 +59,8 @@ pub(crate) fn run(settings: &Settings, tally: &Tally) -> Result<()> {
     thread::scope(|scope| {
         let beside = scope.spawn(|| -> Result<()> {
             middle::run(settings, tally)?;
-            dialogue::run(settings, tally)
+            dialogue::run(settings, tally)?;
+            secured::run(settings, tally)
         });
         let matrices = translation::run(settings, tally);
         let beside = beside

@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::certificates::Certificates;
 use crate::namespace::Namespace;
 use crate::operation::Errand;
 use crate::payload::{self, Workspace};
 use crate::process::{Daemon, isolate, tail};
-use crate::server::{self, Kind, PASSWORD, Place, Server, ServerPlan, USER};
+use crate::server::{self, Kind, PASSWORD, Place, Server, ServerPlan, Tls, USER};
 use crate::stage::CLIENT;
 use crate::{Result, Settings, topology};
 
@@ -18,6 +19,9 @@ pub(super) const GATEWAY: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 129);
 
 /// The servers that stand behind proxies; the order is that of their cables.
 pub(super) const SERVERS: [Kind; 4] = [Kind::Vsftpd, Kind::ProFtpd, Kind::PureFtpd, Kind::Wharf];
+
+/// The last number that a proxy's address may have, see [`Scene::address`], to be in the certificate.
+const PROXIES: u8 = 60;
 
 /// No operation lasts longer.
 pub(super) const LIMIT: Duration = Duration::from_secs(30);
@@ -39,6 +43,8 @@ pub(super) struct Plan {
     pub(super) servers: &'static str,
     /// The proxy's machine forwards: the client could reach the servers without it.
     pub(super) forwards: bool,
+    /// The servers speak TLS, and nothing else.
+    pub(super) secured: bool,
 }
 
 /// A server behind the proxy.
@@ -61,6 +67,8 @@ pub(super) struct Scene {
     pub(super) work: Workspace,
     /// What crosses.
     pub(super) payload: PathBuf,
+    /// For the proxies and the servers.
+    pub(super) certificates: Certificates,
     secret: PathBuf,
     wharf: PathBuf,
 }
@@ -84,6 +92,10 @@ impl Scene {
         payload::write(&payload, payload::SMALL)?;
         let secret = work.path().join("secret");
         std::fs::write(&secret, PASSWORD)?;
+        let proxies = (10..=PROXIES).map(|number| Ipv4Addr::new(198, 51, 100, number));
+        let servers = (0..).zip(kinds).map(|(cable, _)| server_address(cable));
+        let addresses: Vec<IpAddr> = proxies.chain(servers).map(IpAddr::V4).collect();
+        let certificates = Certificates::make_for(&work.path().join("certificates"), &addresses)?;
         let client = Namespace::create("client")?;
         let middle = Namespace::create("proxy")?;
         middle.join("lan", &client, "eth")?;
@@ -108,23 +120,24 @@ impl Scene {
             servers: Vec::new(),
             work,
             payload,
+            certificates,
             secret,
             wharf: settings.wharf.clone(),
         };
         for (cable, kind) in (0..).zip(kinds) {
-            let upstream = scene.place(cable, *kind, plan.servers)?;
+            let upstream = scene.place(cable, *kind, plan)?;
             scene.servers.push(upstream);
         }
         Ok(scene)
     }
 
     /// A server at the end of its cable.
-    fn place(&self, cable: u8, kind: Kind, rules: &str) -> Result<Upstream> {
+    fn place(&self, cable: u8, kind: Kind, plan: Plan) -> Result<Upstream> {
         let namespace = Namespace::create(kind.name())?;
         self.middle
             .join(&format!("wan{cable}"), &namespace, "eth")?;
         let near = Ipv4Addr::new(203, 0, 113, 64 * cable + 1);
-        let v4 = Ipv4Addr::new(203, 0, 113, 64 * cable + 2);
+        let v4 = server_address(cable);
         let segment = 0x50 + u16::from(cable);
         let near_v6 = Ipv6Addr::new(0x2001, 0xdb8, segment, 0, 0, 0, 0, 1);
         let v6 = Ipv6Addr::new(0x2001, 0xdb8, segment, 0, 0, 0, 0, 2);
@@ -136,7 +149,7 @@ impl Scene {
              addr add {v6}/64 dev eth nodad\nroute add ::/0 via {near_v6} dev eth\n"
         ))?;
         namespace.nft(NO_RESOLVER)?;
-        namespace.nft(rules)?;
+        namespace.nft(plan.servers)?;
         let root = self.work.directory(&format!("root-{}", kind.name()))?;
         std::fs::hard_link(&self.payload, root.join("payload.bin"))?;
         let server = server::start(
@@ -154,7 +167,7 @@ impl Scene {
                 max_sessions: 200,
                 further: &["--one-port", "off"],
                 lines: &[],
-                tls: None,
+                tls: plan.secured.then(|| Tls::explicit(&self.certificates)),
             },
         )?;
         Ok(Upstream {
@@ -227,6 +240,11 @@ impl Proxy {
     pub(super) fn said(&self) -> String {
         self.daemon.said()
     }
+}
+
+/// The server's at the end of a cable.
+fn server_address(cable: u8) -> Ipv4Addr {
+    Ipv4Addr::new(203, 0, 113, 64 * cable + 2)
 }
 
 /// An address as a URL has it.
