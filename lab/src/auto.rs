@@ -24,6 +24,9 @@ const FIRST: Duration = Duration::from_secs(5);
 /// Within this time a run that remembers is over.
 const SECOND: Duration = Duration::from_secs(3);
 
+/// Handshakes on two control connections and the data connection take so long at most, on a busy machine.
+const HANDSHAKES: Duration = Duration::from_secs(1);
+
 /// Within this time a run ends that finds no way.
 const LAST_WORD: Duration = Duration::from_secs(8);
 
@@ -137,6 +140,7 @@ fn meet(settings: &Settings, row: Topology, kind: Kind, secured: bool) -> Result
     payload::write(&stage.root.join("payload.bin"), SIZE)?;
     let _server = stage.serve_with(&["--one-port", "off"])?;
     let first = Run::of(&stage, "first", Does::Get)?;
+    let handshakes = if secured { HANDSHAKES } else { Duration::ZERO };
     if !possible(&row, kind) {
         return Ok(Judged {
             text: format!("no {}", seconds(first.outcome.elapsed)),
@@ -146,7 +150,7 @@ fn meet(settings: &Settings, row: Topology, kind: Kind, secured: bool) -> Result
         });
     }
     let elapsed = first.outcome.elapsed;
-    if let Some(fault) = first.wrong_success(FIRST) {
+    if let Some(fault) = first.wrong_success(FIRST + handshakes) {
         return Ok(Judged {
             text: format!("? {}", seconds(elapsed)),
             fault: Some(first.with_dialogue(&fault)),
@@ -158,7 +162,9 @@ fn meet(settings: &Settings, row: Topology, kind: Kind, secured: bool) -> Result
     for (name, does) in [("second", Does::Put), ("third", Does::Get)] {
         let run = Run::of(&stage, name, does)?;
         let _ = write!(text, " {}", seconds(run.outcome.elapsed));
-        let wrong = run.wrong_success(SECOND).or_else(|| run.wasted());
+        let wrong = run
+            .wrong_success(SECOND + handshakes)
+            .or_else(|| run.wasted());
         let wrong = wrong.map(|wrong| format!("{name} run: {}", run.with_dialogue(&wrong)));
         fault = fault.or(wrong);
     }

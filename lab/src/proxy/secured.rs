@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::scene::{Plan, Proxy, SERVERS, Scene, Upstream, in_url};
 use crate::client::Family;
-use crate::operation::{Cell, Errand, OPERATIONS, find};
+use crate::operation::{Cell, Does, Errand, OPERATIONS, find};
 use crate::tally::{Matrix, Tally, concurrently, seconds};
 use crate::{Result, Settings};
 
@@ -122,6 +122,8 @@ impl Visit<'_> {
         let server = self.upstream.kind.name();
         let work: Vec<_> = (clients.iter())
             .flat_map(|client| OPERATIONS.map(|does| (*client, does)))
+            // What clients in TLS send, and in which order tickets come then, is the part `ftps`.
+            .filter(|(_, does)| !self.sides.client || *does != Does::Put)
             .collect();
         let answers = concurrently(&work, AT_ONCE, |((name, way), does)| {
             let client = match find(name, self.sides.client) {
