@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -97,6 +98,32 @@ fn wire() -> (Conn, Conn) {
     )
 }
 
+/// Counts what can be read there
+fn tapped(conn: Conn) -> (Arc<AtomicUsize>, Conn) {
+    let (near, far) = (conn.local_addr(), conn.peer_addr());
+    let count = Arc::new(AtomicUsize::new(0));
+    let told = Arc::clone(&count);
+    let (ours, theirs) = tokio::io::duplex(64 * 1024);
+    tokio::spawn(async move {
+        let (mut from, mut to) = tokio::io::split(conn);
+        let (mut in_, mut out) = tokio::io::split(ours);
+        let back = async {
+            let mut buffer = [0; 4096];
+            while let Ok(read @ 1..) = from.read(&mut buffer).await {
+                told.fetch_add(read, Ordering::Relaxed);
+                out.write_all(&buffer[..read]).await.unwrap();
+            }
+            out.shutdown().await.unwrap();
+        };
+        let forth = async {
+            let _ = tokio::io::copy(&mut in_, &mut to).await;
+            let _ = to.shutdown().await;
+        };
+        tokio::join!(back, forth);
+    });
+    (count, Conn::foreign(Box::new(theirs), near, far))
+}
+
 async fn control(server: &ServerSession, user: &UserSession) -> (Conn, Conn) {
     let (a, b) = wire();
     let (a, b) = tokio::join!(
@@ -159,6 +186,41 @@ async fn a_ticket_of_another_session_is_of_no_use() {
             at_server.flush().await.unwrap();
             thief.read_u8().await.unwrap();
         }
+    }
+}
+
+#[tokio::test]
+async fn on_an_upload_the_tickets_come_with_the_end() {
+    for versions in [TlsVersions::Only12, TlsVersions::Only13] {
+        let pair = Pair::new(versions);
+        let (server, user) = pair.sessions();
+        let (_a, _b) = control(&server, &user).await;
+        let mut unread = Vec::new();
+        for session in [&server, &server.for_upload(), &server.for_upload()] {
+            let (a, b) = wire();
+            let (heard, b) = tapped(b);
+            let (a, b) = tokio::join!(
+                session.secure_data(a, PATIENCE),
+                user.secure_data(b, PATIENCE)
+            );
+            let (mut a, mut b) = (a.unwrap(), b.unwrap());
+            assert!(a.handshake().unwrap().resumed, "{versions:?}");
+            b.write_all(b"file").await.unwrap();
+            b.shutdown().await.unwrap();
+            let mut all = Vec::new();
+            a.read_to_end(&mut all).await.unwrap();
+            assert_eq!(all, b"file");
+            unread.push(heard.load(Ordering::Relaxed));
+            let (ended, rest) = tokio::join!(a.shutdown(), b.read_to_end(&mut all));
+            ended.unwrap();
+            rest.unwrap();
+        }
+        // What a user who only sends would leave unread, and be reset for.
+        let [plain, upload, again] = unread[..] else {
+            panic!("three turns")
+        };
+        assert_eq!(upload, again);
+        assert_eq!(plain > upload, versions == TlsVersions::Only13);
     }
 }
 

@@ -85,10 +85,15 @@ impl Session {
     pub(crate) fn dtp(
         &self,
         what: &'static str,
+        flow: Flow,
         conversion: Conversion,
         expected: Option<u64>,
     ) -> Dtp {
         let config = &self.setup.config;
+        let protect = match flow {
+            Flow::Outgoing => self.protect(),
+            Flow::Incoming => self.protect().map(Protect::for_upload),
+        };
         Dtp {
             net: Arc::clone(&self.setup.net),
             guard: self.guard(),
@@ -96,7 +101,7 @@ impl Session {
             stall: config.stall,
             conversion,
             trace: self.control.trace().clone(),
-            protect: self.protect(),
+            protect,
             watch: Watch::new(what, expected),
         }
     }

@@ -134,6 +134,14 @@ impl Session {
 }
 
 impl Protect {
+    /// On this data connection the user sends
+    pub(crate) fn for_upload(mut self) -> Self {
+        if let TlsSession::Server(session) = self.session {
+            self.session = session.for_upload().into();
+        }
+        self
+    }
+
     /// What an upload's end without close_notify is
     pub(crate) fn judge(&self, received: u64) -> Result<(), Failure> {
         match self.truncation {

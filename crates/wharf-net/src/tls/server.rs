@@ -61,6 +61,7 @@ impl ServerTls {
             base: Arc::clone(&self.base),
             tickets: Arc::new(Tickets::new()?),
             kept: Arc::default(),
+            upload: false,
         })
     }
 }
@@ -77,9 +78,20 @@ pub struct ServerSession {
     base: Arc<ServerConfig>,
     tickets: Arc<Tickets>,
     kept: Arc<Kept>,
+    upload: bool,
 }
 
 impl ServerSession {
+    /// The same session for data connections on which the user sends: tickets are given at their end, where users read
+    /// again, and not to those who never do.
+    #[must_use]
+    pub fn for_upload(&self) -> Self {
+        Self {
+            upload: true,
+            ..self.clone()
+        }
+    }
+
     /// What its tickets are called.
     pub fn name(&self) -> TicketName {
         self.tickets.name
@@ -98,7 +110,7 @@ impl ServerSession {
     pub async fn secure_control(&self, conn: Conn, patience: Duration) -> Result<Conn, TlsError> {
         let kept = ForControl(Arc::clone(&self.kept));
         let config = self.config(CONTROL, self.tickets.for_control(), Arc::new(kept));
-        secure(config, conn, true, patience).await
+        secure(config, Gate::new(conn, true), patience).await
     }
 
     /// The handshake on a data connection, whoever opened it (RFC 4217 §7: the server is the TLS server). Whether it
@@ -110,7 +122,11 @@ impl ServerSession {
         let ticketer = self.tickets.for_data();
         let kept = ForData(Arc::clone(&self.kept));
         let config = self.config(DATA, ticketer.clone(), Arc::new(kept));
-        let conn = secure(config, conn, false, patience).await?;
+        let mut gate = Gate::new(conn, false);
+        if self.upload {
+            gate = gate.holding_tickets();
+        }
+        let conn = secure(config, gate, patience).await?;
         if conn.handshake().is_some_and(|it| it.resumed) {
             ticketer.is_proved();
         }
@@ -142,11 +158,9 @@ impl fmt::Debug for ServerSession {
 
 async fn secure(
     config: Arc<ServerConfig>,
-    conn: Conn,
-    control: bool,
+    gate: Gate,
     patience: Duration,
 ) -> Result<Conn, TlsError> {
-    let gate = Gate::new(conn, control);
     let accept = TlsAcceptor::from(config).accept(gate);
     match tokio::time::timeout(patience, accept).await {
         Ok(Ok(stream)) => Ok(Conn::secured(Secured::new(TlsStream::Server(stream)))),

@@ -14,6 +14,12 @@ use crate::conn::Conn;
 /// A record's head: type, version, length (RFC 8446 §5.1).
 const HEAD: usize = 5;
 
+/// The type of a record of application data, which in TLS 1.3 is that of everything protected (RFC 8446 §5.2).
+const PROTECTED: u8 = 23;
+
+/// So much is held back: tickets take a few hundred bytes.
+const HELD: usize = 16 * 1024;
+
 /// For so long the peer may take to answer our close_notify before we go on in clear.
 const PARTING: Duration = Duration::from_secs(10);
 
@@ -113,6 +119,7 @@ pub(crate) struct Gate {
     gated: bool,
     /// Shutting down ends TLS, not the connection
     open_only: bool,
+    hold: Hold,
     head: [u8; HEAD],
     have: usize,
     /// Of the record whose head was read
@@ -126,10 +133,43 @@ impl Gate {
             conn,
             gated,
             open_only: false,
+            hold: Hold::No,
             head: [0; HEAD],
             have: 0,
             left: 0,
         }
+    }
+}
+
+/// Whether what the server writes after the handshake waits for the end, see [`Gate::holding_tickets`]
+enum Hold {
+    No,
+    /// Until the user has protected something for the first time: its Finished in TLS 1.3
+    Handshake,
+    /// This waits
+    Held(Vec<u8>),
+}
+
+impl Gate {
+    /// What is written after the handshake waits until TLS is ended. For the server's side of an upload: there it is
+    /// nothing but tickets (TLS 1.3), and there are clients that do not read while they send (lftp 4.9.2). They close
+    /// the connection with the tickets unread, at which the kernel throws away what they have not sent yet.
+    pub(super) fn holding_tickets(mut self) -> Self {
+        self.hold = Hold::Handshake;
+        self
+    }
+
+    fn poll_release(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if let Hold::Held(held) = &mut self.hold {
+            while !held.is_empty() {
+                match ready!(Pin::new(&mut self.conn).poll_write(cx, held))? {
+                    0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                    written => drop(held.drain(..written)),
+                }
+            }
+            self.hold = Hold::No;
+        }
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -140,7 +180,7 @@ impl AsyncRead for Gate {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if !this.gated {
+        if !this.gated && !matches!(this.hold, Hold::Handshake) {
             return Pin::new(&mut this.conn).poll_read(cx, buf);
         }
         let in_head = this.left == 0;
@@ -159,7 +199,10 @@ impl AsyncRead for Gate {
             }
             this.have += read;
             if this.have == HEAD {
-                let [_, _, _, high, low] = this.head;
+                let [kind, _, _, high, low] = this.head;
+                if kind == PROTECTED && matches!(this.hold, Hold::Handshake) {
+                    this.hold = Hold::Held(Vec::new());
+                }
                 this.left = usize::from(u16::from_be_bytes([high, low]));
                 this.have = 0;
             }
@@ -173,11 +216,19 @@ impl AsyncRead for Gate {
 
 impl AsyncWrite for Gate {
     fn poll_write(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.conn).poll_write(cx, buf)
+        let this = self.get_mut();
+        if let Hold::Held(held) = &mut this.hold {
+            if held.len() + buf.len() <= HELD {
+                held.extend_from_slice(buf);
+                return Poll::Ready(Ok(buf.len()));
+            }
+            ready!(this.poll_release(cx))?;
+        }
+        Pin::new(&mut this.conn).poll_write(cx, buf)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -185,6 +236,7 @@ impl AsyncWrite for Gate {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_release(cx))?;
         if self.open_only {
             return Poll::Ready(Ok(()));
         }

@@ -1,5 +1,6 @@
 //! Listings: LIST NLST and STAT with a path (RFC 959 §4.1.3), MLST and MLSD (RFC 3659 §7).
 
+use wharf_net::Flow;
 use wharf_net::pump::Conversion;
 use wharf_proto::command::ListArgument;
 use wharf_proto::{Pathname, Reply, Text};
@@ -33,7 +34,7 @@ impl Session {
         let path = argument.path.as_ref().unwrap_or(&here).clone();
         let (lines, _) = self.lines(argument, style).await?;
         let opening = Reply::new(150, format!("Opening data connection for {word}"));
-        let dtp = self.dtp(word, Conversion::Verbatim, None);
+        let dtp = self.dtp(word, Flow::Outgoing, Conversion::Verbatim, None);
         let moved = self.send_lines(lines, &path, opening, &dtp).await?;
         self.totals.octets += moved.wire;
         Ok(Reply::new(226, "Listing complete"))
@@ -166,7 +167,7 @@ impl Session {
             .await
             .at(path)?;
         let opening = Reply::new(150, "Opening data connection for MLSD");
-        let dtp = self.dtp("MLSD", Conversion::Verbatim, None);
+        let dtp = self.dtp("MLSD", Flow::Outgoing, Conversion::Verbatim, None);
         let moved = self.send_lines(lines, path, opening, &dtp).await?;
         self.totals.octets += moved.wire;
         Ok(Reply::new(226, "Listing complete"))

@@ -4,6 +4,7 @@
 //! connection that ends at once; and says 226 when the data connection is closed and an upload
 //! stands under its name.
 
+use wharf_net::Flow;
 use wharf_net::pump::Conversion;
 use wharf_proto::{Pathname, Reply};
 use wharf_storage::Write;
@@ -34,7 +35,7 @@ impl Session {
             }
             _ => format!("Opening data connection for {}", path.display()),
         };
-        let dtp = self.dtp("RETR", conversion, expected);
+        let dtp = self.dtp("RETR", Flow::Outgoing, conversion, expected);
         let opening = Reply::new(150, opening);
         let result = self.send_file(reader, path, opening, &dtp).await;
         let outcome = log::Outcome::of(result.is_ok());
@@ -78,7 +79,7 @@ impl Session {
         }
         let full = self.pi.resolve(path);
         let upload = self.storage()?.create(&full, how).await.at(path)?;
-        let dtp = self.dtp(word, conversion, None);
+        let dtp = self.dtp(word, Flow::Incoming, conversion, None);
         let opening = Reply::new(150, format!("Ready to receive {}", path.display()));
         let result = self.receive_file(upload, path, opening, &dtp).await;
         self.tell(Direction::Upload, &full, &dtp, arrived(&result));
@@ -121,7 +122,7 @@ impl Session {
             Some(parent) => parent.join(&base(&full)),
             None => base(&full),
         };
-        let dtp = self.dtp("STOU", conversion, None);
+        let dtp = self.dtp("STOU", Flow::Incoming, conversion, None);
         let mut opening = b"FILE: ".to_vec();
         opening.extend_from_slice(name.as_bytes());
         let opening = Reply::new(150, opening);
