@@ -1,5 +1,6 @@
 //! RFC 2228: the security extensions, as commands and replies.
 
+use wharf_proto::security::{Demands, Requirement, Security};
 use wharf_proto::{Command, Protection, Reply, ReplyClass, ReplyDecoder, ReplyLimits, Verb};
 
 fn allows(word: &str, codes: &[u16]) {
@@ -87,4 +88,26 @@ fn s5_2_protected_replies_are_of_the_class_6yz() {
         decoder.next().unwrap().unwrap().class(),
         ReplyClass::Protected
     );
+}
+
+#[test]
+fn s3_auth_that_is_not_offered_or_not_known_is_told_apart() {
+    let auth = |line: &str| Command::parse(line.as_bytes()).unwrap();
+    let mut security = Security::default();
+    let code = |security: &Security, line| security.admit(&auth(line)).unwrap_err().code();
+    assert_eq!(code(&security, "AUTH TLS"), 502);
+    security.set_demands(Demands {
+        control: Requirement::Allowed,
+        data: Requirement::Off,
+        ccc: false,
+    });
+    assert_eq!(code(&security, "AUTH KERBEROS_V4"), 504);
+    assert_eq!(code(&security, "PBSZ 0"), 503);
+    assert_eq!(code(&security, "PROT P"), 503);
+    assert_eq!(code(&security, "CCC"), 533);
+    security.secured();
+    assert_eq!(code(&security, "CCC"), 534);
+    assert_eq!(code(&security, "PROT P"), 503);
+    security.set_buffer();
+    assert_eq!(code(&security, "PROT P"), 534);
 }

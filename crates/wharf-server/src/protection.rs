@@ -7,6 +7,7 @@ use std::io;
 use std::time::Duration;
 
 use tokio::time::Instant;
+use wharf_accounts::Offence;
 use wharf_net::tls::{DataSession, ServerSession, TlsError, TlsSession};
 use wharf_net::{OpenError, Stop};
 use wharf_proto::{Command, Protection};
@@ -83,6 +84,7 @@ impl Session {
         match switch {
             Switch::Secure(session) => {
                 if !self.waiting.is_empty() {
+                    self.control.flush().await?;
                     return Err(self.not_in_tls(&TlsError::Injected));
                 }
                 self.shake_hands(session).await?;
@@ -91,7 +93,8 @@ impl Session {
             }
             Switch::Clear => {
                 if !self.waiting.is_empty() {
-                    return Err(self.not_in_tls(&TlsError::Injected));
+                    // Said before the end of TLS was agreed upon.
+                    return Err(io::ErrorKind::InvalidData.into());
                 }
                 let stop = &mut self.stop;
                 tokio::select! {
@@ -126,6 +129,7 @@ impl Session {
         match error {
             TlsError::Injected => {
                 tracing::warn!(%client, "more came in clear before TLS began: closed");
+                self.note_offence(Offence::Injected);
             }
             other => tracing::info!(%client, error = %other, "no TLS on the control connection"),
         }

@@ -4,7 +4,8 @@
 //! |---|---|
 //! | `# text` | a comment |
 //! | `% one_port on`, `% data_port LO-HI` | in the first lines: how the server is configured |
-//! | `+` | opens a control connection; the first one is opened without asking; `+ v6` over IPv6 |
+//! | `% tls`, `% tls_control WHEN`, `% tls_data WHEN`, `% tls_session WHEN`, `% truncation lenient`, `% ccc`, `% implicit`, `% prefer_for USER` | and its TLS |
+//! | `+` | opens a control connection; the first one is opened without asking; `+ v6` over IPv6; `+ implicit` to port 990 |
 //! | `> LINE` | the user sends a line; several in a row go out in one segment |
 //! | `>> BYTES` | the user sends exactly these bytes |
 //! | `< GLOB` | the next line of the server's replies; `*` stands for anything |
@@ -18,6 +19,9 @@
 //! | `! send BYTES`, `! close`, `! reset` | what the user does with it |
 //! | `! read BYTES`, `! line GLOB`, `! end`, `! broken` | what the user sees of it; `end` is a clean end |
 //! | `! got BYTES` | `read` and `end` |
+//! | `! tls`, `! tls refused`, `! clear` | TLS begins on the control connection, or does not; ends (CCC) |
+//! | `! secure`, `! secure anew` | on the data connection, with the control connection's session or without |
+//! | `! cut` | ends the data connection and not TLS |
 //! | `= PATH BYTES`, `= PATH -` | what is in the store under a name, or that nothing is |
 //!
 //! `\r`, `\n`, `\\` and `\xNN` stand for bytes. `$PORT` and `$EPRT` in a line are the arguments that
@@ -35,6 +39,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use wharf_net::Conn;
 use wharf_proto::host_port::{write_eprt, write_port};
 use wharf_server::{Config, OnePort, SharedAddress};
+use wharf_server::{DataSession, Requirement, TlsException, Truncation, Who};
 use wharf_storage::Storage;
 
 #[test]
@@ -79,6 +84,7 @@ async fn play(text: &str) -> Result<(), (usize, String)> {
         let rest = rest.strip_prefix(' ').unwrap_or(rest);
         match sign {
             "" | "#" | "%" => {}
+            "+" if rest == "implicit" => client = Client::connect_implicit(&stage).await,
             "+" if rest == "v6" => client = Client::connect_v6(&stage).await,
             "+" => client = Client::connect(&stage).await,
             ">" => {
@@ -140,6 +146,36 @@ fn configure(config: &mut Config, line: &str) {
         Some(("data_port", ports)) => config.data_port = Some(ports.parse().unwrap()),
         Some(("passive_ports", ports)) => config.passive_ports = ports.parse().unwrap(),
         Some(("shared_address", "any")) => config.shared_address = SharedAddress::AnyUser,
+        _ => configure_tls(config, line),
+    }
+}
+
+fn configure_tls(config: &mut Config, line: &str) {
+    if line == "implicit" {
+        config.listen = vec!["[::]:21".parse().unwrap()];
+        config.implicit_listen = vec!["[::]:990".parse().unwrap()];
+    }
+    let tls = config.tls.get_or_insert_with(stage::tls::policy);
+    let requirement = |word: &str| match word {
+        "off" => Requirement::Off,
+        "allowed" => Requirement::Allowed,
+        "required" => Requirement::Required,
+        _ => panic!("no such requirement: {line}"),
+    };
+    match line.split_once(' ').unwrap_or((line, "")) {
+        ("tls" | "implicit", "") => {}
+        ("tls_control", word) => tls.control = requirement(word),
+        ("tls_data", word) => tls.data = requirement(word),
+        ("tls_session", "prefer") => tls.data_session = DataSession::Prefer,
+        ("truncation", "lenient") => tls.truncation = Truncation::Lenient,
+        ("ccc", "") => tls.ccc = true,
+        ("prefer_for", user) => tls.exceptions.push(TlsException {
+            who: Who::User(user.to_owned()),
+            control: None,
+            data: None,
+            data_session: Some(DataSession::Prefer),
+            truncation: None,
+        }),
         _ => panic!("no such setting: {line}"),
     }
 }
@@ -151,6 +187,13 @@ async fn data(
 ) -> Result<(), String> {
     let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
     match word {
+        "tls" => match (client.secure().await, rest) {
+            (Ok(()), "") | (Err(_), "refused") => {}
+            (outcome, _) => return Err(format!("TLS: {outcome:?}")),
+        },
+        "clear" => client.clear().await?,
+        "secure" => client.secure_data(rest == "anew").await?,
+        "cut" => client.cut().await,
         "open" => client.open().await,
         "listen" => *offered = Some(client.listen().await),
         "accept" => {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, timeout};
+use wharf_net::tls::UserSession;
 use wharf_net::{Conn, ListenAt, Listener, Net, Source};
 use wharf_proto::host_port::{read_227, read_228, read_229};
 
@@ -19,6 +20,8 @@ pub struct Client {
     net: Arc<dyn Net>,
     stranger: Arc<dyn Net>,
     conn: Conn,
+    /// Of the control connection, once it is in TLS
+    pub tls: Option<UserSession>,
     read: Vec<u8>,
     pub data: Option<Conn>,
     /// Another connection to the place of the data connection
@@ -32,24 +35,30 @@ pub struct Client {
 
 impl Client {
     pub async fn connect(stage: &Stage) -> Self {
-        Self::connect_to(stage, SERVER).await
+        Self::connect_to(stage, SERVER, 21).await
     }
 
     pub async fn connect_v6(stage: &Stage) -> Self {
-        Self::connect_to(stage, SERVER_V6).await
+        Self::connect_to(stage, SERVER_V6, 21).await
     }
 
-    async fn connect_to(stage: &Stage, server: &str) -> Self {
+    /// To the door for implicit TLS
+    pub async fn connect_implicit(stage: &Stage) -> Self {
+        Self::connect_to(stage, SERVER, 990).await
+    }
+
+    async fn connect_to(stage: &Stage, server: &str, port: u16) -> Self {
         let net = stage.net("client");
         let server: IpAddr = server.parse().unwrap();
         let conn = net
-            .connect(Source::Any, SocketAddr::new(server, 21))
+            .connect(Source::Any, SocketAddr::new(server, port))
             .await
             .unwrap();
         Self {
             net,
             stranger: stage.net("stranger"),
             conn,
+            tls: None,
             read: Vec::new(),
             data: None,
             second: None,

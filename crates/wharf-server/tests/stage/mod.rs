@@ -5,6 +5,7 @@
 #![allow(unreachable_pub, reason = "the stage is a module of several tests")]
 
 pub mod client;
+pub mod tls;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
