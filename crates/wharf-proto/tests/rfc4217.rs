@@ -52,7 +52,7 @@ fn a_transfer_may_be_refused_for_its_protection() {
 }
 
 /// The code of the refusal; 0 when it is admitted
-fn judged(security: &Security, line: &str) -> u16 {
+fn judged(security: Security, line: &str) -> u16 {
     let command = Command::parse(line.as_bytes()).unwrap();
     security
         .admit(&command)
@@ -73,7 +73,7 @@ fn offered(control: Requirement, data: Requirement) -> Security {
 fn s4_1_tls_and_its_synonym_are_the_mechanism() {
     let security = offered(Requirement::Allowed, Requirement::Allowed);
     for (mechanism, code) in [("TLS", 0), ("TLS-C", 0), ("SSL", 0), ("TLS-P", 504)] {
-        assert_eq!(judged(&security, &format!("AUTH {mechanism}")), code);
+        assert_eq!(judged(security, &format!("AUTH {mechanism}")), code);
     }
 }
 
@@ -81,19 +81,19 @@ fn s4_1_tls_and_its_synonym_are_the_mechanism() {
 fn s4_2_a_server_may_want_tls_before_a_login() {
     let mut security = offered(Requirement::Required, Requirement::Allowed);
     for line in ["USER joe", "PASS secret"] {
-        assert_eq!(judged(&security, line), 534);
+        assert_eq!(judged(security, line), 534);
     }
     security.secured();
-    assert_eq!(judged(&security, "USER joe"), 0);
+    assert_eq!(judged(security, "USER joe"), 0);
 }
 
 #[test]
 fn s9_pbsz_comes_before_prot_and_whatever_its_number_is_taken() {
     let mut security = offered(Requirement::Allowed, Requirement::Allowed);
     security.secured();
-    assert_eq!(judged(&security, "PROT P"), 503);
+    assert_eq!(judged(security, "PROT P"), 503);
     for size in ["0", "1", "1048576"] {
-        assert_eq!(judged(&security, &format!("PBSZ {size}")), 0);
+        assert_eq!(judged(security, &format!("PBSZ {size}")), 0);
     }
 }
 
@@ -103,7 +103,7 @@ fn s9_prot_is_clear_or_private() {
     security.secured();
     security.set_buffer();
     for (level, code) in [("C", 0), ("P", 0), ("S", 536), ("E", 536), ("X", 504)] {
-        assert_eq!(judged(&security, &format!("PROT {level}")), code);
+        assert_eq!(judged(security, &format!("PROT {level}")), code);
     }
 }
 
@@ -113,10 +113,10 @@ fn s10_a_transfer_whose_protection_is_not_enough_is_answered_521() {
     security.secured();
     security.set_buffer();
     for line in ["RETR a", "STOR a", "STOU", "APPE a", "LIST", "NLST", "MLSD"] {
-        assert_eq!(judged(&security, line), 521, "{line}");
+        assert_eq!(judged(security, line), 521, "{line}");
     }
     security.set_protection(Protection::Private);
-    assert_eq!(judged(&security, "RETR a"), 0);
+    assert_eq!(judged(security, "RETR a"), 0);
 }
 
 #[test]
@@ -133,18 +133,18 @@ fn s11_rein_leaves_nothing_of_tls() {
     pi.reinitialize();
     assert!(!pi.security().is_secured());
     assert_eq!(pi.security().protection(), Protection::Clear);
-    assert_eq!(judged(pi.security(), "AUTH TLS"), 0);
+    assert_eq!(judged(*pi.security(), "AUTH TLS"), 0);
 }
 
 #[test]
 fn s12_3_after_ccc_data_connections_keep_their_protection() {
     let mut security = offered(Requirement::Allowed, Requirement::Required);
-    assert_eq!(judged(&security, "CCC"), 533);
+    assert_eq!(judged(security, "CCC"), 533);
     security.secured();
     security.set_buffer();
     security.set_protection(Protection::Private);
-    assert_eq!(judged(&security, "CCC"), 0);
+    assert_eq!(judged(security, "CCC"), 0);
     security.cleared();
     assert_eq!(security.protection(), Protection::Private);
-    assert_eq!(judged(&security, "RETR a"), 0);
+    assert_eq!(judged(security, "RETR a"), 0);
 }

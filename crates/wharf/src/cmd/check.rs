@@ -15,6 +15,7 @@ use wharf_storage::{ListOrder, Storage};
 use super::serve::start_log;
 use super::{acme, certificate, foundation};
 use crate::args::CheckArgs;
+use crate::args::serve_tls::{DataSession, Requirement, Truncation};
 use crate::args::value::{AdvertiseHost, OnePort, wildcard};
 use crate::config::Settings;
 use crate::exit::{Exit, Failure};
@@ -77,6 +78,7 @@ pub(crate) async fn run(args: &CheckArgs, output: &Output) -> Result<(), Failure
     accounts(&settings, storage.as_ref(), &mut report);
     certificates(&settings, &mut report);
     addresses(&settings, &mut report);
+    protection(&settings, &report);
     passive_ports(&settings, &mut report);
     active_port(&settings, &report);
     advertised(&settings, &mut report).await;
@@ -170,7 +172,8 @@ fn accounts(settings: &Settings, storage: Option<&Arc<dyn Storage>>, report: &mu
 }
 
 fn addresses(settings: &Settings, report: &mut Report<'_>) {
-    if settings.listen.is_empty() {
+    let implicit = &settings.tls.implicit_listen;
+    if settings.listen.is_empty() && implicit.is_empty() {
         match foundation::listen(settings) {
             Ok(addresses) => {
                 for address in addresses {
@@ -181,14 +184,59 @@ fn addresses(settings: &Settings, report: &mut Report<'_>) {
         }
         return;
     }
-    for &address in &settings.listen {
+    for &address in settings.listen.iter().chain(implicit) {
         let bound = TcpListener::bind(address).map_err(|error| {
             Failure::new(
                 foundation::listen_exit(&error),
                 format!("cannot listen on {address}: {error}"),
             )
         });
-        report.result(&format!("address {address}"), bound.map(drop));
+        let kind = if implicit.contains(&address) {
+            " (implicit TLS)"
+        } else {
+            ""
+        };
+        report.result(&format!("address {address}{kind}"), bound.map(drop));
+    }
+}
+
+/// Who must have TLS, and what is let pass without
+fn protection(settings: &Settings, report: &Report<'_>) {
+    let tls = &settings.tls;
+    match tls.control {
+        Requirement::Off => {
+            report.warn("TLS is off: passwords and files travel in clear");
+            return;
+        }
+        Requirement::Allowed => {
+            report.good("TLS for clients that want it; others send their password in clear");
+        }
+        Requirement::Required => report.good("TLS is required before a password is taken"),
+    }
+    match tls.data() {
+        Requirement::Off => report.warn("TLS on data connections is off: files travel in clear"),
+        Requirement::Allowed => {}
+        Requirement::Required => report.good("TLS is required on data connections"),
+    }
+    match tls.data_session {
+        DataSession::Require => {
+            report.good("data connections in TLS must resume their control connection's session");
+        }
+        DataSession::Prefer | DataSession::Off => report.warn(
+            "data connections in TLS need not resume their control connection's session: whoever has the client's address can take one",
+        ),
+    }
+    if tls.truncation == Truncation::Lenient {
+        report.warn("uploads that may have been cut are taken (tls.truncation = \"lenient\")");
+    }
+    if tls.ccc {
+        report.good("clients may take the control connection out of TLS again (CCC)");
+    }
+    if !tls.exceptions.is_empty() {
+        report.good(&format!(
+            "{} exceptions from these rules",
+            tls.exceptions.len()
+        ));
     }
 }
 
