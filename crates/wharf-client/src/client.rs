@@ -34,6 +34,8 @@ pub struct Client {
     pub(crate) hopeless: Option<Instant>,
     /// A data connection that did not resume the TLS session has carried a transfer: the server does not insist.
     pub(crate) unresumed_borne: bool,
+    /// A data connection has resumed it.
+    pub(crate) resumed_before: bool,
     /// What earlier runs have found out about data connections has been looked at.
     pub(crate) recalled: bool,
     features: Option<Features>,
@@ -68,6 +70,7 @@ impl Client {
             plan,
             hopeless: None,
             unresumed_borne: false,
+            resumed_before: false,
             recalled: false,
             features,
             refused: BTreeSet::new(),

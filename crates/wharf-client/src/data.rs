@@ -279,6 +279,10 @@ impl Client {
         if let (Some(connection), Some(session)) = (&mut data, self.dialogue.data_session()) {
             match self.shake(connection, &session, &mut completion).await? {
                 Shaken::Secured => secured = true,
+                Shaken::UsedUp => {
+                    let what = "no TLS session left to resume";
+                    return Err(Error::new(ErrorKind::Tls, what).not_resumed());
+                }
                 Shaken::Refused(reply, shaken) if is_about_resumption(&reply, shaken.as_ref()) => {
                     return Err(Self::not_resumed(reply));
                 }

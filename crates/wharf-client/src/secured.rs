@@ -16,6 +16,9 @@ use crate::client::Client;
 use crate::error::{Error, ErrorKind, Result};
 use crate::tls::HANDSHAKE;
 
+/// So long after the handshake a refusal may take to be said, the way not counted.
+const DELAYED: Duration = Duration::from_millis(300);
+
 /// How a server says that the session had to be resumed; lower case. vsftpd `522 SSL connection failed; session reuse
 /// required`, FileZilla Server `425 ... TLS session resumption`, wharf `425 The data connection did not resume the TLS
 /// session`.
@@ -27,6 +30,8 @@ pub(crate) enum Shaken {
     Secured,
     /// The server ends the transfer with this.
     Refused(Reply, Option<Handshake>),
+    /// Tickets of TLS 1.3 were used up, and what the server makes of that may come too late.
+    UsedUp,
     /// The connection is gone, and the server has not said why.
     Failed(TlsError),
 }
@@ -60,15 +65,23 @@ impl Client {
                 }
             }
         };
+        if let Ok(handshake) = &shaken {
+            // ProFTPD sends no tickets behind uploads, and refuses only when the whole file was sent.
+            let used_up = !handshake.resumed && self.resumed_before && !self.unresumed_borne;
+            self.resumed_before |= handshake.resumed;
+            if used_up && self.may_fall_back_to_12() {
+                return Ok(Shaken::UsedUp);
+            }
+        }
         let (handshake, wait) = match &shaken {
             Ok(handshake) if handshake.resumed || self.unresumed_borne => {
                 return Ok(Shaken::Secured);
             }
-            // A server that insists says so at once.
+            // A server that insists says so as soon as it has seen our Finished, and that may wait for an acknowledgement
+            // which the server's system delays (40 ms, up to 200 elsewhere).
             Ok(handshake) => {
                 let way = self.dialogue.round_trip() * 2;
-                let moment = Duration::from_millis(50);
-                (Some(handshake), way.clamp(moment, moment * 20))
+                (Some(handshake), way.clamp(DELAYED, DELAYED * 4))
             }
             Err(_) => (None, self.dialogue.patience()),
         };
@@ -114,12 +127,16 @@ impl Client {
             .not_resumed()
     }
 
+    fn may_fall_back_to_12(&self) -> bool {
+        let spoken = self.dialogue.control().handshake();
+        spoken.is_some_and(|it| it.version == "TLS 1.3")
+            && self.options().tls.versions == TlsVersions::All
+    }
+
     /// After a refusal of that kind: logs in again with TLS 1.2, whose sessions can be resumed any number of times, where
     /// the tickets of TLS 1.3 are used up. `false` when that is no way out.
     pub(crate) async fn fall_back_to_12(&mut self) -> Result<bool> {
-        let spoken = self.dialogue.control().handshake();
-        let other = spoken.is_some_and(|it| it.version == "TLS 1.3")
-            && self.options().tls.versions == TlsVersions::All;
+        let other = self.may_fall_back_to_12();
         if other {
             self.place.tls_versions = Some(TlsVersions::Only12);
             self.log_in_anew("TLS 1.2 from here on: the server insists on resumed sessions, and its tickets of TLS 1.3 are used up").await?;
