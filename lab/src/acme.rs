@@ -69,14 +69,14 @@ pub(crate) fn run(settings: &Settings, tally: &Tally) -> Result<()> {
     let _authority = ground.authority()?;
     ground.fetch_root()?;
     let server = ground.serve()?;
-    tally.check("obtained over HTTP", ground.in_force(&server, 1));
+    tally.check("obtained over HTTP", in_force(&server, 1));
     tally.check(
         "believed by curl through the authority's root",
         ground.curl(),
     );
     let before = ground.shown(0.0)?;
     let session = ground.session(f64::from(LIFE) + 5.0)?;
-    tally.check("renewed before its end", ground.in_force(&server, 2));
+    tally.check("renewed before its end", in_force(&server, 2));
     tally.check("the new one is shown", ground.other_than(&before));
     tally.check("the session from before goes on", ended(session, &before));
     tally.check(
@@ -150,20 +150,6 @@ impl Ground {
         command.args(["--acme-directory", "https://127.0.0.1:14000/dir"]);
         command.env("SSL_CERT_FILE", &self.certificates.authority);
         self.started(command, "0.0.0.0:21")
-    }
-
-    /// Waits until so many certificates were put in force.
-    fn in_force(&self, server: &Daemon, count: usize) -> Result<String> {
-        let start = Instant::now();
-        while server.said().matches(IN_FORCE).count() < count {
-            if start.elapsed() > LIMIT {
-                return Err(
-                    format!("not within {} s: {}", LIMIT.as_secs(), tail(&server.said())).into(),
-                );
-            }
-            thread::sleep(Duration::from_millis(50));
-        }
-        Ok(format!("{:.1} s", start.elapsed().as_secs_f64()))
     }
 
     fn curl(&self) -> Result<String> {
@@ -258,4 +244,18 @@ fn ended(mut session: Daemon, before: &str) -> Result<String> {
         return Err("it began with the new one already".into());
     }
     Ok("to its end".to_owned())
+}
+
+/// Waits until so many certificates were put in force.
+fn in_force(server: &Daemon, count: usize) -> Result<String> {
+    let start = Instant::now();
+    while server.said().matches(IN_FORCE).count() < count {
+        if start.elapsed() > LIMIT {
+            return Err(
+                format!("not within {} s: {}", LIMIT.as_secs(), tail(&server.said())).into(),
+            );
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+    Ok(format!("{:.1} s", start.elapsed().as_secs_f64()))
 }

@@ -237,9 +237,10 @@ impl Storage for Quota {
     }
 
     async fn rename(&self, from: &Pathname, to: &Pathname) -> Result<()> {
-        let replaced = match from.normalize() == to.normalize() {
-            true => None,
-            false => self.inner.link_metadata(to).await.ok(),
+        let replaced = if from.normalize() == to.normalize() {
+            None
+        } else {
+            self.inner.link_metadata(to).await.ok()
         };
         self.inner.rename(from, to).await?;
         if let Some(replaced) = replaced {
