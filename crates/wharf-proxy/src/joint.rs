@@ -69,7 +69,9 @@ pub(crate) struct Joint {
     place: Option<Place>,
     /// For the client's data connections, where they are protected.
     client_tls: Option<(TlsSession, DataSession)>,
-    /// The same for the server's.
+    /// Where the bytes of the transfer that is being arranged will flow.
+    direction: Option<Direction>,
+    /// The same for the server's data connections.
     server_tls: Option<TlsSession>,
     client_port: Option<DataPort>,
     server_port: Option<DataPort>,
@@ -91,6 +93,7 @@ impl Joint {
             terms: Arc::new(terms),
             place,
             client_tls: None,
+            direction: None,
             server_tls: server_tls.map(TlsSession::from),
             client_port: None,
             server_port: None,
@@ -270,12 +273,23 @@ impl Joint {
         let Some(mut port) = self.client_port.take() else {
             return;
         };
+        self.direction = Some(direction);
         let flow = flow(direction);
         let terms = Arc::clone(&self.terms);
         self.announcing = Some(Box::pin(async move {
             let outcome = port.announce(flow, &terms.client.trace).await;
             (port, outcome)
         }));
+    }
+
+    /// What the client's data connection of this transfer is protected with.
+    fn secure_client_with(&self) -> Option<(TlsSession, DataSession)> {
+        let (session, policy) = self.client_tls.clone()?;
+        let session = match (session, self.direction) {
+            (TlsSession::Server(session), Some(Direction::Upload)) => session.for_upload().into(),
+            (session, _) => session,
+        };
+        Some((session, policy))
     }
 
     pub(crate) fn open_client(&mut self) {
@@ -285,7 +299,7 @@ impl Joint {
         let terms = Arc::clone(&self.terms);
         // An active client begins its handshake when it hears 150, which it has not heard yet.
         let listens = port.listening_at().is_some();
-        let tls = self.client_tls.clone().filter(|_| listens);
+        let tls = self.secure_client_with().filter(|_| listens);
         self.opening_client = Some(Box::pin(async move {
             let side = &terms.client;
             let (net, patience) = (&*terms.net, terms.patience);
@@ -320,7 +334,7 @@ impl Joint {
         let progress = self.progress.clone();
         let began = self.began;
         let mut server = self.server.take();
-        let client_tls = self.client_tls.clone();
+        let client_tls = self.secure_client_with();
         let server_tls = self.server_tls.clone();
         let patience = self.terms.patience;
         self.moving = Some(Box::pin(async move {
