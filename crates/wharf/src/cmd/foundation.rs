@@ -43,7 +43,8 @@ pub(crate) fn settings(args: &ServeArgs) -> Result<Settings, Failure> {
         Some(path) => read_file(path)?,
     };
     settings.overlay(args);
-    let contradictions = settings.contradictions();
+    let contradictions = settings.contradictions().into_iter();
+    let contradictions: Vec<String> = contradictions.map(|(_, message)| message).collect();
     match contradictions.as_slice() {
         [] => Ok(settings),
         [only] => Err(Failure::new(Exit::ServerUsage, only.clone())),

@@ -429,9 +429,9 @@ pub(crate) fn read(text: &str, base: &Path) -> Result<Settings, Vec<Problem>> {
             settings
                 .contradictions()
                 .into_iter()
-                .map(|message| Problem {
+                .map(|(table, message)| Problem {
                     line: 0,
-                    key: "login".to_owned(),
+                    key: table.to_owned(),
                     message,
                 }),
         );

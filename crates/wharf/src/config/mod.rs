@@ -233,41 +233,52 @@ impl Settings {
         over_some(&mut log.trace, args.trace.as_ref());
     }
 
-    /// What is wrong with the settings taken together.
-    pub(crate) fn contradictions(&self) -> Vec<String> {
+    /// What is wrong with the settings taken together, each with the table of the file that it is about.
+    pub(crate) fn contradictions(&self) -> Vec<(&'static str, String)> {
         let mut found = Vec::new();
         let login = &self.login;
         if login.writable && !login.anonymous {
-            found.push(
+            found.push((
+                "login",
                 "writable only concerns anonymous, and anonymous is not on (named users may write already)"
                     .to_owned(),
-            );
+            ));
         }
         if login.writable && login.read_only {
-            found.push("writable and read-only contradict each other".to_owned());
+            found.push((
+                "login",
+                "writable and read-only contradict each other".to_owned(),
+            ));
         }
         if login.password_file.is_some() && login.user.is_none() {
-            found.push("a password file needs the user it belongs to".to_owned());
+            found.push((
+                "login",
+                "a password file needs the user it belongs to".to_owned(),
+            ));
         }
         if let Some(ports) = self.data.port {
             if ports.len() > SHARED_PORTS {
-                found.push(format!(
+                found.push(("data", format!(
                     "{} shared data ports are too many: all are listened on all the time, and {SHARED_PORTS} are enough (use passive ports for a range)",
                     ports.len()
-                ));
+                )));
             }
             if let Some(at) = self.listen.iter().find(|at| ports.contains(at.port())) {
-                found.push(format!(
+                found.push(("data", format!(
                     "the control port {} is among the shared data ports {ports}: use one_port for data on the control port",
                     at.port()
-                ));
+                )));
             }
         }
-        found.extend(self.tls.contradictions(&self.listen));
+        let tls = self.tls.contradictions(&self.listen);
+        found.extend(tls.into_iter().map(|message| ("tls", message)));
         if let Some(home) = &login.home
             && home.contains(['\0', '\r', '\n'])
         {
-            found.push("home must not contain control characters".to_owned());
+            found.push((
+                "login",
+                "home must not contain control characters".to_owned(),
+            ));
         }
         found
     }
