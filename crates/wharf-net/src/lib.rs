@@ -30,6 +30,7 @@ mod touch;
 pub use touch::{Touch, touch};
 mod tcp;
 pub use tcp::TcpNet;
+pub mod handed;
 mod interception;
 pub use interception::TransparentNet;
 mod conn;

@@ -17,7 +17,7 @@ use crate::mapping::{self, PortMapper};
 use crate::net::{ListenAt, Listener, Net, Ports, RangeExhausted, Source};
 
 /// Connections that may wait to be accepted. The kernel cuts it to `net.core.somaxconn` (4096 since Linux 5.4).
-const BACKLOG: u32 = 1024;
+pub(crate) const BACKLOG: u32 = 1024;
 
 /// Sockets of this machine.
 #[derive(Clone, Copy, Debug, Default)]
@@ -145,6 +145,16 @@ pub(crate) fn listen(owner: Owner, at: ListenAt) -> io::Result<Box<dyn Listener>
     }))
 }
 
+/// A listener that came here by another way.
+pub(crate) fn adopted(bound: TcpListener) -> io::Result<Box<dyn Listener>> {
+    let local = bound.local_addr()?;
+    Ok(Box::new(Listening {
+        inner: bound,
+        local,
+        owner: Owner::Us,
+    }))
+}
+
 struct Listening {
     inner: TcpListener,
     local: SocketAddr,
@@ -201,7 +211,7 @@ async fn attempt(
 ///
 /// At bind: in use, or below 1024 without the right to it. At connect: Linux finds only then that the pair of
 /// addresses is still in TIME_WAIT from the previous transfer (`EADDRNOTAVAIL`).
-fn port_was_denied(error: &io::Error) -> bool {
+pub(crate) fn port_was_denied(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::AddrInUse
@@ -212,7 +222,7 @@ fn port_was_denied(error: &io::Error) -> bool {
 
 /// The source as it can be bound for this target: `0.0.0.0` means "any" for an IPv6 target as well, and a link-local
 /// address needs the interface that the target names (RFC 4007 §6).
-fn fitting(from: SocketAddr, to: SocketAddr) -> SocketAddr {
+pub(crate) fn fitting(from: SocketAddr, to: SocketAddr) -> SocketAddr {
     match (from, to) {
         (SocketAddr::V4(v4), SocketAddr::V6(_)) if v4.ip().is_unspecified() => {
             SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), v4.port())
@@ -256,7 +266,7 @@ fn socket_for(ip: IpAddr) -> io::Result<TcpSocket> {
 }
 
 /// Entropy of the process's hash keys; passive ports shall not be guessable (RFC 2577 §5), nothing more hangs on it.
-fn random() -> u64 {
+pub(crate) fn random() -> u64 {
     RandomState::new().build_hasher().finish()
 }
 

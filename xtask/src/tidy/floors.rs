@@ -13,6 +13,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("wharf-client", 2),
     ("wharf-server", 3),
     ("wharf-proxy", 3),
+    ("wharf-broker", 3),
     ("wharf-doctor", 3),
     ("wharf", 4),
 ];
@@ -25,6 +26,8 @@ const FORBIDDEN: &[(&str, &str)] = &[
     ("wharf-proxy", "wharf-client"),
     ("wharf-proxy", "wharf-storage"),
     ("wharf-proxy", "wharf-accounts"),
+    ("wharf-broker", "wharf-server"),
+    ("wharf-broker", "wharf-client"),
     ("wharf-doctor", "wharf-storage"),
     ("wharf-doctor", "wharf-accounts"),
 ];

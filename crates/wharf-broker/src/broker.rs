@@ -1,0 +1,278 @@
+//! The process that keeps the rights: it starts the network process, answers it, passes signals on, and ends with it.
+//!
+//! One thread and no runtime: a question is answered before the next one is heard, and each takes microseconds.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
+
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::SignalFd;
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::process::{Pid, PidfdFlags, pidfd_open, pidfd_send_signal};
+use rustls::sign::CertifiedKey;
+use wharf_net::handed;
+
+use crate::channel::Channel;
+use crate::clients;
+use crate::grant::Grant;
+use crate::keys::Keys;
+use crate::link::PASSED_ON;
+use crate::message::{Answer, Kept, Order, Request};
+
+/// What SIGHUP brings.
+#[derive(Debug)]
+pub struct Reloaded {
+    /// What is granted from now on.
+    pub grant: Grant,
+    /// The keys as they are in their files now; `None` leaves them as they are.
+    pub keys: Option<Vec<Arc<CertifiedKey>>>,
+}
+
+/// How the network process has ended.
+#[derive(Debug)]
+pub enum End {
+    /// By itself, or by a signal of somebody else.
+    Ended(ExitStatus),
+    /// It asked for something that no honest one asks for, and was killed.
+    Killed(String),
+}
+
+impl End {
+    /// The exit status to pass on; a signal as shells tell it.
+    pub fn code(&self) -> Option<u8> {
+        let Self::Ended(status) = self else {
+            return None;
+        };
+        let code = status
+            .code()
+            .or_else(|| status.signal().map(|signal| 128 + signal));
+        code.and_then(|code| u8::try_from(code).ok())
+    }
+}
+
+/// The broker with its network process.
+#[derive(Debug)]
+pub struct Broker {
+    grant: Grant,
+    keys: Keys,
+    child: Child,
+    process: OwnedFd,
+    orders: Channel,
+    requests: Channel,
+    signatures: Channel,
+    signals: SignalFd,
+    /// Control ports that the system has chosen.
+    chosen: Vec<u16>,
+}
+
+/// So many control ports that the system has chosen are known; an honest process asks for as many as are configured.
+const CHOSEN: usize = 64;
+
+impl Broker {
+    /// Starts the network process. To be called while this process has one thread: the signals that the two share are
+    /// blocked from here on.
+    ///
+    /// # Errors
+    /// No process, no descriptors.
+    pub fn start(mut network: Command, grant: Grant, keys: Keys) -> io::Result<Self> {
+        let mut passed_on = SigSet::empty();
+        for signal in PASSED_ON {
+            passed_on.add(signal);
+        }
+        passed_on.thread_block()?;
+        let signals = SignalFd::new(&passed_on)?;
+        let (orders, theirs) = Channel::pair()?;
+        let (requests, their_requests) = Channel::pair()?;
+        let (signatures, their_signatures) = Channel::pair()?;
+        let beside = [their_requests.as_fd(), their_signatures.as_fd()];
+        orders.send(&Order::Begin.encode(), &beside)?;
+        let child = network.stdin(Stdio::from(theirs.into_fd())).spawn()?;
+        let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+        let pid = pid.ok_or_else(|| io::Error::other("the process has no number"))?;
+        Ok(Self {
+            grant,
+            keys,
+            process: pidfd_open(pid, PidfdFlags::empty())?,
+            child,
+            orders,
+            requests,
+            signatures,
+            signals,
+            chosen: Vec::new(),
+        })
+    }
+
+    /// Serves until the network process has ended. `reload` is asked on SIGHUP; where it fails things stay as they are,
+    /// and the network process finds the same fault.
+    ///
+    /// # Errors
+    /// Those of `poll(2)`; the network process is killed.
+    pub fn run(mut self, mut reload: impl FnMut() -> Option<Reloaded>) -> io::Result<End> {
+        let end = self.serve(&mut reload);
+        if !matches!(end, Ok(End::Ended(_))) {
+            // Dead already, perhaps.
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+        end
+    }
+
+    fn serve(&mut self, reload: &mut dyn FnMut() -> Option<Reloaded>) -> io::Result<End> {
+        let mut open = true;
+        loop {
+            let asked = PollFlags::IN;
+            let mut watched = vec![
+                PollFd::new(&self.process, asked),
+                PollFd::new(&self.signals, asked),
+            ];
+            if open {
+                watched.push(PollFd::new(&self.requests, asked));
+                watched.push(PollFd::new(&self.signatures, asked));
+            }
+            match poll(&mut watched, None) {
+                Err(rustix::io::Errno::INTR) => continue,
+                other => other?,
+            };
+            let ready: Vec<bool> = watched.iter().map(|it| !it.revents().is_empty()).collect();
+            let is_ready = |at: usize| ready.get(at).copied().unwrap_or_default();
+            if is_ready(0) {
+                return Ok(End::Ended(self.child.wait()?));
+            }
+            if is_ready(1) {
+                self.pass_on(reload)?;
+            }
+            for (at, requests) in [(2, true), (3, false)] {
+                if is_ready(at) {
+                    match self.answer(requests) {
+                        Ok(more) => open &= more,
+                        Err(why) => return Ok(End::Killed(why)),
+                    }
+                }
+            }
+        }
+    }
+
+    /// The network process does not take these signals from anybody else: a terminal and systemd send them to both.
+    fn pass_on(&mut self, reload: &mut dyn FnMut() -> Option<Reloaded>) -> io::Result<()> {
+        let Some(got) = self.signals.read_signal()? else {
+            return Ok(());
+        };
+        let signal = i32::try_from(got.ssi_signo).ok();
+        let order = match signal.and_then(|number| Signal::try_from(number).ok()) {
+            Some(Signal::SIGHUP) => {
+                if let Some(new) = reload() {
+                    self.grant = new.grant;
+                    if let Some(keys) = new.keys {
+                        self.keys.replace(keys);
+                    }
+                }
+                Order::Reload
+            }
+            Some(_) => Order::Stop,
+            None => return Ok(()),
+        };
+        // Gone: it is waited for.
+        let _ = self.orders.send(&order.encode(), &[]);
+        Ok(())
+    }
+
+    /// Whether there may be more. An error is the end of the network process.
+    fn answer(&mut self, requests: bool) -> Result<bool, String> {
+        let packet = match self.channel(requests).receive() {
+            Ok(Some(packet)) => packet,
+            Ok(None) => return Ok(false),
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(false),
+            Err(error) => return Err(error.to_string()),
+        };
+        if !packet.descriptors.is_empty() {
+            return Err("a descriptor beside a request".to_owned());
+        }
+        let request = Request::decode(&packet.bytes).map_err(|error| error.to_string())?;
+        let (answer, descriptor) = match &request {
+            Request::Sign {
+                key,
+                generation,
+                scheme,
+                message,
+            } => (self.keys.sign(*key, *generation, *scheme, message), None),
+            Request::Certificate(number) => (self.keys.certificate(*number), None),
+            other => match self.make(other) {
+                Ok(descriptor) => (Answer::Descriptor, Some(descriptor)),
+                Err(refused) => (refused, None),
+            },
+        };
+        if let Answer::Refused { errno: 0, why } = &answer {
+            tracing::warn!(?request, why, "refused to the network process");
+        }
+        let beside: Vec<_> = descriptor.iter().map(AsFd::as_fd).collect();
+        match self.channel(requests).send(&answer.encode(), &beside) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    fn channel(&self, requests: bool) -> &Channel {
+        if requests {
+            &self.requests
+        } else {
+            &self.signatures
+        }
+    }
+
+    fn make(&mut self, request: &Request) -> Result<OwnedFd, Answer> {
+        let system = |error: io::Error| Answer::Refused {
+            errno: error.raw_os_error().unwrap_or(libc::EIO),
+            why: error.to_string(),
+        };
+        let policy = |why: String| Answer::Refused { errno: 0, why };
+        match request {
+            Request::Listen { at, only_ipv6 } => {
+                self.grant.listens(*at).map_err(policy)?;
+                if at.port() == 0 && self.chosen.len() >= CHOSEN {
+                    return Err(policy("too many ports chosen by the system".to_owned()));
+                }
+                let socket = handed::listening(*at, *only_ipv6).map_err(system)?;
+                if at.port() == 0 {
+                    let bound = std::net::TcpListener::from(socket);
+                    self.chosen.push(bound.local_addr().map_err(system)?.port());
+                    return Ok(bound.into());
+                }
+                Ok(socket)
+            }
+            Request::Connect { from, to } => {
+                let clients = clients::connected(|port| {
+                    self.grant.is_control(port) || self.chosen.contains(&port)
+                });
+                self.grant.connects(*from, *to, &clients).map_err(policy)?;
+                handed::on_its_way(*from, *to).map_err(system)
+            }
+            Request::Open(kept) => {
+                let path = self.grant.file(*kept).map_err(policy)?;
+                let log = *kept == Kept::TransferLog;
+                let opened = File::options()
+                    .read(!log)
+                    .append(log)
+                    .create(log)
+                    .mode(0o600)
+                    .open(path);
+                opened.map(OwnedFd::from).map_err(system)
+            }
+            Request::Certificate(_) | Request::Sign { .. } => {
+                Err(policy("no descriptor belongs to it".to_owned()))
+            }
+        }
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        // Whatever ended us, nobody is left behind. Dead already, as a rule.
+        let _ = pidfd_send_signal(&self.process, rustix::process::Signal::KILL);
+    }
+}
