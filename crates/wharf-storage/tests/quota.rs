@@ -40,11 +40,14 @@ async fn put(store: &Quota, name: &str, how: Write, size: usize) -> Result<(), E
     upload.commit().await.map_err(|it| it.kind())
 }
 
+/// Name, how it is written, bytes, whether that is let, and what is used then: bytes, files.
+type Row<'a> = (&'a str, Write, usize, bool, (u64, u64));
+
 #[tokio::test]
 async fn every_way_to_write_is_charged() {
     use Write::{Append, At, New, Replace};
-    // (name, how, size, whether it fits into 100 bytes and 5 names, what is used then)
-    let table: &[(&str, Write, usize, bool, (u64, u64))] = &[
+    // There is room for 100 bytes and 5 names.
+    let table: &[Row<'_>] = &[
         ("/new", Replace, 50, true, (100, 4)),
         ("/new", Replace, 51, false, (50, 3)),
         ("/old", Replace, 90, true, (100, 3)),
