@@ -83,6 +83,8 @@ pub(crate) struct Log {
     pub(crate) lies: usize,
     /// Those that were.
     pub(crate) sizes: Vec<String>,
+    /// Replies were added or left out somewhere: from then on the client cannot know which of them is whose.
+    pub(crate) out_of_step: bool,
     /// Bytes that the server has sent in listings and replies.
     pub(crate) said: usize,
 }

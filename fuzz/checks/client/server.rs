@@ -358,6 +358,9 @@ impl Session {
                 over = twist & 1 == 0;
             }
         }
+        if !matches!(twist, 0..=159 | 190..=199 | 242..=245) {
+            self.memory.look().out_of_step = true;
+        }
         if twist > 159
             && question.starts_with(b"SIZE")
                 | question.starts_with(b"MLST")
