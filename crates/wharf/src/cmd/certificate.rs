@@ -160,26 +160,31 @@ async fn keep(mut certificates: Certificates) {
     log_warnings(&certificates);
     loop {
         tokio::time::sleep(LOOK).await;
-        for noticed in certificates.keeper.refresh(false) {
-            match noticed {
-                Noticed::Renewed {
-                    pair,
-                    described,
-                    exposed: is_exposed,
-                } => {
-                    tracing::info!(files = %pair, certificate = %line("", &described), "a new certificate is in force");
-                    if is_exposed {
-                        tracing::warn!("{}", exposed(&pair));
-                    }
-                }
-                Noticed::Broken { pair, error } => tracing::error!(
-                    files = %pair, %error, "new certificate files are of no use; what was in force stays"
-                ),
-            }
-        }
+        log_noticed(certificates.keeper.refresh(false));
         if told.elapsed() >= DAILY {
             told = Instant::now();
             log_warnings(&certificates);
+        }
+    }
+}
+
+/// What the files had to say, for a server and for a proxy.
+pub(super) fn log_noticed(noticed: Vec<Noticed>) {
+    for noticed in noticed {
+        match noticed {
+            Noticed::Renewed {
+                pair,
+                described,
+                exposed: is_exposed,
+            } => {
+                tracing::info!(files = %pair, certificate = %line("", &described), "a new certificate is in force");
+                if is_exposed {
+                    tracing::warn!("{}", exposed(&pair));
+                }
+            }
+            Noticed::Broken { pair, error } => tracing::error!(
+                files = %pair, %error, "new certificate files are of no use; what was in force stays"
+            ),
         }
     }
 }

@@ -7,13 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
-use wharf_net::tls::{Keeper, LOOK, Noticed};
+use wharf_net::tls::{Keeper, LOOK};
 use wharf_net::{Net, Recorder, TcpNet, TransparentNet};
 use wharf_proto::data_connection::advertise::{Advertise, AdvertiseRule, Named, Network};
 use wharf_proto::data_connection::port_policy::PortPolicy;
 use wharf_proxy::{Allowed, Config, Proxy, Upstream};
 
-use super::{foundation, proxy_tls};
+use super::{certificate, foundation, proxy_tls};
 use crate::args::ProxyArgs;
 use crate::args::proxy::{OnOff, UpstreamArg};
 use crate::args::value::{self, AdvertiseHost};
@@ -88,15 +88,8 @@ pub(crate) async fn run(args: &ProxyArgs, output: &Output) -> Result<(), Failure
 
 /// Certificates are what their files say; by demand all of them are read anew.
 fn look(keeper: Option<&mut Keeper>, by_demand: bool) {
-    for noticed in keeper.map(|it| it.refresh(by_demand)).unwrap_or_default() {
-        match noticed {
-            Noticed::Renewed { pair, .. } => {
-                tracing::info!(file = %pair.chain.display(), "another certificate is in force");
-            }
-            Noticed::Broken { pair, error } => {
-                tracing::error!(file = %pair.chain.display(), %error, "the new certificate is of no use: the old one stays");
-            }
-        }
+    if let Some(keeper) = keeper {
+        certificate::log_noticed(keeper.refresh(by_demand));
     }
 }
 
