@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::file::{SETTINGS, read};
+use super::file::{keys, read};
 
 /// Values of every kind; few keys take more than one kind of them, and none takes a time of day.
 const VALUES: &[&str] = &[
@@ -21,7 +21,7 @@ const VALUES: &[&str] = &[
 
 #[test]
 fn a_wrong_value_is_refused_with_its_line_and_key() {
-    for setting in SETTINGS {
+    for setting in keys() {
         for value in VALUES {
             let text = format!("# one\n\n{} = {value}\n", setting.key);
             let Err(problems) = read(&text, Path::new("/etc")) else {
@@ -44,7 +44,7 @@ fn a_wrong_value_is_refused_with_its_line_and_key() {
 /// Every byte of a file with every key, replaced: it is read as before, or not at all, or it says where.
 #[test]
 fn a_damaged_file_is_refused_where_it_is_damaged() {
-    let top = SETTINGS.iter().filter(|setting| !setting.key.contains('.'));
+    let top = keys().filter(|setting| !setting.key.contains('.'));
     let whole: String = top
         .map(|setting| [setting.key, " = ", setting.example, "\n"].concat())
         .collect();
