@@ -9,10 +9,11 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::SignalFd;
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open, pidfd_send_signal};
 use rustls::sign::CertifiedKey;
 use wharf_net::handed;
@@ -40,6 +41,8 @@ pub enum End {
     Ended(ExitStatus),
     /// It asked for something that no honest one asks for, and was killed.
     Killed(String),
+    /// It did not stop in its time, and was killed.
+    Stuck,
 }
 
 impl End {
@@ -68,10 +71,24 @@ pub struct Broker {
     signals: SignalFd,
     /// Control ports that the system has chosen.
     chosen: Vec<u16>,
+    /// How many requests have been refused.
+    refused: u64,
+    /// How long the network process may take to stop; `None`: as long as it likes.
+    stops_within: Option<Duration>,
+    /// A signal to stop has come.
+    stopping: bool,
+    /// When it must have ended.
+    deadline: Option<Instant>,
 }
 
 /// So many control ports that the system has chosen are known; an honest process asks for as many as are configured.
 const CHOSEN: usize = 64;
+
+/// So many refusals are told one by one; of those that follow every power of two.
+const TOLD_REFUSALS: u64 = 64;
+
+/// Time to stop after a second signal, and beyond the time that was set.
+pub const AT_ONCE: Duration = Duration::from_secs(5);
 
 impl Broker {
     /// Starts the network process. To be called while this process has one thread: the signals that the two share are
@@ -104,7 +121,17 @@ impl Broker {
             signatures,
             signals,
             chosen: Vec::new(),
+            refused: 0,
+            stops_within: None,
+            stopping: false,
+            deadline: None,
         })
+    }
+
+    /// How long after SIGTERM or SIGINT the network process may go on, with transfers for instance. It is killed
+    /// afterwards, and [`AT_ONCE`] after a second signal: it may be stuck, or somebody else's.
+    pub fn stops_within(&mut self, time: Duration) {
+        self.stops_within = Some(time);
     }
 
     /// Serves until the network process has ended. `reload` is asked on SIGHUP; where it fails things stay as they are,
@@ -134,7 +161,14 @@ impl Broker {
                 watched.push(PollFd::new(&self.requests, asked));
                 watched.push(PollFd::new(&self.signatures, asked));
             }
-            match poll(&mut watched, None) {
+            let left = self
+                .deadline
+                .map(|at| at.saturating_duration_since(Instant::now()));
+            if left == Some(Duration::ZERO) {
+                return Ok(End::Stuck);
+            }
+            let left = left.and_then(|it| Timespec::try_from(it).ok());
+            match poll(&mut watched, left.as_ref()) {
                 Err(rustix::io::Errno::INTR) => continue,
                 other => other?,
             };
@@ -173,11 +207,24 @@ impl Broker {
                 }
                 Order::Reload
             }
-            Some(_) => Order::Stop,
+            Some(_) => {
+                let again = std::mem::replace(&mut self.stopping, true);
+                let time = if again {
+                    Some(Duration::ZERO)
+                } else {
+                    self.stops_within
+                };
+                let at = time.and_then(|it| Instant::now().checked_add(it.saturating_add(AT_ONCE)));
+                self.deadline = match (self.deadline, at) {
+                    (Some(earlier), Some(at)) => Some(earlier.min(at)),
+                    (earlier, at) => earlier.or(at),
+                };
+                Order::Stop
+            }
             None => return Ok(()),
         };
-        // Gone: it is waited for.
-        let _ = self.orders.send(&order.encode(), &[]);
+        // Gone: it is waited for. Full: it reads none, and its time runs out.
+        let _ = self.orders.send_at_once(&order.encode(), &[]);
         Ok(())
     }
 
@@ -207,13 +254,29 @@ impl Broker {
             },
         };
         if let Answer::Refused { errno: 0, why } = &answer {
-            tracing::warn!(?request, why, "refused to the network process");
+            self.tell_of_refusal(why);
         }
         let beside: Vec<_> = descriptor.iter().map(AsFd::as_fd).collect();
-        match self.channel(requests).send(&answer.encode(), &beside) {
+        // An honest one reads each answer before it asks again. Nobody waits here for one that does not: signals are heard.
+        let sent = self
+            .channel(requests)
+            .send_at_once(&answer.encode(), &beside);
+        match sent {
             Ok(()) => Ok(true),
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                Err("it asks and does not read the answers".to_owned())
+            }
             Err(error) => Err(error.to_string()),
+        }
+    }
+
+    /// Who asks a million times must not fill the disk with the log of it.
+    fn tell_of_refusal(&mut self, why: &str) {
+        self.refused = self.refused.saturating_add(1);
+        if self.refused <= TOLD_REFUSALS || self.refused.is_power_of_two() {
+            let times = self.refused;
+            tracing::warn!(why, times, "refused to the network process");
         }
     }
 

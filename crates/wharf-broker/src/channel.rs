@@ -1,5 +1,5 @@
 //! Packets between the two processes, with descriptors beside them: a pair of Unix sockets that keeps packets apart
-//! (`SOCK_SEQPACKET`). All of it blocks.
+//! (`SOCK_SEQPACKET`). All of it blocks but [`Channel::send_at_once`].
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
@@ -52,12 +52,33 @@ impl Channel {
 
     /// Never raises SIGPIPE: an end that is gone is `BrokenPipe`.
     pub(crate) fn send(&self, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
+        self.send_as(SendFlags::NOSIGNAL, bytes, descriptors)
+    }
+
+    /// The same to an end that may have stopped reading: it is not waited for, and the error is `WouldBlock`.
+    pub(crate) fn send_at_once(
+        &self,
+        bytes: &[u8],
+        descriptors: &[BorrowedFd<'_>],
+    ) -> io::Result<()> {
+        self.send_as(
+            SendFlags::NOSIGNAL | SendFlags::DONTWAIT,
+            bytes,
+            descriptors,
+        )
+    }
+
+    fn send_as(
+        &self,
+        flags: SendFlags,
+        bytes: &[u8],
+        descriptors: &[BorrowedFd<'_>],
+    ) -> io::Result<()> {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS))];
         let mut beside = SendAncillaryBuffer::new(&mut space);
         if !descriptors.is_empty() && !beside.push(SendAncillaryMessage::ScmRights(descriptors)) {
             return Err(io::ErrorKind::InvalidInput.into());
         }
-        let flags = SendFlags::NOSIGNAL;
         let sent = retry(|| sendmsg(&self.0, &[IoSlice::new(bytes)], &mut beside, flags))?;
         if sent == bytes.len() {
             Ok(())
@@ -141,6 +162,17 @@ mod tests {
         assert!(other.receive().unwrap().is_none());
         let error = other.send(b"nobody", &[]).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+    }
+
+    #[test]
+    fn who_does_not_read_is_not_waited_for() {
+        let (one, _other) = Channel::pair().unwrap();
+        let error = loop {
+            if let Err(error) = one.send_at_once(b"answer", &[]) {
+                break error;
+            }
+        };
+        assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
     }
 
     #[test]

@@ -107,10 +107,77 @@ fn is_handshake(message: &[u8]) -> bool {
     let in_1_2 = message
         .split_at_checked(64)
         .is_some_and(|(_, params)| match params {
-            [3, _, _, length, point @ ..] => point.len() == usize::from(*length),
+            [3, group_high, group_low, length, point @ ..] => {
+                let group = u16::from_be_bytes([*group_high, *group_low]);
+                point.len() == usize::from(*length) && is_point(group, point)
+            }
             _ => false,
         });
-    in_1_3 || in_1_2
+    in_1_3 || (in_1_2 && !is_whole_der(message))
+}
+
+/// The groups of `rustls` under TLS 1.2: X25519, P-256, P-384, whose points are told uncompressed.
+fn is_point(group: u16, point: &[u8]) -> bool {
+    match group {
+        29 => point.len() == 32,
+        23 => point.len() == 65 && point.first() == Some(&4),
+        24 => point.len() == 97 && point.first() == Some(&4),
+        _ => false,
+    }
+}
+
+/// The randoms are free, and a short certificate's body has room for the rest in its issuer's name. But what is signed of
+/// certificates, revocation lists, requests and letters (CMS) is one SEQUENCE or SET of elements from the first byte to
+/// the last, which randoms are not once in a million handshakes. Lengths count as lax readers take them.
+fn is_whole_der(message: &[u8]) -> bool {
+    matches!(message.first(), Some(0x30 | 0x31))
+        && match element(message) {
+            Some(Element { inside, rest: [] }) => are_elements(inside),
+            Some(_) => false,
+            None => is_endless(message),
+        }
+}
+
+fn are_elements(mut inside: &[u8]) -> bool {
+    while !inside.is_empty() {
+        match element(inside) {
+            Some(it) => inside = it.rest,
+            None => return is_endless(inside),
+        }
+    }
+    true
+}
+
+struct Element<'a> {
+    inside: &'a [u8],
+    rest: &'a [u8],
+}
+
+/// One with a length, and what is behind it.
+fn element(bytes: &[u8]) -> Option<Element<'_>> {
+    let [_, length, behind @ ..] = bytes else {
+        return None;
+    };
+    let (told, behind) = match *length {
+        0x80 => return None,
+        short @ 0..0x80 => (usize::from(short), behind),
+        long => {
+            let (digits, behind) = behind.split_at_checked(usize::from(long & 0x7F))?;
+            let number = digits.iter().fold(0_usize, |so_far, digit| {
+                so_far
+                    .saturating_mul(256)
+                    .saturating_add(usize::from(*digit))
+            });
+            (number, behind)
+        }
+    };
+    let (inside, rest) = behind.split_at_checked(told)?;
+    Some(Element { inside, rest })
+}
+
+/// Without a length: ended by two zeros.
+fn is_endless(bytes: &[u8]) -> bool {
+    matches!(bytes, [_, 0x80, .., 0, 0])
 }
 
 #[cfg(test)]
@@ -121,6 +188,11 @@ mod tests {
     fn only_handshakes_are_signed() {
         let in_1_3 = |hash: usize| [&[b' '; 64][..], CONTEXT, &vec![7; hash]].concat();
         let in_1_2 = [&[9; 64][..], &[3, 0, 29, 32], &[5; 32]].concat();
+        let in_group = |group: u16, point: &[u8]| {
+            let length = u8::try_from(point.len()).unwrap();
+            let [high, low] = group.to_be_bytes();
+            [&[9; 64][..], &[3, high, low, length], point].concat()
+        };
         let client = [
             &[b' '; 64][..],
             b"TLS 1.3, client CertificateVerify\0",
@@ -132,6 +204,13 @@ mod tests {
             (in_1_3(48), true),
             (in_1_3(33), false),
             (in_1_2.clone(), true),
+            (in_group(23, &[4; 65]), true),
+            (in_group(24, &[4; 97]), true),
+            // A point of another length, compressed, of a group that nobody here has.
+            (in_group(29, &[5; 33]), false),
+            (in_group(23, &[3; 65]), false),
+            (in_group(25, &[4; 133]), false),
+            (in_group(0, &[5; 200]), false),
             ([&in_1_2[..], &[0]].concat(), false),
             (client, false),
             (b"a letter".to_vec(), false),
@@ -139,6 +218,40 @@ mod tests {
         ];
         for (message, expected) in table {
             assert_eq!(is_handshake(&message), expected, "{message:?}");
+        }
+    }
+
+    /// A certificate's body that ends in a point of a curve: with its issuer's name over byte 64 it would pass for the
+    /// parameters of TLS 1.2, and whoever trusts this certificate as a root would trust what is signed so.
+    #[test]
+    fn a_certificate_in_the_form_of_a_handshake_is_not_signed() {
+        // 165 bytes in all, in the lengths that readers of DER and of BER take; an issuer behind each, over byte 64.
+        let heads: [&[u8]; 7] = [
+            &[0x30, 0x81, 162],
+            &[0x31, 0x81, 162],
+            &[0x30, 0x82, 0, 161],
+            &[0x30, 0x83, 0, 0, 160],
+            &[0x30, 0x84, 0, 0, 0, 159],
+            &[0x30, 0x88, 0, 0, 0, 0, 0, 0, 0, 155],
+            &[0x30, 0x80],
+        ];
+        for head in heads {
+            let mut message = [&[9; 64][..], &[3, 0, 24, 97], &[4; 97]].concat();
+            message[..head.len()].copy_from_slice(head);
+            // An INTEGER, a SEQUENCE up to the last two bytes, NULL.
+            let inside = head.len();
+            message[inside..inside + 5].copy_from_slice(&[2, 1, 7, 0x30, 0x81]);
+            message[inside + 5] = u8::try_from(165 - inside - 6 - 2).unwrap();
+            message[163..].copy_from_slice(&[5, 0]);
+            if head == [0x30, 0x80] {
+                message[163..].copy_from_slice(&[0, 0]);
+            }
+            assert!(!is_handshake(&message), "{head:?}");
+            // The like of it by chance, its elements not filling it, is a handshake.
+            message[inside + 5] += 1;
+            if head != [0x30, 0x80] {
+                assert!(is_handshake(&message), "{head:?}");
+            }
         }
     }
 }
