@@ -35,6 +35,7 @@ mod setup;
 mod tls_policy;
 
 mod bans;
+mod descriptors;
 mod limits;
 mod log;
 

@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep};
 use tokio_util::task::TaskTracker;
 use wharf_accounts::Authenticator;
 use wharf_net::proxy_protocol::{Balancers, ProxyProtocol};
+use wharf_net::seats::Full;
 use wharf_net::shared_port::{Admitted, DataDoor, DataDoors, NewDoor, Reception, WayToPorter};
 use wharf_net::{Conn, ListenAt, Listener, Net, Stop};
 use wharf_proto::security::Requirement;
@@ -101,9 +102,9 @@ impl Server {
         let addresses = doors.iter().map(NewDoor::local_addr).collect();
         let (data_doors, new) = open_data_doors(&*net, &config, &[], &shared).await?;
         doors.extend(new);
-        if shared.seats < config.max_sessions.min(FEW) {
+        if shared.descriptors.sessions() < config.max_sessions.min(FEW) {
             tracing::warn!(
-                sessions = shared.seats,
+                sessions = shared.descriptors.sessions(),
                 "the limit of open files leaves room for fewer sessions"
             );
         }
@@ -282,7 +283,9 @@ pub async fn serve_connection(
         data_doors: DataDoors::default(),
     });
     let (_never, stop) = watch::channel(Stop::No);
-    Session::new(setup, conn, stop).serve().await
+    let share = setup.shared.descriptors.admit();
+    let share = share.ok_or_else(|| io::Error::other(Full::All.to_string()))?;
+    Session::new(setup, conn, share, stop).serve().await
 }
 
 /// The network whose connections from balancers are taken for what their headers tell
@@ -307,14 +310,16 @@ async fn receive(
         send_away(&setup, Admitted { conn, entrance }, &text).await;
         return;
     }
-    let seat = setup.shared.limits.admit(
-        peer.ip(),
-        config.max_sessions.min(setup.shared.seats),
-        config.max_per_address,
-    );
-    let text = match seat {
-        Ok(_seat) => {
-            let session = Session::new(Arc::clone(&setup), conn, stop).came_in(entrance, way);
+    let (sessions, of_address) = (config.max_sessions, config.max_per_address);
+    let seat = setup.shared.limits.admit(peer.ip(), sessions, of_address);
+    let admitted = seat.and_then(|seat| {
+        let share = setup.shared.descriptors.admit().ok_or(Full::All)?;
+        Ok((seat, share))
+    });
+    let text = match admitted {
+        Ok((_seat, share)) => {
+            let session =
+                Session::new(Arc::clone(&setup), conn, share, stop).came_in(entrance, way);
             session::run(session).await;
             return;
         }

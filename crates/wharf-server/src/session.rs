@@ -25,6 +25,7 @@ use wharf_proto::{Command, CommandErrorKind, Line, Reply, Verb};
 use wharf_storage::Storage;
 
 use crate::commands::lines::OFFERED;
+use crate::descriptors::Share;
 use crate::dtp::LONG;
 use crate::failure::{Circumstances, Failure, Outcome, Told};
 use crate::limits::UserSeat;
@@ -100,6 +101,8 @@ pub(crate) struct Session {
     nonsense: u32,
     /// Since when nobody is logged in, if so
     pub(crate) nobody_since: Instant,
+    /// Its descriptors, counted
+    pub(crate) share: Share,
 }
 
 /// What a login gave
@@ -126,7 +129,12 @@ enum Wake {
 }
 
 impl Session {
-    pub(crate) fn new(setup: Arc<Setup>, conn: Conn, stop: watch::Receiver<Stop>) -> Self {
+    pub(crate) fn new(
+        setup: Arc<Setup>,
+        conn: Conn,
+        share: Share,
+        stop: watch::Receiver<Stop>,
+    ) -> Self {
         let number = setup.shared.next_session();
         let trace = Trace::new(setup.config.recorder.clone(), number).on_side(Side::Server);
         let outside = &setup.shared.outside;
@@ -163,6 +171,7 @@ impl Session {
             switch: None,
             nonsense: 0,
             nobody_since: Instant::now(),
+            share,
             setup,
         }
     }

@@ -15,13 +15,10 @@ use wharf_net::shared_port::DataDoors;
 use wharf_proto::data_connection::passive_choice::{Lesson, PassiveMemory, PassivePort};
 
 use crate::config::Config;
+use crate::descriptors::Descriptors;
 use crate::limits::Limits;
 use crate::log::XferLog;
 use crate::outside::Outside;
-
-/// What a session needs at once for a download: control connection, data connection, file. An upload
-/// takes up to five, for which sessions that rest leave room; where they do not it is refused
-const DESCRIPTORS_OF_A_SESSION: usize = 3;
 
 /// Listeners, the log, the runtime, clients that are being turned away
 const DESCRIPTORS_OF_THE_SERVER: usize = 16 + COURTESY;
@@ -42,8 +39,8 @@ pub(crate) struct Setup {
 /// What all sessions of a server have in common
 pub(crate) struct Shared {
     pub(crate) limits: Arc<Limits>,
-    /// Sessions that there are descriptors for: one too many would take them from transfers
-    pub(crate) seats: usize,
+    /// What their descriptors come from: one connection too many would take them from transfers
+    pub(crate) descriptors: Arc<Descriptors>,
     /// Held while a client that is turned away gets the time to read why
     pub(crate) courtesy: Semaphore,
     pub(crate) xferlog: XferLog,
@@ -67,9 +64,9 @@ impl Shared {
     pub(crate) fn new(descriptors: usize, balancers: Balancers) -> Self {
         Self {
             limits: Arc::default(),
-            seats: (descriptors.saturating_sub(DESCRIPTORS_OF_THE_SERVER)
-                / DESCRIPTORS_OF_A_SESSION)
-                .max(1),
+            descriptors: Arc::new(Descriptors::new(
+                descriptors.saturating_sub(DESCRIPTORS_OF_THE_SERVER),
+            )),
             courtesy: Semaphore::new(COURTESY),
             xferlog: XferLog::default(),
             balancers,

@@ -397,7 +397,7 @@ pub(super) fn disk_full(scene: &Scene) -> Result<Seen> {
     }
     drop(data);
     let reply = wire
-        .next(Duration::from_secs(10))?
+        .next(Duration::from_secs(30))?
         .map_or(0, |reply| reply.code);
     let kept = fs::read(&old).unwrap_or_default() == b"the old file";
     // Room again as soon as the broken upload is over.
@@ -418,7 +418,8 @@ pub(super) fn disk_full(scene: &Scene) -> Result<Seen> {
 }
 
 pub(super) fn cut_upload(scene: &Scene) -> Result<Seen> {
-    let _server = scene.serve(&[], &[])?;
+    // A reset is sent once. Should it be lost on a loaded machine, what is left is the time in which nothing moves.
+    let _server = scene.serve(&["--stall-timeout", "5s"], &[])?;
     let old = scene.stage.root.join("cut.bin");
     fs::write(&old, b"the old file")?;
     let mut permissions = fs::metadata(&old)?.permissions();

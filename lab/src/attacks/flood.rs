@@ -30,14 +30,14 @@ pub(crate) fn run(settings: &Settings, tally: &Tally) -> Result<()> {
 }
 
 fn flood(settings: &Settings, sockets: usize, length: Duration) -> Result<String> {
-    // The server inherits this. It admits as many sessions as it has three descriptors for.
+    // The server inherits this. Those that do not log in may have three quarters of its descriptors.
     let limit = rustix::process::Resource::Nofile;
     let mut now = rustix::process::getrlimit(limit);
     now.current = now.maximum;
     rustix::process::setrlimit(limit, now)?;
     let possible = now
         .maximum
-        .map_or(u64::MAX, |most| most.saturating_sub(500) / 3);
+        .map_or(u64::MAX, |most| most.saturating_sub(500) / 4 * 3);
     let wanted = sockets;
     let sockets = wanted.min(usize::try_from(possible).unwrap_or(usize::MAX));
     if sockets < wanted {

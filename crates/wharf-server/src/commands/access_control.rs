@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 use wharf_accounts::{Credentials, Denied};
+use wharf_net::seats::Full;
 use wharf_proto::data_connection::sorting::User;
 use wharf_proto::{Pathname, Reply, Secret, Text};
 
@@ -71,6 +72,15 @@ impl Session {
                 Some(seat)
             }
         };
+        if !self.share.log_in() {
+            self.pi.login_failed();
+            self.closing = true;
+            tracing::warn!(
+                user = granted.user,
+                "no descriptors are left for the files of another session"
+            );
+            return Err(Failure::Refused(Reply::new(421, Full::All.to_string())));
+        }
         tracing::info!(user = granted.user, "logged in");
         let anonymous = is_anonymous(&who.user);
         self.note_succeeded(who.peer, who.user.as_bytes(), anonymous)
