@@ -19,6 +19,8 @@ pub struct Calls {
     pub connects: bool,
     /// Datagrams, and what the resolver of the C library loads.
     pub asks: bool,
+    /// Sockets of its own that listen. Without it, and without the other two, it makes no socket at all.
+    pub listens: bool,
 }
 
 /// Allowed whatever the arguments.
@@ -65,7 +67,6 @@ const ALWAYS: &[i64] = &[
     libc::SYS_statfs,
     libc::SYS_fstatfs,
     libc::SYS_flock,
-    libc::SYS_fcntl,
     libc::SYS_dup,
     libc::SYS_dup3,
     libc::SYS_pipe2,
@@ -105,8 +106,6 @@ const ALWAYS: &[i64] = &[
     libc::SYS_ppoll,
     libc::SYS_pselect6,
     // Sockets that are open; which can be made is below.
-    libc::SYS_bind,
-    libc::SYS_listen,
     libc::SYS_accept,
     libc::SYS_accept4,
     libc::SYS_getsockname,
@@ -153,9 +152,56 @@ const OLDER: &[i64] = &[
 #[cfg(not(target_arch = "x86_64"))]
 const OLDER: &[i64] = &[];
 
-/// Options of `SOL_SOCKET` that load programs into the kernel: `SO_ATTACH_FILTER`, `SO_ATTACH_BPF`,
-/// `SO_ATTACH_REUSEPORT_CBPF`, `SO_ATTACH_REUSEPORT_EBPF`.
-const LOADING: [i32; 4] = [26, 50, 51, 52];
+/// What `fcntl` is asked: whether a descriptor blocks, stays, is locked, another number for it. Not whom the kernel signals
+/// when something arrives (`F_SETOWN`, `F_SETSIG`): that would be `kill` by another name.
+const FILE_ORDERS: [i32; 12] = [
+    libc::F_DUPFD,
+    libc::F_DUPFD_CLOEXEC,
+    libc::F_GETFD,
+    libc::F_SETFD,
+    libc::F_GETFL,
+    libc::F_SETFL,
+    libc::F_GETLK,
+    libc::F_SETLK,
+    libc::F_SETLKW,
+    libc::F_OFD_GETLK,
+    libc::F_OFD_SETLK,
+    libc::F_OFD_SETLKW,
+];
+
+/// Name spaces of its own, in which a process would have capabilities again.
+const SPACES: [i32; 8] = [
+    libc::CLONE_NEWNS,
+    libc::CLONE_NEWUTS,
+    libc::CLONE_NEWIPC,
+    libc::CLONE_NEWUSER,
+    libc::CLONE_NEWPID,
+    libc::CLONE_NEWNET,
+    libc::CLONE_NEWCGROUP,
+    libc::CLONE_UNTRACED,
+];
+
+/// What is set of sockets. Nothing that loads programs (`SO_ATTACH_BPF`) or other protocols (`TCP_ULP`).
+const SOCKET_OPTIONS: [(i32, i32); 18] = [
+    (libc::SOL_SOCKET, libc::SO_REUSEADDR),
+    (libc::SOL_SOCKET, libc::SO_REUSEPORT),
+    (libc::SOL_SOCKET, libc::SO_KEEPALIVE),
+    (libc::SOL_SOCKET, libc::SO_LINGER),
+    (libc::SOL_SOCKET, libc::SO_OOBINLINE),
+    (libc::SOL_SOCKET, libc::SO_SNDBUF),
+    (libc::SOL_SOCKET, libc::SO_RCVBUF),
+    (libc::SOL_SOCKET, libc::SO_RCVTIMEO),
+    (libc::SOL_SOCKET, libc::SO_SNDTIMEO),
+    (libc::IPPROTO_IP, libc::IP_TTL),
+    (libc::IPPROTO_IP, libc::IP_RECVERR),
+    (libc::IPPROTO_IPV6, libc::IPV6_V6ONLY),
+    (libc::IPPROTO_IPV6, libc::IPV6_UNICAST_HOPS),
+    (libc::IPPROTO_TCP, libc::TCP_NODELAY),
+    (libc::IPPROTO_TCP, libc::TCP_KEEPIDLE),
+    (libc::IPPROTO_TCP, libc::TCP_KEEPINTVL),
+    (libc::IPPROTO_TCP, libc::TCP_KEEPCNT),
+    (libc::IPPROTO_TCP, libc::TCP_USER_TIMEOUT),
+];
 
 /// The one operation of `ioctl` and those of terminals that are asked for: how many bytes wait, whether it blocks,
 /// whether it is a terminal and how wide.
@@ -194,7 +240,13 @@ impl Calls {
         // The other filter answers it.
         rules.insert(libc::SYS_clone3, Vec::new());
         let thread = flag(libc::CLONE_THREAD);
-        rules.insert(libc::SYS_clone, vec![only([masked(0, thread, thread)?])?]);
+        let asked = SPACES.iter().fold(thread, |mask, it| mask | flag(*it));
+        rules.insert(libc::SYS_clone, vec![only([masked(0, asked, thread)?])?]);
+        let locks = FILE_ORDERS.map(|order| is(1, flag(order)).and_then(|it| only([it])));
+        rules.insert(
+            libc::SYS_fcntl,
+            locks.into_iter().collect::<Result<_, _>>()?,
+        );
         // To itself: abort(3).
         let own = u64::from(std::process::id());
         rules.insert(libc::SYS_tgkill, vec![only([is(0, own)?])?]);
@@ -217,7 +269,13 @@ impl Calls {
         }
 
         rules.insert(libc::SYS_setsockopt, options()?);
-        rules.insert(libc::SYS_socket, self.sockets()?);
+        // An empty list would let every socket through. A socket that was never bound can listen, too, at a port of the
+        // system's choice, and landlock does not look at that.
+        if self.listens || self.connects || self.asks {
+            rules.insert(libc::SYS_socket, self.sockets()?);
+            rules.insert(libc::SYS_bind, Vec::new());
+            rules.insert(libc::SYS_listen, Vec::new());
+        }
         rules.insert(
             libc::SYS_socketpair,
             vec![only([
@@ -250,10 +308,14 @@ impl Calls {
     fn sockets(self) -> Result<Vec<SeccompRule>, seccompiler::BackendError> {
         let mut rules = Vec::new();
         for family in [libc::AF_INET, libc::AF_INET6] {
-            rules.push(only([
-                is(0, flag(family))?,
-                masked(1, KIND, flag(libc::SOCK_STREAM))?,
-            ])?);
+            // Multipath TCP is not TCP to landlock, and would bind and connect as it likes.
+            for protocol in [0, libc::IPPROTO_TCP] {
+                rules.push(only([
+                    is(0, flag(family))?,
+                    masked(1, KIND, flag(libc::SOCK_STREAM))?,
+                    is(2, flag(protocol))?,
+                ])?);
+            }
             if self.asks {
                 rules.push(only([
                     is(0, flag(family))?,
@@ -278,15 +340,10 @@ fn clone3() -> Result<BpfProgram, seccompiler::BackendError> {
     )
 }
 
-/// Every option but those that load programs.
 fn options() -> Result<Vec<SeccompRule>, seccompiler::BackendError> {
-    let level = flag(libc::SOL_SOCKET);
-    let elsewhere = only([condition(1, SeccompCmpOp::Ne, level)?])?;
-    let mut here = vec![is(1, level)?];
-    for option in LOADING {
-        here.push(condition(2, SeccompCmpOp::Ne, flag(option))?);
-    }
-    Ok(vec![elsewhere, SeccompRule::new(here)?])
+    let rules =
+        SOCKET_OPTIONS.map(|(level, option)| only([is(1, flag(level))?, is(2, flag(option))?]));
+    rules.into_iter().collect()
 }
 
 fn compile(
@@ -336,4 +393,146 @@ fn flag(constant: i32) -> u64 {
 
 fn refusal(errno: i32) -> u32 {
     errno.unsigned_abs()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{TcpListener, TcpStream};
+
+    use rustix::io::Errno;
+    use rustix::net::{AddressFamily as Family, Protocol, SocketType as Kind, ipproto, socket};
+
+    use super::*;
+
+    /// On a thread of its own, which the filter ends with.
+    fn inside<T: Send + 'static>(calls: Calls, tried: impl FnOnce() -> T + Send + 'static) -> T {
+        std::thread::spawn(move || {
+            rustix::thread::set_no_new_privs(true).unwrap();
+            calls.enforce().unwrap();
+            tried()
+        })
+        .join()
+        .unwrap()
+    }
+
+    const ALONE: Calls = Calls {
+        connects: false,
+        asks: false,
+        listens: true,
+    };
+
+    const BROKERED: Calls = Calls {
+        listens: false,
+        ..ALONE
+    };
+
+    fn opened(family: Family, kind: Kind, protocol: Option<Protocol>) -> Option<Errno> {
+        socket(family, kind, protocol).err()
+    }
+
+    #[test]
+    fn sockets_are_those_of_tcp_or_none_at_all() {
+        let rows = [
+            (Family::INET, Kind::STREAM, None, true),
+            (Family::INET6, Kind::STREAM, Some(ipproto::TCP), true),
+            (Family::INET, Kind::STREAM, Some(ipproto::MPTCP), false),
+            (Family::INET, Kind::DGRAM, None, false),
+            (Family::INET, Kind::RAW, Some(ipproto::ICMP), false),
+            (Family::UNIX, Kind::STREAM, None, false),
+            (Family::UNIX, Kind::DGRAM, None, false),
+            (Family::NETLINK, Kind::RAW, None, false),
+            (Family::PACKET, Kind::RAW, None, false),
+            (Family::VSOCK, Kind::STREAM, None, false),
+            (Family::from_raw(38), Kind::SEQPACKET, None, false),
+        ];
+        for (calls, any) in [(ALONE, true), (BROKERED, false)] {
+            let outcomes = inside(calls, move || {
+                rows.map(|(family, kind, protocol, _)| opened(family, kind, protocol))
+            });
+            for (row, outcome) in rows.iter().zip(outcomes) {
+                let expected = !(any && row.3);
+                assert_eq!(
+                    outcome == Some(Errno::PERM),
+                    expected,
+                    "{calls:?} {row:?}: {outcome:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn without_sockets_of_its_own_it_serves_those_that_it_is_given() {
+        let door = TcpListener::bind("127.0.0.1:0").unwrap();
+        let at = door.local_addr().unwrap();
+        let client = TcpStream::connect(at).unwrap();
+        let (came, again, out) = inside(BROKERED, move || {
+            let (came, _) = door.accept().unwrap();
+            came.set_nodelay(true).unwrap();
+            came.set_nonblocking(true).unwrap();
+            (
+                came,
+                TcpListener::bind("127.0.0.1:0"),
+                TcpStream::connect(at),
+            )
+        });
+        assert_eq!(came.peer_addr().unwrap(), client.local_addr().unwrap());
+        for error in [again.unwrap_err(), out.unwrap_err()] {
+            assert_eq!(error.raw_os_error(), Some(libc::EPERM));
+        }
+    }
+
+    #[test]
+    fn no_processes_no_orders_to_the_kernel() {
+        let error = inside(BROKERED, || {
+            std::process::Command::new("/bin/true").spawn().map(drop)
+        });
+        assert_eq!(error.unwrap_err().raw_os_error(), Some(libc::EPERM));
+        let refused = inside(BROKERED, || {
+            use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+            let own = rustix::process::getpid();
+            vec![
+                ("kill", kill_process(own, Signal::CONT)),
+                ("kill 0", test_kill_process(Pid::INIT)),
+                ("chroot", rustix::process::chroot(".")),
+                ("chdir", rustix::process::chdir(".")),
+                ("setsid", rustix::process::setsid().map(drop)),
+                (
+                    "link",
+                    rustix::fs::symlink("/etc/shadow", "/tmp/wharf-never"),
+                ),
+                (
+                    "prctl",
+                    rustix::process::set_dumpable_behavior(
+                        rustix::process::DumpableBehavior::Dumpable,
+                    ),
+                ),
+                (
+                    "memfd",
+                    rustix::fs::memfd_create("program", rustix::fs::MemfdFlags::empty()).map(drop),
+                ),
+                (
+                    "pidfd",
+                    rustix::process::pidfd_open(own, rustix::process::PidfdFlags::empty())
+                        .map(drop),
+                ),
+            ]
+        });
+        for (what, outcome) in refused {
+            assert_eq!(outcome, Err(Errno::PERM), "{what}");
+        }
+    }
+
+    #[test]
+    fn orders_about_descriptors_are_counted() {
+        let (pipe, _other) = rustix::pipe::pipe().unwrap();
+        let (harmless, other) = inside(BROKERED, move || {
+            let harmless = rustix::io::fcntl_getfd(&pipe).map(drop);
+            (
+                harmless,
+                rustix::pipe::fcntl_setpipe_size(&pipe, 8192).map(drop),
+            )
+        });
+        assert_eq!(harmless, Ok(()));
+        assert_eq!(other, Err(Errno::PERM));
+    }
 }

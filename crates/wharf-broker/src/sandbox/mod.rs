@@ -12,6 +12,11 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
+use rustix::process::{
+    DumpableBehavior, Resource, Rlimit, Signal, set_dumpable_behavior,
+    set_parent_process_death_signal, setrlimit,
+};
+
 pub use calls::Calls;
 pub use identity::{Identity, IdentityError};
 
@@ -45,6 +50,11 @@ pub struct Sandbox {
     pub connects: bool,
     /// It asks the resolver and the router, which takes datagrams and connections.
     pub asks: bool,
+    /// It makes sockets that listen. Without it, and unless it connects or asks, it makes no socket: all come from
+    /// elsewhere.
+    pub listens: bool,
+    /// It ends when the process that started it does, however that ends.
+    pub ends_with_parent: bool,
     /// As whom it goes on; `None` stays who it is.
     pub identity: Option<Identity>,
 }
@@ -113,6 +123,16 @@ pub enum SandboxError {
     },
 }
 
+/// Others of the same user do not read it, trace it or find it in a file after a crash.
+fn hide() -> Result<(), String> {
+    set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(|error| error.to_string())?;
+    let none = Rlimit {
+        current: Some(0),
+        maximum: Some(0),
+    };
+    setrlimit(Resource::Core, none).map_err(|error| error.to_string())
+}
+
 impl Sandbox {
     /// Gives everything else away, for this thread and those that it starts; the user for the whole process.
     ///
@@ -126,6 +146,15 @@ impl Sandbox {
         // The paths are opened while it may still open them.
         let files = files::Prepared::new(self)?;
         identity::give_up(self.identity.as_ref(), &mut in_force)?;
+        // After the user: the kernel takes both back when that changes.
+        in_force.take("its memory is nobody else's", hide());
+        if self.ends_with_parent {
+            in_force.take(
+                "ends with the broker",
+                set_parent_process_death_signal(Some(Signal::KILL))
+                    .map_err(|error| error.to_string()),
+            );
+        }
         in_force.take(
             "no new privileges",
             rustix::thread::set_no_new_privs(true).map_err(|error| error.to_string()),
@@ -134,6 +163,7 @@ impl Sandbox {
         let calls = Calls {
             connects: self.connects || self.asks,
             asks: self.asks,
+            listens: self.listens,
         };
         in_force.take(
             "system calls: those of a file server; no exec, fork, ptrace, kill, mount, setuid, bpf, io_uring",
