@@ -23,7 +23,7 @@ pub mod scoped;
 pub mod storage;
 
 pub use error::{Error, ErrorKind, Result};
-pub use local::{Fsync, Local, LocalOptions, Uploads};
+pub use local::{FileReader, FileWriter, Fsync, Local, LocalOptions, Uploads};
 pub use memory::{Memory, MemoryOptions};
 pub use metadata::{Entry, Kind, Metadata, Permissions};
 pub use quota::{Quota, QuotaLimits, Usage};

@@ -146,6 +146,13 @@ pub trait Upload: AsyncWrite + Send + Unpin {
     /// Under which name it will appear.
     fn name(&self) -> &Pathname;
 
+    /// The kernel's file behind it and the position of the next byte, for whoever writes to it by himself, in another
+    /// process; nothing more is then written through `AsyncWrite`. A store without one returns `None`, and so does a
+    /// wrapper that counts bytes.
+    fn as_file(&self) -> Option<(&std::fs::File, u64)> {
+        None
+    }
+
     /// Writes what is still buffered and makes the file appear. The error of an earlier write comes back here too.
     async fn commit(self: Box<Self>) -> Result<()>;
 

@@ -11,6 +11,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("wharf-acme", 2),
     ("wharf-accounts", 2),
     ("wharf-client", 2),
+    ("wharf-worker", 2),
     ("wharf-server", 3),
     ("wharf-proxy", 3),
     ("wharf-broker", 3),
@@ -28,6 +29,8 @@ const FORBIDDEN: &[(&str, &str)] = &[
     ("wharf-proxy", "wharf-accounts"),
     ("wharf-broker", "wharf-server"),
     ("wharf-broker", "wharf-client"),
+    ("wharf-worker", "wharf-net"),
+    ("wharf-worker", "wharf-accounts"),
     ("wharf-doctor", "wharf-storage"),
     ("wharf-doctor", "wharf-accounts"),
 ];

@@ -1,7 +1,7 @@
 //! A directory of the host as a store, jailed: nothing outside of it can be reached through any name.
 //!
-//! In reading order: [`Local`] here, `jail` (finding names), `draft` and `upload` (the two halves of writing),
-//! `reader`, `listing`, `hidden` (reserved names). Linux 5.8 or later.
+//! In reading order: [`Local`] here, `jail` (finding names), `draft` and `upload` (the two halves of an upload),
+//! `reader` and `writer` (open files, whoever opened them), `listing`, `hidden` (reserved names). Linux 5.8 or later.
 //!
 //! Every operation is one hop to a thread of the blocking pool, whatever number of system calls it takes.
 
@@ -11,6 +11,7 @@ mod jail;
 mod listing;
 mod reader;
 mod upload;
+mod writer;
 
 use std::os::fd::AsFd;
 use std::path::Path;
@@ -27,8 +28,9 @@ use wharf_proto::Pathname;
 use self::draft::{Draft, Manner, naming};
 use self::jail::{Jail, LastLink, Place, Target};
 use self::listing::LocalListing;
-use self::reader::LocalReader;
+pub use self::reader::FileReader;
 use self::upload::LocalUpload;
+pub use self::writer::FileWriter;
 use crate::{
     Error, ErrorKind, Kind, ListOrder, Listing, Metadata, Reader, Result, Storage, Upload, Write,
 };
@@ -188,7 +190,7 @@ impl Storage for Local {
                 Kind::Directory => return Err(ErrorKind::IsDirectory.into()),
                 Kind::Symlink | Kind::Other => return Err(ErrorKind::WrongKind.into()),
             }
-            Ok(Box::new(LocalReader::new(file.into(), facts.size, at)?) as Reader)
+            Ok(Box::new(FileReader::new(file.into(), facts.size, at)?) as Reader)
         })
         .await
     }

@@ -18,8 +18,8 @@ const CHUNK: u64 = 512 << 10;
 /// A file not longer than this is read when it is opened, which saves small files a thread hop.
 const AT_ONCE: u64 = 64 << 10;
 
-/// An open file of a directory.
-pub(super) struct LocalReader {
+/// An open file that is read from a position on.
+pub struct FileReader {
     file: Arc<File>,
     length: u64,
     /// Of the next byte that is handed out.
@@ -39,9 +39,11 @@ struct Fetched {
     last: bool,
 }
 
-impl LocalReader {
-    /// Blocks.
-    pub(super) fn new(file: File, length: u64, at: u64) -> Result<Self> {
+impl FileReader {
+    /// Reads a plain file of that length from byte `at` on. Blocks: a short file is read at once.
+    ///
+    /// Errors: [`ErrorKind::InvalidOffset`], and those of reading.
+    pub fn new(file: File, length: u64, at: u64) -> Result<Self> {
         if at > length {
             return Err(ErrorKind::InvalidOffset.into());
         }
@@ -98,7 +100,7 @@ fn fetch(file: &File, mut buffer: Vec<u8>, at: u64, length: u64) -> io::Result<F
     Ok(Fetched { buffer, last })
 }
 
-impl AsyncRead for LocalReader {
+impl AsyncRead for FileReader {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -133,7 +135,7 @@ impl AsyncRead for LocalReader {
     }
 }
 
-impl ReadFile for LocalReader {
+impl ReadFile for FileReader {
     fn as_file(&self) -> Option<(&File, u64)> {
         Some((&self.file, self.position))
     }
