@@ -8,6 +8,7 @@
 //! * [`anonymous`], [`single`]: everybody, and one user of the command line;
 //! * [`users_file`]: users in a TOML file, read again when it changes, and the editor for it;
 //! * [`hashing`]: argon2id in a bounded pool;
+//! * [`system`]: the users of this system, by their password in the shadow file;
 //! * [`chain`]: several sources in order;
 //! * [`bans`]: who is not even asked.
 
@@ -17,6 +18,7 @@ pub mod bans;
 pub mod chain;
 pub mod hashing;
 pub mod single;
+pub mod system;
 pub mod users_file;
 
 pub use anonymous::Anonymous;
@@ -25,4 +27,5 @@ pub use bans::{Ban, BanPolicy, Bans, BansError, Offence, Subject};
 pub use chain::Chain;
 pub use hashing::{HashError, HashPool, PasswordHash};
 pub use single::Single;
+pub use system::{SystemFiles, SystemRules, SystemUser};
 pub use users_file::{NameError, Problem, User, UserList, UsersError, UsersFile, check_name};
