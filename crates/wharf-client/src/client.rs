@@ -19,8 +19,10 @@ use wharf_proto::{Command, Features, Pathname, Reply, ReplyClass, Representation
 use crate::connect::{Login, Place, Session};
 use crate::dialogue::Dialogue;
 use crate::error::{Access, Error, ErrorKind, Result};
+use crate::experience::AFTER_CCC;
 use crate::options::{DataModeChoice, Options};
 use crate::target::Endpoint;
+use crate::tls::CccChoice;
 
 /// A user-PI that is logged in. See the methods: one a verb, and the helpers for local files.
 pub struct Client {
@@ -47,17 +49,23 @@ pub struct Client {
     /// Where `change_dir` has led, for logging in anew; `None` is the login directory.
     directory: Option<Pathname>,
     pub(crate) notes: Vec<String>,
+    warnings: Vec<String>,
+    /// How many of them were taken.
+    warned: usize,
 }
 
 impl Client {
     pub(crate) fn new(
         mut place: Place,
         login: Login,
-        dialogue: Dialogue,
+        mut dialogue: Dialogue,
         features: Option<Features>,
         welcome: Reply,
     ) -> Self {
+        let warnings = dialogue.take_warnings();
         let peer = dialogue.control().peer_addr();
+        // One that has refused CCC is not asked again.
+        place.ccc &= !dialogue.control().is_secured();
         // A new login must come to the same machine: another address of the name may hold other files.
         place.addresses = vec![peer];
         let own = dialogue.control().local_addr();
@@ -78,6 +86,8 @@ impl Client {
             wanted: RepresentationType::Image,
             directory: None,
             notes: Vec::new(),
+            warnings,
+            warned: 0,
         }
     }
 
@@ -156,13 +166,33 @@ impl Client {
         let memory = self.options().memory.as_ref()?;
         let (peer, own) = (self.peer_addr().ip(), self.local_addr().ip());
         let known = memory.recall(self.endpoint(), peer, own, SystemTime::now())?;
-        Path::from_word(&known.winner?)
+        let winner = known.winner?;
+        Path::from_word(winner.strip_prefix(AFTER_CCC).unwrap_or(&winner))
     }
 
     /// Things that happened on the way and that a person may want to know: a data mode that did not work and the one that
     /// does, a new login. Each is told once.
     pub fn take_notes(&mut self) -> Vec<String> {
         std::mem::take(&mut self.notes)
+    }
+
+    /// What is less protected than was hoped for: data connections in clear where PROT P was refused. Each is told once.
+    pub fn take_warnings(&mut self) -> Vec<String> {
+        let new = self
+            .warnings
+            .get(self.warned..)
+            .unwrap_or_default()
+            .to_vec();
+        self.warned = self.warnings.len();
+        new
+    }
+
+    pub(crate) fn warn(&mut self, warning: String) {
+        tracing::info!("{warning}");
+        // A new login brings what the last one has brought.
+        if !self.warnings.contains(&warning) {
+            self.warnings.push(warning);
+        }
     }
 
     pub(crate) fn note(&mut self, note: String) {
@@ -303,8 +333,36 @@ impl Client {
     /// From here on this is the control connection; the one before is dropped.
     pub(crate) fn go_on_with(&mut self, mut dialogue: Dialogue) {
         dialogue.measured(self.dialogue.round_trip());
+        let warnings = dialogue.take_warnings();
         self.dialogue = dialogue;
         self.in_transfer = false;
+        for warning in warnings {
+            self.warn(warning);
+        }
+    }
+
+    /// Takes the control connection out of TLS (CCC, RFC 4217 §12.3), and every later one of this client. Data connections stay
+    /// in TLS. Does nothing where it is in clear already.
+    ///
+    /// # Errors
+    /// The server refuses, and the connection stays as it is; [`ErrorKind::Tls`] when it ends TLS in a way that cannot be
+    /// trusted, after which the next operation logs in anew.
+    pub async fn leave_tls(&mut self) -> Result<()> {
+        self.ready().await?;
+        if !self.dialogue.control().is_secured() {
+            return Ok(());
+        }
+        let within = self.place.options.reply_timeout;
+        let left = self.dialogue.leave_tls(within).await?;
+        let refused = |reply| Error::refused(Access::Other, Command::Ccc.redacted(), reply);
+        left.map_err(refused)?;
+        self.place.ccc = true;
+        Ok(())
+    }
+
+    /// Whether the control connection has left TLS.
+    pub fn left_tls(&self) -> bool {
+        self.dialogue.protection.is_some() && !self.dialogue.control().is_secured()
     }
 
     /// Stops what was dropped half-way (a transfer, a reply that nobody waited for) now instead of with the next
@@ -341,6 +399,7 @@ fn planned(place: &Place, peer: IpAddr, own: IpAddr) -> Plan {
         data_host: options.data_host.planned(),
         external_address: options.active_addr.is_some(),
         mapper: place.net.mapper().is_some(),
+        ccc: options.tls.ccc == CccChoice::Auto,
         patience: options.data_timeout,
         ..PathPolicy::auto(peer, own)
     })

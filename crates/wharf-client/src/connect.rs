@@ -19,7 +19,7 @@ use crate::dialogue::{Dialogue, seconds};
 use crate::error::{Access, Error, ErrorKind, Result};
 use crate::options::{FamilyChoice, Options};
 use crate::target::{Endpoint, Target};
-use crate::tls::TlsChoice;
+use crate::tls::{CccChoice, TlsChoice};
 
 /// Between the starts of two connection attempts (RFC 8305 §5: recommended 250 ms).
 const STAGGER: Duration = Duration::from_millis(250);
@@ -75,6 +75,8 @@ pub(crate) struct Place {
     pub(crate) verifier: Option<Arc<dyn ServerCertVerifier>>,
     /// Other versions than the options say: the server was found to need them.
     pub(crate) tls_versions: Option<TlsVersions>,
+    /// Control connections leave TLS after the login.
+    pub(crate) ccc: bool,
 }
 
 /// What is needed to be logged in once more as the same user in the same directory.
@@ -118,6 +120,7 @@ pub async fn connect(net: Arc<dyn Net>, to: &Endpoint, options: Options) -> Resu
         net,
         endpoint: to.clone(),
         addresses,
+        ccc: options.tls.ccc == CccChoice::Always,
         options: Arc::new(options),
         tls_versions: None,
         verifier: None,
@@ -318,7 +321,7 @@ impl Place {
     }
 }
 
-/// USER, PASS, ACCT as far as the server asks for them (RFC 959 §5.4 and the diagram in §6), then, in TLS, PBSZ and PROT.
+/// USER, PASS, ACCT as far as the server asks for them (RFC 959 §5.4 and the diagram in §6), then, in TLS, PBSZ, PROT and, where it is wanted, CCC.
 /// Returns the 230.
 pub(crate) async fn log_in(
     dialogue: &mut Dialogue,

@@ -60,6 +60,7 @@ enum Half {
 enum OnMain {
     Try(Attempt),
     Ask(Duration),
+    LeaveTls,
     GiveUp,
 }
 
@@ -94,7 +95,17 @@ impl Client {
         let line = command.redacted();
         self.still_hopeless(line.split_once(' ').map_or(&*line, |(_, name)| name))?;
         let mut plan = self.plan.clone();
-        self.recall(&mut plan);
+        plan.set_blind(self.dialogue.control().is_secured());
+        if let Some(known) = self.recall(&plan) {
+            if known.leaves {
+                let left = self.leave_tls_for_data().await?;
+                plan.on(Event::LeftTls(left));
+            }
+            if !known.leaves || self.left_tls() {
+                plan.remember(known.winner, &known.losers);
+            }
+            self.plan.clone_from(&plan);
+        }
         plan.begin(self.dialogue.round_trip());
         let began = Instant::now();
         let mut scout = Scout::new(self.place.clone(), self.login.clone());
@@ -118,6 +129,12 @@ impl Client {
                 OnMain::Ask(within) => {
                     let told = self.ask_address(within).await?;
                     plan.on(Event::Told(Lane::Main, told));
+                }
+                OnMain::LeaveTls => {
+                    self.learnt(&plan, None);
+                    let left = self.leave_tls_for_data().await?;
+                    plan.on(Event::LeftTls(left));
+                    scout = Scout::new(self.place.clone(), self.login.clone());
                 }
                 OnMain::Try(attempt) => {
                     let reaching = self.reach(&attempt, content);
@@ -162,6 +179,25 @@ impl Client {
                     }
                 }
             }
+        }
+    }
+
+    /// The last resort, which the user has allowed. `false`: the server does not want it.
+    async fn leave_tls_for_data(&mut self) -> Result<bool> {
+        match self.leave_tls().await {
+            Ok(()) => {
+                self.note(
+                    "the control connection goes on in clear (CCC), for the sake of a firewall or NAT that must read it; \
+                     the data stays in TLS"
+                        .to_owned(),
+                );
+                Ok(true)
+            }
+            Err(error) if error.reply().is_some() && !self.dialogue.is_lost() => {
+                tracing::info!(%error, "no CCC");
+                Ok(false)
+            }
+            Err(error) => Err(error),
         }
     }
 
@@ -351,6 +387,7 @@ fn started(plan: &mut Plan, scout: &mut Scout, began: Instant) -> Option<OnMain>
         match action {
             Action::Try(attempt) => wanted = Some(OnMain::Try(attempt)),
             Action::AskOnMain(within) => wanted = Some(OnMain::Ask(within)),
+            Action::LeaveTls => wanted = Some(OnMain::LeaveTls),
             Action::GiveUp => wanted = Some(OnMain::GiveUp),
             Action::StopMain => (), // by the caller, which has something better to do then
             Action::OpenScout { after, within } => scout.open(after, within),

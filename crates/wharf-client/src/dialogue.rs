@@ -13,6 +13,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use wharf_net::tls::TlsSession;
 use wharf_net::{ControlError, UserControl};
 use wharf_proto::reply::ReplyError;
+use wharf_proto::trace::What;
 use wharf_proto::user_pi::{Heard, UserPi};
 use wharf_proto::{Command, Reply, ReplyClass, RepresentationType, Text};
 
@@ -39,8 +40,10 @@ pub(crate) struct Dialogue {
     lost: bool,
     round_trip: Option<Duration>,
     last: Option<Reply>,
-    /// The TLS that it is in.
+    /// The TLS that it is in, or has left with CCC.
     pub(crate) protection: Option<Protection>,
+    /// What a person must be told about its protection.
+    warnings: Vec<String>,
 }
 
 impl Dialogue {
@@ -52,7 +55,18 @@ impl Dialogue {
             round_trip: None,
             last: None,
             protection: None,
+            warnings: Vec::new(),
         }
+    }
+
+    /// Something is less protected than it could be. In the trace, too.
+    pub(crate) fn warn(&mut self, what: String) {
+        self.control.trace().record(|| What::Note(what.clone()));
+        self.warnings.push(what);
+    }
+
+    pub(crate) fn take_warnings(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.warnings)
     }
 
     pub(crate) fn control(&self) -> &UserControl {

@@ -12,9 +12,13 @@ use wharf_proto::data_connection::policy;
 use crate::client::Client;
 use crate::error::{Error, ErrorKind, Result};
 use crate::memory::{Experience, Loser};
+use crate::tls::CccChoice;
 
 /// So long a search in vain speaks for the transfers after it.
 const HOPELESS: Duration = Duration::from_secs(30);
+
+/// Before the word of a way: with the control connection in clear after CCC.
+pub(crate) const AFTER_CCC: &str = "ccc-";
 
 impl Client {
     pub(crate) fn no_way(&self, plan: &Plan) -> Error {
@@ -59,26 +63,36 @@ impl Client {
     }
 
     /// Before the first transfer: what earlier runs have found out.
-    pub(crate) fn recall(&mut self, plan: &mut Plan) {
+    pub(crate) fn recall(&mut self, plan: &Plan) -> Option<Recalled> {
         if std::mem::replace(&mut self.recalled, true) || !self.remembers(plan) {
-            return;
+            return None;
         }
         let (peer, own) = (plan.policy().control_peer, plan.policy().own);
         let known = self
             .options()
             .memory
             .as_ref()
-            .and_then(|memory| memory.recall(self.endpoint(), peer, own, SystemTime::now()));
-        if let Some(known) = known {
-            let winner = known.winner.as_deref().and_then(Path::from_word);
-            let losers: Vec<Path> = known
-                .losers
-                .iter()
-                .filter_map(|it| Path::from_word(&it.way))
-                .collect();
-            plan.remember(winner, &losers);
-            *self.plan = plan.clone();
-        }
+            .and_then(|memory| memory.recall(self.endpoint(), peer, own, SystemTime::now()))?;
+        let after_ccc = known
+            .winner
+            .as_deref()
+            .and_then(|it| it.strip_prefix(AFTER_CCC));
+        let leaves =
+            self.options().tls.ccc == CccChoice::Auto && plan.is_blind() && after_ccc.is_some();
+        // What was seen in clear says nothing about TLS, and the reverse.
+        let clear = leaves || self.left_tls();
+        let path = |word: &str| match (word.strip_prefix(AFTER_CCC), clear) {
+            (Some(word), true) => Path::from_word(word),
+            (None, false) => Path::from_word(word),
+            _ => None,
+        };
+        let winner = known.winner.as_deref().and_then(path);
+        let losers: Vec<Path> = known.losers.iter().filter_map(|it| path(&it.way)).collect();
+        Some(Recalled {
+            leaves,
+            winner,
+            losers,
+        })
     }
 
     /// After a search: for later runs. The memory itself sees whether anything is new.
@@ -90,12 +104,21 @@ impl Client {
         if !self.remembers(plan) || proven {
             return;
         }
-        let losers = plan.tried().iter().filter(|it| Some(it.path) != winner);
+        let left_tls = self.left_tls();
+        let word = |path: Path| match (left_tls, path.word()) {
+            (true, word) => format!("{AFTER_CCC}{word}"),
+            (false, word) => word.to_owned(),
+        };
+        let losers = plan
+            .tried()
+            .get(plan.tried_before_clear()..)
+            .unwrap_or_default();
+        let losers = losers.iter().filter(|it| Some(it.path) != winner);
         let experience = Experience {
-            winner: winner.map(|path| path.word().to_owned()),
+            winner: winner.map(word),
             losers: losers
                 .map(|it| Loser {
-                    way: it.path.word().to_owned(),
+                    way: word(it.path),
                     reason: it.reason(),
                 })
                 .collect(),
@@ -126,6 +149,14 @@ impl Client {
         self.plan = plan;
         error
     }
+}
+
+/// What an earlier run has found out.
+pub(crate) struct Recalled {
+    /// Nothing came about before the control connection had left TLS.
+    pub(crate) leaves: bool,
+    pub(crate) winner: Option<Path>,
+    pub(crate) losers: Vec<Path>,
 }
 
 /// A way that carries data for the first time in this session.

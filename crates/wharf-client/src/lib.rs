@@ -35,7 +35,7 @@ pub use options::{
     DataHost, DataModeChoice, FamilyChoice, Options, SHORT_REPLY_LINES, UnknownWord,
 };
 mod tls;
-pub use tls::{Tls, TlsChoice};
+pub use tls::{CccChoice, Tls, TlsChoice};
 mod error;
 pub use error::{Error, ErrorKind, Result};
 pub mod known_servers;

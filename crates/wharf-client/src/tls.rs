@@ -16,7 +16,7 @@ use std::time::{Duration, SystemTime};
 use wharf_net::tls::trust::Trust;
 use wharf_net::tls::{ResolvesClientCert, TlsError, TlsSession, TlsVersions};
 use wharf_net::tls::{UserSession, UserTls};
-use wharf_proto::{Command, Reply, ReplyClass, Text};
+use wharf_proto::{Command, Reply, ReplyClass, Text, visible};
 
 use crate::connect::Place;
 use crate::dialogue::Dialogue;
@@ -61,6 +61,37 @@ impl FromStr for TlsChoice {
     }
 }
 
+/// Whether the control connection leaves TLS after the login (CCC, RFC 4217 §12.3), so that helpers in NATs and firewalls can
+/// read PORT and PASV again; the words of `--ccc`. Names and commands can then be read and changed on the way. The password
+/// was sent in TLS, and data connections stay in it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum CccChoice {
+    /// It stays in TLS.
+    #[default]
+    Never,
+    /// Only when no data connection came about in any other way, and where that was so in an earlier run.
+    Auto,
+    /// After every login.
+    Always,
+}
+
+impl CccChoice {
+    /// Every choice with its word.
+    pub const WORDS: &'static [(&'static str, Self)] = &[
+        ("never", Self::Never),
+        ("auto", Self::Auto),
+        ("always", Self::Always),
+    ];
+}
+
+impl FromStr for CccChoice {
+    type Err = UnknownWord;
+
+    fn from_str(word: &str) -> std::result::Result<Self, UnknownWord> {
+        find(Self::WORDS, word)
+    }
+}
+
 /// TLS of one client. Default: off.
 #[derive(Clone, Default)]
 pub struct Tls {
@@ -69,6 +100,8 @@ pub struct Tls {
     /// TLS begins with the first byte instead of after AUTH (`ftps://`, port 990). Counts only where `choice` is not
     /// [`TlsChoice::Off`], and then as [`TlsChoice::Require`].
     pub implicit: bool,
+    /// Whether the control connection leaves TLS again.
+    pub ccc: CccChoice,
     /// The versions that are offered.
     pub versions: TlsVersions,
     /// Who is believed to be the server, on the control connection and on data connections that do not resume its session.
@@ -84,6 +117,7 @@ impl fmt::Debug for Tls {
         out.debug_struct("Tls")
             .field("choice", &self.choice)
             .field("implicit", &self.implicit)
+            .field("ccc", &self.ccc)
             .field("versions", &self.versions)
             .field("trust", &self.trust)
             .finish_non_exhaustive()
@@ -96,6 +130,8 @@ pub(crate) struct Protection {
     required: bool,
     /// PROT P is in force.
     data: bool,
+    /// CCC comes after the login.
+    leaves: bool,
 }
 
 impl Protection {
@@ -133,6 +169,7 @@ impl Place {
             session,
             required: tls.choice == TlsChoice::Require || tls.implicit,
             data: false,
+            leaves: self.ccc,
         }))
     }
 
@@ -228,16 +265,16 @@ impl Dialogue {
         }
     }
 
-    /// PBSZ and PROT P (RFC 4217 §9), in one go; nothing to do in clear. To be called when the login is complete: there are
-    /// servers that know neither before.
+    /// What comes after the login in TLS: PBSZ and PROT P (RFC 4217 §9), in one go, then CCC where it is wanted; nothing to do
+    /// in clear. There are servers that know none of them before.
     pub(crate) async fn protect_data(&mut self, within: Duration) -> Result<()> {
-        let Some(required) = self.protection.as_ref().map(|it| it.required) else {
+        let Some(protection) = &self.protection else {
             return Ok(());
         };
+        let (required, leaves) = (protection.required, protection.leaves);
         let buffer_size = Command::Pbsz(Text::lossy("0"));
-        let private = Command::Prot(Text::lossy("P"));
         self.send(&buffer_size).await?;
-        self.send(&private).await?;
+        self.send(&Command::Prot(Text::lossy("P"))).await?;
         // Only the second matters: with TLS the first is a formality, and a server without it is no worse.
         self.final_reply(within).await?;
         let reply: Reply = self.final_reply(within).await?;
@@ -249,6 +286,50 @@ impl Dialogue {
         if let Some(protection) = &mut self.protection {
             protection.data = protected;
         }
+        if !protected {
+            self.warn(format!(
+                "only the control connection is in TLS: files and listings go in clear, for the server refuses PROT P ({})",
+                said(&reply)
+            ));
+        }
+        if leaves && let Err(refusal) = self.leave_tls(within).await? {
+            self.warn(format!(
+                "the control connection stays in TLS: the server refuses CCC ({})",
+                said(&refusal)
+            ));
+        }
         Ok(())
     }
+
+    /// CCC, the end of TLS on both sides, and NOOP: a helper follows the lines by their place in the stream, and is in step
+    /// only behind the first one that it can read. The inner error: the server refuses, and the connection stays in TLS.
+    pub(crate) async fn leave_tls(
+        &mut self,
+        within: Duration,
+    ) -> Result<std::result::Result<(), Reply>> {
+        let reply = self.exchange(&Command::Ccc, within).await?;
+        if reply.class() != ReplyClass::Completion {
+            return Ok(Err(reply));
+        }
+        // Where the server says no close_notify its silence is waited for, once a login.
+        let patience = self.patience();
+        if let Err(error) = self.control_mut().unsecure(patience).await {
+            self.give_up();
+            let what = match error.kind() {
+                std::io::ErrorKind::InvalidData => {
+                    "something came between CCC and the end of TLS that nobody has asked for"
+                }
+                _ => "the control connection did not come out of TLS (CCC)",
+            };
+            return Err(Error::from_source(ErrorKind::Tls, what, error));
+        }
+        // Whatever the answer is: one that does not know NOOP has read it, too.
+        self.exchange(&Command::Noop, within).await?;
+        Ok(Ok(()))
+    }
+}
+
+/// A reply in a sentence.
+pub(crate) fn said(reply: &Reply) -> String {
+    format!("{} {}", reply.code(), visible(reply.text().as_bytes()))
 }

@@ -12,10 +12,13 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use crate::tls::Secured;
+use crate::tls::{Parting, Secured};
 
 mod beginning;
 pub(crate) use beginning::Beginning;
+
+/// For so long a peer may take to end TLS.
+const PARTING: Duration = Duration::from_secs(10);
 
 /// What a foreign connection must be able to do.
 pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
@@ -152,10 +155,21 @@ impl Conn {
     ///
     /// # Errors
     /// `Unsupported` when it is in clear or a data connection; `TimedOut`, `InvalidData` and others when the peer does not
-    /// end TLS on its side.
+    /// end TLS on its side within ten seconds.
     pub async fn into_clear(self) -> io::Result<Self> {
+        let strict = Parting {
+            patience: PARTING,
+            peer_speaks_first: false,
+            silence_is_an_end: false,
+        };
+        self.part_from_tls(strict).await.map(|(conn, _)| conn)
+    }
+
+    /// As [`into_clear`](Self::into_clear), with a peer that may do it in its own way. Gives back the first byte that it has
+    /// sent in clear already.
+    pub(crate) async fn part_from_tls(self, parting: Parting) -> io::Result<(Self, Option<u8>)> {
         match self.carrier {
-            Carrier::Tls(stream) => stream.into_clear().await,
+            Carrier::Tls(stream) => stream.into_clear(parting).await,
             _ => Err(io::ErrorKind::Unsupported.into()),
         }
     }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use anybody::Anybody;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::mpsc;
 use wharf_net::tls::{CertificateStore, SelfSigned, ServerSession, ServerTls, UserSession};
 use wharf_net::tls::{TlsError, TlsVersions, UserTls};
 use wharf_net::{Conn, ServerControl, Trace, UserControl};
@@ -83,6 +84,42 @@ fn tapped(conn: Conn) -> (Arc<AtomicUsize>, Conn) {
         tokio::join!(back, forth);
     });
     (count, Conn::foreign(Box::new(theirs), near, far))
+}
+
+/// `None` holds back what is written from then on; what is sent next goes out right behind it.
+fn injecting(conn: Conn) -> (Conn, mpsc::UnboundedSender<Option<&'static [u8]>>) {
+    let (near, far) = (conn.local_addr(), conn.peer_addr());
+    let (sender, mut injected) = mpsc::unbounded_channel::<Option<&'static [u8]>>();
+    let (ours, theirs) = tokio::io::duplex(64 * 1024);
+    tokio::spawn(async move {
+        let (mut from, mut to) = tokio::io::split(conn);
+        let (mut written, mut read) = tokio::io::split(ours);
+        let back = async {
+            let _ = tokio::io::copy(&mut from, &mut read).await;
+        };
+        let forth = async {
+            let (mut buffer, mut held) = (Vec::new(), false);
+            loop {
+                tokio::select! {
+                    biased;
+                    n = written.read_buf(&mut buffer) => match n {
+                        Ok(1..) => {}
+                        _ => return,
+                    },
+                    Some(told) = injected.recv() => {
+                        held = told.is_none();
+                        buffer.extend_from_slice(told.unwrap_or_default());
+                    }
+                }
+                if !held {
+                    to.write_all(&buffer).await.unwrap();
+                    buffer.clear();
+                }
+            }
+        };
+        tokio::join!(back, forth);
+    });
+    (Conn::foreign(Box::new(theirs), near, far), sender)
 }
 
 async fn control(server: &ServerSession, user: &UserSession) -> (Conn, Conn) {
@@ -262,7 +299,7 @@ async fn a_control_connection_goes_into_tls_and_out_of_it() {
     assert!(!shaken.unwrap().resumed);
     for clear in [false, true] {
         if clear {
-            let (server, user) = tokio::join!(server.unsecure(), user.unsecure());
+            let (server, user) = tokio::join!(server.unsecure(PATIENCE), user.unsecure(PATIENCE));
             server.unwrap();
             user.unwrap();
         }
@@ -272,6 +309,98 @@ async fn a_control_connection_goes_into_tls_and_out_of_it() {
         assert_eq!(line, Some(Line::Command(b"NOOP".to_vec())));
         server.send(&Reply::new(200, "here")).await.unwrap();
         assert_eq!(user.next_reply().await.unwrap().code(), 200);
+    }
+}
+
+/// Who goes out of TLS in which way, and what is made of it. `say`: in TLS before the end; `bye`: close_notify; `then`: in
+/// clear behind it, unasked.
+#[tokio::test(start_paused = true)]
+async fn the_end_of_tls_is_no_place_to_slip_something_in() {
+    struct Case {
+        say: &'static [u8],
+        bye: bool,
+        then: &'static [u8],
+        /// Each of them goes on in clear?
+        server: bool,
+        user: bool,
+    }
+    let case = |say, bye, then, server, user| Case {
+        say,
+        bye,
+        then,
+        server,
+        user,
+    };
+    for it in [
+        case(b"", true, b"", true, true),
+        // Said by nobody knows whom, before it was asked for or after TLS was over.
+        case(b"NOOP\r\n", true, b"", false, false),
+        case(b"N", true, b"NOOP\r\n", false, false),
+        // A user may speak next (curl does so without a close_notify), a server may not.
+        case(b"", true, b"NOOP\r\n", true, false),
+        case(b"", false, b"NOOP\r\n", true, false),
+        // Nothing at all: a server that has ended TLS without a word, a user that has not.
+        case(b"", false, b"", false, true),
+        // No TLS and no command either
+        case(b"", false, b"\x15\x03\x03\x00\x02\x01\x00", false, false),
+    ] {
+        for versions in [TlsVersions::Only12, TlsVersions::Only13] {
+            for at_server in [true, false] {
+                let told = format!(
+                    "{versions:?} {at_server} {:?} {} {:?}",
+                    it.say, it.bye, it.then
+                );
+                let (server, user) = Pair::new(versions).sessions();
+                let (near, far) = wire();
+                let odd =
+                    async |mut conn: Conn, inject: mpsc::UnboundedSender<Option<&'static [u8]>>| {
+                        conn.write_all(it.say).await.unwrap();
+                        conn.flush().await.unwrap();
+                        let parted = async {
+                            if it.bye {
+                                return conn.into_clear().await.ok();
+                            }
+                            Some(conn)
+                        };
+                        inject.send(None).unwrap();
+                        tokio::time::sleep(Duration::from_millis(1)).await;
+                        let inject = async {
+                            tokio::time::sleep(Duration::from_millis(1)).await;
+                            inject.send(Some(it.then)).unwrap();
+                        };
+                        tokio::join!(parted, inject)
+                    };
+                let unsecured = if at_server {
+                    let mut ours = ServerControl::new(near, 512, Trace::off());
+                    let (far, inject) = injecting(far);
+                    let (a, b) = tokio::join!(
+                        ours.secure(&server, PATIENCE),
+                        user.secure_control(far, PATIENCE)
+                    );
+                    a.unwrap();
+                    let (unsecured, _rest) =
+                        tokio::join!(ours.unsecure(PATIENCE), odd(b.unwrap(), inject));
+                    if unsecured.is_ok() && !it.then.is_empty() {
+                        let line = ours.next_line().await.unwrap();
+                        assert_eq!(line, Some(Line::Command(b"NOOP".to_vec())), "{told}");
+                    }
+                    unsecured
+                } else {
+                    let mut ours = UserControl::new(far, LIMITS, Trace::off());
+                    let (near, inject) = injecting(near);
+                    let (a, b) = tokio::join!(
+                        ours.secure(&user, PATIENCE),
+                        server.secure_control(near, PATIENCE)
+                    );
+                    a.unwrap();
+                    let (unsecured, _rest) =
+                        tokio::join!(ours.unsecure(PATIENCE), odd(b.unwrap(), inject));
+                    unsecured
+                };
+                let expected = if at_server { it.server } else { it.user };
+                assert_eq!(unsecured.is_ok(), expected, "{told} {unsecured:?}");
+            }
+        }
     }
 }
 

@@ -96,21 +96,30 @@ impl Session {
                     // Said before the end of TLS was agreed upon.
                     return Err(io::ErrorKind::InvalidData.into());
                 }
+                // Not hurried: a client that ends TLS without saying so is heard of with its next command.
+                let patience = match self.pi.user() {
+                    Some(_) => self.idle,
+                    None => self.left_for_login(),
+                };
                 let stop = &mut self.stop;
                 tokio::select! {
-                    unsecured = self.control.unsecure() => unsecured,
+                    unsecured = self.control.unsecure(patience) => unsecured,
                     () = Stop::stopping(stop) => Err(io::ErrorKind::ConnectionAborted.into()),
                 }
             }
         }
     }
 
+    fn left_for_login(&self) -> Duration {
+        let until = self.nobody_since + self.setup.config.no_login;
+        until.saturating_duration_since(Instant::now()).max(LEAST)
+    }
+
     async fn shake_hands(&mut self, session: ServerSession) -> io::Result<()> {
-        let left = self.setup.config.no_login;
-        let left = (self.nobody_since + left).saturating_duration_since(Instant::now());
+        let left = self.left_for_login();
         let Self { control, stop, .. } = self;
         let secured = tokio::select! {
-            secured = control.secure(&session, left.max(LEAST)) => secured,
+            secured = control.secure(&session, left) => secured,
             () = Stop::stopping(stop) => return Err(io::ErrorKind::ConnectionAborted.into()),
         };
         match secured {

@@ -5,11 +5,11 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use wharf_client::known_servers::KnownServersFile;
-use wharf_client::{Tls, TlsChoice};
+use wharf_client::{CccChoice, Tls, TlsChoice};
 use wharf_net::tls::trust::{Known, KnownServers, Trust};
 use wharf_net::tls::{ClientCertificate, TlsVersions};
 
-use crate::args::tls::{TlsArg, TlsArgs, TlsMaxArg};
+use crate::args::tls::{CccArg, TlsArg, TlsArgs, TlsMaxArg};
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
 
@@ -34,6 +34,11 @@ pub(crate) fn tls(
             TlsArg::Require => TlsChoice::Require,
         },
         implicit: false,
+        ccc: match args.ccc {
+            CccArg::Never => CccChoice::Never,
+            CccArg::Auto => CccChoice::Auto,
+            CccArg::Always => CccChoice::Always,
+        },
         versions: match args.tls_max {
             Some(TlsMaxArg::V12) => TlsVersions::Only12,
             Some(TlsMaxArg::V13) | None => TlsVersions::All,

@@ -291,7 +291,10 @@ impl Sessions {
                 return Err(Failure::new(*exit, message));
             }
             match self.connector.open(&endpoint, login.clone()).await {
-                Ok(client) => self.open = Some((endpoint, login, client)),
+                Ok(client) => {
+                    self.open = Some((endpoint, login, client));
+                    self.tell_notes();
+                }
                 Err(failure) => {
                     self.closed_doors.push((endpoint, login, failure.exit));
                     return Err(failure);
@@ -307,6 +310,9 @@ impl Sessions {
     /// Prints what the library found worth telling, e.g. that a data mode did not work.
     pub(crate) fn tell_notes(&mut self) {
         if let Some((_, _, client)) = &mut self.open {
+            for warning in client.take_warnings() {
+                self.connector.output.warning(&warning);
+            }
             for note in client.take_notes() {
                 self.connector.output.note(&note);
             }

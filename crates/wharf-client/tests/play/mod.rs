@@ -100,6 +100,7 @@ impl Play {
                 options.tls.implicit = true;
             }
             "tls" => options.tls.choice = value.parse().map_err(|it| format!("{it}"))?,
+            "ccc" => options.tls.ccc = value.parse().map_err(|it| format!("{it}"))?,
             "tls-versions" => {
                 options.tls.versions = match value {
                     "1.2" => TlsVersions::Only12,
@@ -107,16 +108,20 @@ impl Play {
                     _ => TlsVersions::All,
                 }
             }
-            // What an earlier run has found not to work.
-            "fails" => {
+            // What an earlier run has found to work, or not to.
+            "works" | "fails" => {
                 let state = tempfile::tempdir().unwrap();
                 let memory = Memory::at(state.path().join("ways"));
+                let fails = key == "fails";
                 let failed = Experience {
-                    winner: None,
-                    losers: vec![Loser {
-                        way: value.to_owned(),
-                        reason: String::new(),
-                    }],
+                    winner: (!fails).then(|| value.to_owned()),
+                    losers: fails
+                        .then(|| Loser {
+                            way: value.to_owned(),
+                            reason: String::new(),
+                        })
+                        .into_iter()
+                        .collect(),
                 };
                 let (server, peer) = (Endpoint::new("server", 21), [192, 0, 2, 1].into());
                 let (own, now) = ([198, 51, 100, 7].into(), std::time::SystemTime::now());

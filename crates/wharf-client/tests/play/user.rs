@@ -274,6 +274,8 @@ async fn act(client: &mut Client, disk: &Disk, verb: &str, rest: &str) -> Result
                     .await?,
             )
         }
+        "warnings" => client.take_warnings().join(" | "),
+        "leave-tls" => client.leave_tls().await.map(|()| String::new())?,
         "notes" => client.take_notes().join(" | "),
         _ => panic!("unknown operation: {verb}"),
     })

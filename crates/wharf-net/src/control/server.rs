@@ -11,7 +11,7 @@ use super::keepalive::{self, Keepalive};
 use super::outbox::{Farewell, Outbox, READ_SIZE, part, read, redacted};
 use crate::conn::Conn;
 use crate::tcp::prepare_control;
-use crate::tls::{Handshake, ServerSession, TlsError};
+use crate::tls::{Handshake, Parting, ServerSession, TlsError};
 use crate::trace::Trace;
 
 /// Replies to a pipelined burst are collected up to here before they are written.
@@ -178,18 +178,26 @@ impl ServerControl {
         Ok(handshake)
     }
 
-    /// Goes on in clear (CCC, RFC 4217 §12.3), which is for the sake of NATs that must read along.
+    /// Goes on in clear (CCC, RFC 4217 §12.3), which is for the sake of NATs that must read along. A user may take `patience`
+    /// to end TLS, or say its next command without having done so (curl).
     ///
     /// # Errors
     /// `InvalidData` when the user has sent more in TLS after the line that was read last; others when it does not end TLS.
     /// After any of them the connection is of no use.
-    pub async fn unsecure(&mut self) -> io::Result<()> {
+    pub async fn unsecure(&mut self, patience: Duration) -> io::Result<()> {
         self.flush().await?;
         if !self.decoder.is_empty() {
             return Err(io::ErrorKind::InvalidData.into());
         }
-        let conn = self.conn.take().into_clear().await;
-        self.conn = self.end.note(conn)?;
+        let parting = Parting {
+            patience,
+            peer_speaks_first: true,
+            silence_is_an_end: false,
+        };
+        let parted = self.conn.take().part_from_tls(parting).await;
+        let (conn, first) = self.end.note(parted)?;
+        self.conn = conn;
+        self.decoder.push(first.as_slice());
         self.end
             .trace
             .record(|| What::Note("control connection: in clear again".to_owned()));

@@ -2,8 +2,11 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::Poll;
 use std::time::Duration;
 
+use tokio::io::{AsyncRead, ReadBuf};
 use wharf_proto::trace::{Side, What};
 use wharf_proto::{Command, Reply, ReplyDecoder, ReplyError, ReplyLimits, Text};
 
@@ -11,7 +14,7 @@ use super::keepalive::{self, Keepalive};
 use super::outbox::{Farewell, Outbox, READ_SIZE, part, read, redacted};
 use crate::conn::Conn;
 use crate::tcp::{prepare_control, send_urgent};
-use crate::tls::{Handshake, TlsError, UserSession};
+use crate::tls::{Handshake, Parting, TlsError, UserSession};
 use crate::trace::Trace;
 
 /// Telnet: interpret as command, interrupt process, data mark (RFC 854).
@@ -211,18 +214,33 @@ impl UserControl {
         Ok(handshake)
     }
 
-    /// Goes on in clear (CCC, RFC 4217 §12.3), which is for the sake of NATs that must read along.
+    /// Goes on in clear (CCC, RFC 4217 §12.3), which is for the sake of NATs and firewalls that must read along. A server
+    /// that does not say its close_notify within `patience` has ended TLS without it.
     ///
     /// # Errors
-    /// `InvalidData` when the server has sent more in TLS after the reply that was read last; others when it does not end TLS.
-    /// After any of them the connection is of no use.
-    pub async fn unsecure(&mut self) -> io::Result<()> {
+    /// `InvalidData` when the server has sent more after the reply that was read last, in TLS or in clear: nobody has asked
+    /// for it, and it could be somebody else's. Others when the connection ends. After any of them it is of no use.
+    pub async fn unsecure(&mut self, patience: Duration) -> io::Result<()> {
         self.flush().await?;
         if !self.decoder.is_empty() {
             return Err(io::ErrorKind::InvalidData.into());
         }
-        let conn = self.conn.take().into_clear().await;
-        self.conn = self.end.note(conn)?;
+        let parting = Parting {
+            patience,
+            peer_speaks_first: false,
+            silence_is_an_end: true,
+        };
+        let parted = self.conn.take().part_from_tls(parting).await;
+        (self.conn, _) = self.end.note(parted)?;
+        let mut early = [0];
+        let early = std::future::poll_fn(|cx| {
+            let mut early = ReadBuf::new(&mut early);
+            let polled = Pin::new(&mut self.conn).poll_read(cx, &mut early);
+            Poll::Ready(polled.is_ready() && !early.filled().is_empty())
+        });
+        if early.await {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
         self.end
             .trace
             .record(|| What::Note("control connection: in clear again".to_owned()));

@@ -48,7 +48,7 @@ pub use keeper::{Keeper, LOOK, Noticed, ending};
 pub use pair::{LoadedPair, PemPair};
 pub use self_signed::SelfSigned;
 pub use server::{ServerSession, ServerTls};
-pub(crate) use stream::Secured;
+pub(crate) use stream::{Parting, Secured};
 pub use ticket::TicketName;
 pub use user::{ClientCertificate, UserSession, UserTls};
 

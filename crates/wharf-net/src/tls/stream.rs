@@ -20,11 +20,8 @@ const PROTECTED: u8 = 23;
 /// So much is held back: tickets take a few hundred bytes.
 const HELD: usize = 16 * 1024;
 
-/// For so long the peer may take to answer our close_notify before we go on in clear.
-const PARTING: Duration = Duration::from_secs(10);
-
-/// So much may still come inside TLS after we have ended it.
-const PARTING_BYTES: usize = 64 * 1024;
+/// The types of records (RFC 8446 §5.1); no command and no reply begins with one of these bytes.
+const KINDS: std::ops::RangeInclusive<u8> = 20..=24;
 
 /// TLS over a connection.
 pub(crate) struct Secured {
@@ -51,37 +48,47 @@ impl Secured {
         self.stream.get_ref().1
     }
 
-    /// Ends TLS on both sides and gives back what carried it (CCC). Nothing that the peer sends in clear after its
-    /// close_notify has been read, which only a gated connection can promise.
-    pub(crate) async fn into_clear(mut self) -> io::Result<Conn> {
+    /// Ends TLS on both sides and gives back what carried it, with the first byte that the peer has sent in clear instead of
+    /// its own end (CCC). Nothing that it sends in clear after its close_notify has been read, which only a gated connection
+    /// can promise.
+    pub(crate) async fn into_clear(mut self, parting: Parting) -> io::Result<(Conn, Option<u8>)> {
         // Not `shutdown`: that would end the connection below as well.
         let (gate, state) = self.stream.get_mut();
         if !gate.gated {
             return Err(io::ErrorKind::Unsupported.into());
         }
-        gate.open_only = true;
+        gate.parting = true;
         state.send_close_notify();
         self.stream.flush().await?;
-        let mut rest = [0; 1024];
-        let mut read = 0;
-        let ended = tokio::time::timeout(PARTING, async {
-            loop {
-                match self.stream.read(&mut rest).await? {
-                    0 => return Ok(()),
-                    n => read += n,
-                }
-                if read > PARTING_BYTES {
-                    return Err(io::Error::from(io::ErrorKind::InvalidData));
-                }
-            }
-        });
-        ended.await.map_err(|_| io::ErrorKind::TimedOut)??;
+        let mut rest = [0; 1];
+        let ended = tokio::time::timeout(parting.patience, self.stream.read(&mut rest)).await;
         let gate = match self.stream {
             TlsStream::Client(stream) => stream.into_inner().0,
             TlsStream::Server(stream) => stream.into_inner().0,
         };
-        Ok(gate.conn)
+        match (ended, gate.in_clear) {
+            (_, Some(byte)) if parting.peer_speaks_first => Ok((gate.conn, Some(byte))),
+            // What nobody has asked for, or what still came inside: nobody knows what it would be taken for.
+            (_, Some(_)) | (Ok(Ok(1..)), None) => Err(io::ErrorKind::InvalidData.into()),
+            (Ok(Ok(0)), None) => Ok((gate.conn, None)),
+            (Ok(Err(error)), None) => Err(error),
+            (Err(_), None) if parting.silence_is_an_end && gate.between_records() => {
+                Ok((gate.conn, None))
+            }
+            (Err(_), None) => Err(io::ErrorKind::TimedOut.into()),
+        }
     }
+}
+
+/// How a peer may end TLS where the connection goes on. All say close_notify, but for some.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Parting {
+    /// For so long it may take.
+    pub(crate) patience: Duration,
+    /// It may go on in clear without a word (curl does).
+    pub(crate) peer_speaks_first: bool,
+    /// It may say nothing until it is spoken to.
+    pub(crate) silence_is_an_end: bool,
 }
 
 impl AsyncRead for Secured {
@@ -117,8 +124,10 @@ impl AsyncWrite for Secured {
 pub(crate) struct Gate {
     conn: Conn,
     gated: bool,
-    /// Shutting down ends TLS, not the connection
-    open_only: bool,
+    /// TLS ends, not the connection: shutting down leaves it, and what does not begin like a record is not TLS any more
+    parting: bool,
+    /// That one's first byte
+    in_clear: Option<u8>,
     hold: Hold,
     head: [u8; HEAD],
     have: usize,
@@ -132,7 +141,8 @@ impl Gate {
         Self {
             conn,
             gated,
-            open_only: false,
+            parting: false,
+            in_clear: None,
             hold: Hold::No,
             head: [0; HEAD],
             have: 0,
@@ -151,6 +161,11 @@ enum Hold {
 }
 
 impl Gate {
+    /// Nothing of a record has been read whose rest is still to come.
+    fn between_records(&self) -> bool {
+        self.have == 0 && self.left == 0
+    }
+
     /// What is written after the handshake waits until TLS is ended. For the server's side of an upload: there it is
     /// nothing but tickets (TLS 1.3), and there are clients that do not read while they send (lftp 4.9.2). They close
     /// the connection with the tickets unread, at which the kernel throws away what they have not sent yet.
@@ -183,7 +198,27 @@ impl AsyncRead for Gate {
         if !this.gated && !matches!(this.hold, Hold::Handshake) {
             return Pin::new(&mut this.conn).poll_read(cx, buf);
         }
+        if this.in_clear.is_some() {
+            return Poll::Ready(Ok(())); // the end, as far as TLS is concerned
+        }
         let in_head = this.left == 0;
+        if this.parting && this.between_records() && buf.remaining() > 0 {
+            let mut first = [0];
+            let mut part = ReadBuf::new(&mut first);
+            ready!(Pin::new(&mut this.conn).poll_read(cx, &mut part))?;
+            match part.filled() {
+                [kind] if KINDS.contains(kind) => {
+                    if let Some(head) = this.head.first_mut() {
+                        *head = *kind;
+                    }
+                    this.have = 1;
+                    buf.put_slice(&[*kind]);
+                }
+                [byte] => this.in_clear = Some(*byte),
+                _ => {}
+            }
+            return Poll::Ready(Ok(()));
+        }
         let wanted = if in_head {
             HEAD.saturating_sub(this.have)
         } else {
@@ -237,7 +272,7 @@ impl AsyncWrite for Gate {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_release(cx))?;
-        if self.open_only {
+        if self.parting {
             return Poll::Ready(Ok(()));
         }
         Pin::new(&mut self.conn).poll_shutdown(cx)

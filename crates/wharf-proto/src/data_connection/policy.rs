@@ -71,6 +71,9 @@ pub struct PathPolicy {
     pub external_address: bool,
     /// There is somebody who can ask a router to forward ports.
     pub mapper: bool,
+    /// May the control connection leave TLS (CCC, RFC 4217 §12.3) when nothing else leads to a data connection? Its commands
+    /// can be read and changed by anybody then; what was said before, the password above all, and data connections cannot.
+    pub ccc: bool,
     /// A fixed patience per attempt instead of the computed one (`--data-timeout`); it switches off the limit on the
     /// search.
     pub patience: Option<Duration>,
@@ -96,6 +99,7 @@ impl PathPolicy {
             own,
             external_address: false,
             mapper: false,
+            ccc: false,
             patience: None,
         }
     }

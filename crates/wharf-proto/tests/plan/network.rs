@@ -192,6 +192,8 @@ pub(crate) struct Run {
     pub(crate) told: String,
     pub(crate) attempts: u32,
     pub(crate) seen: Vec<Tried>,
+    /// What the network is like when the control connection can be read; `None`: the server does not leave TLS.
+    pub(crate) clear: Option<Box<Network>>,
 }
 
 impl Run {
@@ -207,6 +209,7 @@ impl Run {
             told: String::new(),
             attempts: 0,
             seen: Vec::new(),
+            clear: None,
         }
     }
 
@@ -274,6 +277,17 @@ impl Run {
                     self.scout = Some((self.now + took, events));
                 }
                 Action::CloseScout => self.scout = None,
+                Action::LeaveTls => {
+                    assert!(self.main.is_none() && self.scout.is_none());
+                    self.say("CCC");
+                    let left = self.clear.is_some();
+                    if let Some(network) = self.clear.take() {
+                        self.network = *network;
+                        self.seen.clear();
+                    }
+                    let event = Event::LeftTls(left);
+                    self.main = Some((self.now + round_trip * 3, None, vec![event]));
+                }
                 Action::GiveUp => {
                     assert!(self.main.is_none() && self.scout.is_none());
                     self.say("nothing left");

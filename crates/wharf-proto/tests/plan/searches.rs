@@ -562,3 +562,80 @@ fn the_explanation_names_attempts_causes_and_remedies() {
 
     "#]].assert_eq(&all);
 }
+
+/// A helper that cannot read inside TLS: CCC is the last resort, and only where it is allowed.
+#[test]
+fn tls_is_left_when_nothing_else_leads_to_a_data_connection() {
+    let helped = Network {
+        pasv: Works,
+        own: Works,
+        ..NOTHING
+    };
+    let allowed = |choice| PathPolicy {
+        ccc: true,
+        choice,
+        ..auto()
+    };
+    let any = DataModeChoice::Auto;
+    let port = DataModeChoice::Only(Offer::Port);
+    let mut told = String::new();
+    for (name, policy, blind, network, clear) in [
+        ("not allowed", auto(), true, NOTHING, Some(helped)),
+        (
+            "in clear anyway",
+            allowed(any),
+            false,
+            NOTHING,
+            Some(helped),
+        ),
+        ("not needed", allowed(any), true, DROPPED, Some(helped)),
+        ("helper", allowed(any), true, NOTHING, Some(helped)),
+        ("helper, PORT", allowed(port), true, NOTHING, Some(helped)),
+        (
+            "helper that rewrites what is refused",
+            allowed(port),
+            true,
+            Network {
+                own: ILLEGAL,
+                ..NOTHING
+            },
+            Some(helped),
+        ),
+        ("no helper", allowed(port), true, NOTHING, Some(NOTHING)),
+        ("the server refuses", allowed(port), true, NOTHING, None),
+        (
+            "nothing about the network",
+            allowed(port),
+            true,
+            Network {
+                own: UNKNOWN,
+                ..NOTHING
+            },
+            Some(helped),
+        ),
+    ] {
+        let mut plan = Plan::new(policy);
+        plan.set_blind(blind);
+        let mut run = Run::new(plan, network, ROUND_TRIP);
+        run.clear = clear.map(Box::new);
+        let (plan, winner, took, steps) = run.finish();
+        assert!(took <= END * 2, "{steps}");
+        let hints = plan.explain();
+        let hint = hints
+            .iter()
+            .find(|it| it.contains("CCC") || it.contains("--ccc"));
+        let hint = hint.filter(|_| winner.is_none()).map_or("", |it| &it[..20]);
+        let _ = writeln!(told, "{name}: {} {hint}", steps.trim_end_matches("; "));
+    }
+    expect![[r#"
+        not allowed: 0.0 EPSV 1.3; 1.3 PASV 1.3; 1.6 scout asks; 1.7 scout PORT 2.3; 4.0 nothing left here: if there is on
+        in clear anyway: 0.0 EPSV 1.3; 1.3 PASV 1.3; 1.6 scout asks; 1.7 scout PORT 2.3; 4.0 nothing left 
+        not needed: 0.0 EPSV 1.3; 1.3 PASV 1.3; 1.6 scout asks; 1.7 scout PORT 2.3; 1.8 stop; 1.8 PORT 2.3; 1.8 works 
+        helper: 0.0 EPSV 1.3; 1.3 PASV 1.3; 1.6 scout asks; 1.7 scout PORT 2.3; 4.0 CCC; 4.1 EPSV 1.3; 4.4 scout PORT 2.3; 4.5 stop; 4.5 PORT 2.3; 4.5 works 
+        helper, PORT: 0.0 PORT 2.3; 2.3 CCC; 2.4 PORT 2.3; 2.5 works 
+        helper that rewrites what is refused: 0.0 PORT 2.3; 0.0 EPSV 1.3; 1.3 PASV 1.3; 2.7 CCC; 2.7 PORT 2.3; 2.8 works 
+        no helper: 0.0 PORT 2.3; 2.3 CCC; 2.4 PORT 2.3; 4.7 nothing left 
+        the server refuses: 0.0 PORT 2.3; 2.3 CCC; 2.4 nothing left the server's adminis
+        nothing about the network: 0.0 PORT 2.3; 0.0 nothing left 
+    "#]].assert_eq(&told);
+}

@@ -20,6 +20,18 @@ pub(crate) enum TlsArg {
     Require,
 }
 
+/// Whether the control connection leaves TLS again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CccArg {
+    /// It stays in TLS
+    #[default]
+    Never,
+    /// When nothing else leads to a data connection
+    Auto,
+    /// After every login
+    Always,
+}
+
 /// The highest version of TLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum TlsMaxArg {
@@ -67,6 +79,24 @@ pub(crate) struct TlsArgs {
     /// Its key (PEM), if it is not in the same file
     #[arg(long, value_name = "FILE", env = "WHARF_KEY", value_hint = ValueHint::FilePath, requires = "cert", help_heading = "TLS")]
     pub(crate) key: Option<PathBuf>,
+
+    /// After the login take the control connection out of TLS (CCC), so that a firewall or NAT can read PORT and PASV:
+    /// names and commands can be read on the way then, password and data cannot. `--ccc=auto`: only when nothing else
+    /// leads to a data connection
+    #[arg(
+        long,
+        value_enum,
+        value_name = "WHEN",
+        env = "WHARF_CCC",
+        num_args = 0..=1,
+        require_equals = true,
+        default_value = "never",
+        default_missing_value = "always",
+        hide_default_value = true,
+        hide_possible_values = true,
+        help_heading = "TLS"
+    )]
+    pub(crate) ccc: CccArg,
 
     /// Highest version: `1.2` or `1.3` [default: 1.3, and 1.2 with servers that need it]
     #[arg(

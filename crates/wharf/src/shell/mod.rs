@@ -314,6 +314,9 @@ impl Shell {
 
     fn tell_notes(&mut self) {
         if let Some(client) = &mut self.client {
+            for warning in client.take_warnings() {
+                self.output.warning(&warning);
+            }
             for note in client.take_notes() {
                 self.output.note(&note);
             }

@@ -24,8 +24,12 @@
 //! if the server refuses our address, which behind a NAT is nobody's intention.
 //!
 //! A search ends within [`SEARCH`]; what does not fit any more is not begun. On lines slower than 0.1 s it gets ten round
-//! trips more per round trip. TLS on the control connection blinds the helpers of middleboxes; once there is TLS, the
-//! place for CCC and NOOP is a path of its own after all others, if policy allows to go on in clear.
+//! trips more per round trip.
+//!
+//! TLS on the control connection ([`Plan::set_blind`]) blinds the helpers of middleboxes, which then open no port and rewrite
+//! no address. Where policy allows it ([`PathPolicy::ccc`]) and a failure speaks of the network, main leaves TLS when nothing
+//! else is left ([`Action::LeaveTls`]), and everything is tried once more, in a search of its own length. What was refused
+//! inside TLS says nothing then: a helper may put another address into a PORT.
 
 mod next;
 mod telling;
@@ -82,6 +86,9 @@ pub enum Action {
     Probe(Attempt),
     /// The scout is not needed any more, whatever it does.
     CloseScout,
+    /// End TLS on main (CCC), and say something harmless in clear: a helper is in step only behind the first line that it
+    /// can read.
+    LeaveTls,
     /// Nothing is left.
     GiveUp,
 }
@@ -99,6 +106,8 @@ pub enum Event {
     ScoutRefused,
     /// The server told the address that it sees us at, or did not.
     Told(Lane, Option<IpAddr>),
+    /// Main was to leave TLS, and has done so, or the server refuses.
+    LeftTls(bool),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,6 +141,10 @@ pub struct Plan {
     asked: bool,
     /// The server refused our own address.
     own_refused: bool,
+    /// Nobody on the way can read the control connection.
+    blind: bool,
+    /// The server refuses to leave TLS.
+    stays_blind: bool,
     /// There was a scout, or none was asked for yet.
     scouts: bool,
     /// Carried data in this session.
@@ -152,6 +165,10 @@ struct Search {
     /// A failure spoke of the network.
     network: bool,
     tried: Vec<Tried>,
+    /// When it began, or TLS was left.
+    since: Duration,
+    /// So many of `tried` were before that.
+    blind_tried: usize,
 }
 
 impl Search {
@@ -163,6 +180,8 @@ impl Search {
             verified: None,
             network: false,
             tried: Vec::new(),
+            since: Duration::ZERO,
+            blind_tried: 0,
         }
     }
 }
@@ -180,6 +199,8 @@ impl Plan {
             nat: Nat::Unknown,
             asked: false,
             own_refused: false,
+            blind: false,
+            stays_blind: false,
             scouts: true,
             proven: None,
             remembered: None,
@@ -191,6 +212,17 @@ impl Plan {
     /// What may be tried.
     pub fn policy(&self) -> &PathPolicy {
         &self.policy
+    }
+
+    /// Whether the control connection is in TLS, so that no helper on the way can read it. To be said before
+    /// [`begin`](Self::begin); not so unless said.
+    pub fn set_blind(&mut self, blind: bool) {
+        self.blind = blind;
+    }
+
+    /// Whether it is.
+    pub fn is_blind(&self) -> bool {
+        self.blind
     }
 
     /// What an earlier run has found: `winner` goes first, `losers` after the rest of their kind.
@@ -248,12 +280,22 @@ impl Plan {
         );
         if !scouting {
             self.close_scout(&mut actions);
-            if self.search.main == Main::Idle {
+            if self.search.main == Main::Idle && self.may_leave_tls() {
+                self.search.main = Main::Asking;
+                self.search.since = now;
+                actions.push(Action::LeaveTls);
+            } else if self.search.main == Main::Idle {
                 self.search.main = Main::Over;
                 actions.push(Action::GiveUp);
             }
         }
         actions
+    }
+
+    /// A helper that reads along may be what is missing.
+    fn may_leave_tls(&self) -> bool {
+        let missing = self.search.network || self.own_refused;
+        self.policy.ccc && self.blind && !self.stays_blind && missing
     }
 
     fn close_scout(&mut self, actions: &mut Vec<Action>) {
@@ -294,6 +336,16 @@ impl Plan {
                 }
                 if let Some(told) = address {
                     self.nat = Nat::judge(self.policy.own, told);
+                }
+            }
+            Event::LeftTls(left) => {
+                self.search.main = Main::Idle;
+                self.stays_blind = !left;
+                if left {
+                    self.search.blind_tried = self.search.tried.len();
+                    self.blind = false;
+                    self.own_refused = false;
+                    self.candidates = Candidates::new(&self.policy);
                 }
             }
         }
@@ -345,6 +397,11 @@ impl Plan {
     /// What is known about a NAT between us and the server.
     pub fn nat(&self) -> Nat {
         self.nat
+    }
+
+    /// So many of the failed attempts were before main has left TLS in this search.
+    pub fn tried_before_clear(&self) -> usize {
+        self.search.blind_tried
     }
 
     /// The attempts of this search that failed, in order.

@@ -207,6 +207,6 @@ impl Plan {
             return Duration::MAX;
         }
         let slow = self.search.round_trip.saturating_sub(QUICK);
-        (SEARCH + slow.saturating_mul(SLOW_ROUND_TRIPS)).saturating_sub(now)
+        (self.search.since + SEARCH + slow.saturating_mul(SLOW_ROUND_TRIPS)).saturating_sub(now)
     }
 }

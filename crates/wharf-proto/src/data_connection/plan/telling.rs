@@ -42,9 +42,15 @@ impl Plan {
                     path.offer
                 )
             }
+            (Opener::User, _) if cause.path == path => format!("{} works", path.offer),
             (Opener::User, _) => format!("{} works instead", path.offer),
         };
-        Some(format!("{}; {instead}", cause.as_cause()))
+        let after = if self.search.blind_tried > 0 {
+            " after CCC"
+        } else {
+            ""
+        };
+        Some(format!("{}; {instead}{after}", cause.as_cause()))
     }
 
     /// One line per failed attempt (method, address and port, what was seen, seconds), what was never tried and why, then
@@ -58,6 +64,9 @@ impl Plan {
         }
         let diagnosis = Diagnosis::of(&self.policy, self.nat, &self.search.tried);
         lines.extend(diagnosis.lines());
+        if self.blind && (self.search.network || self.own_refused) {
+            lines.extend(self.blinded().map(str::to_owned));
+        }
         let untried = [Opener::User, Opener::Server]
             .iter()
             .any(|opener| !self.search.tried.iter().any(|it| it.path.opener == *opener));
@@ -65,6 +74,20 @@ impl Plan {
             lines.push("next: --mode auto tries the other ways, too".to_owned());
         }
         lines
+    }
+
+    fn blinded(&self) -> [&'static str; 2] {
+        let remedy = if self.stays_blind {
+            "the server's administrator: let clients end TLS on the control connection (wharf serve --tls-ccc); this server \
+             refuses CCC"
+        } else {
+            "here: if there is one, --ccc ends TLS on the control connection after the login: commands and names can be read \
+             on the way then, the password and the data cannot"
+        };
+        [
+            "also: a firewall or NAT that opens ports by reading along (an FTP helper) cannot read commands inside TLS",
+            remedy,
+        ]
     }
 
     fn why_not(&self, opener: Opener) -> String {
