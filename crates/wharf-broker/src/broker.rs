@@ -15,7 +15,6 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::SignalFd;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open, pidfd_send_signal};
-use rustls::sign::CertifiedKey;
 use wharf_net::handed;
 
 use crate::channel::Channel;
@@ -30,8 +29,8 @@ use crate::message::{Answer, Kept, Order, Request};
 pub struct Reloaded {
     /// What is granted from now on.
     pub grant: Grant,
-    /// The keys as they are in their files now; `None` leaves them as they are.
-    pub keys: Option<Vec<Arc<CertifiedKey>>>,
+    /// See [`Broker::stops_within`].
+    pub stops_within: Duration,
 }
 
 /// How the network process has ended.
@@ -65,11 +64,11 @@ pub struct Broker {
     keys: Keys,
     child: Child,
     process: OwnedFd,
-    orders: Channel,
+    orders: Arc<Channel>,
     requests: Channel,
     signatures: Channel,
     signals: SignalFd,
-    /// Control ports that the system has chosen.
+    /// Control ports that the configuration does not name: the system has chosen them, or an earlier configuration.
     chosen: Vec<u16>,
     /// How many requests have been refused.
     refused: u64,
@@ -89,6 +88,18 @@ const TOLD_REFUSALS: u64 = 64;
 
 /// Time to stop after a second signal, and beyond the time that was set.
 pub const AT_ONCE: Duration = Duration::from_secs(5);
+
+/// Tells the network process, from any thread, that there are other certificates.
+#[derive(Clone, Debug)]
+pub struct Teller(Arc<Channel>);
+
+impl Teller {
+    /// To be called when [`Keys`] has them.
+    pub fn certificates(&self) {
+        // Gone or stuck: then nobody has to know.
+        let _ = self.0.send_at_once(&Order::Certificates.encode(), &[]);
+    }
+}
 
 impl Broker {
     /// Starts the network process. To be called while this process has one thread: the signals that the two share are
@@ -116,7 +127,7 @@ impl Broker {
             keys,
             process: pidfd_open(pid, PidfdFlags::empty())?,
             child,
-            orders,
+            orders: Arc::new(orders),
             requests,
             signatures,
             signals,
@@ -134,8 +145,13 @@ impl Broker {
         self.stops_within = Some(time);
     }
 
-    /// Serves until the network process has ended. `reload` is asked on SIGHUP; where it fails things stay as they are,
-    /// and the network process finds the same fault.
+    /// For whoever renews certificates.
+    pub fn teller(&self) -> Teller {
+        Teller(Arc::clone(&self.orders))
+    }
+
+    /// Serves until the network process has ended. `reload` is asked on SIGHUP what holds from then on; with `None`,
+    /// of which it has told the reason, nothing changes and the network process does not hear of it.
     ///
     /// # Errors
     /// Those of `poll(2)`; the network process is killed.
@@ -199,12 +215,11 @@ impl Broker {
         let signal = i32::try_from(got.ssi_signo).ok();
         let order = match signal.and_then(|number| Signal::try_from(number).ok()) {
             Some(Signal::SIGHUP) => {
-                if let Some(new) = reload() {
-                    self.grant = new.grant;
-                    if let Some(keys) = new.keys {
-                        self.keys.replace(keys);
-                    }
-                }
+                let Some(new) = reload() else {
+                    return Ok(());
+                };
+                self.grant(new.grant);
+                self.stops_within = Some(new.stops_within);
                 Order::Reload
             }
             Some(_) => {
@@ -226,6 +241,17 @@ impl Broker {
         // Gone: it is waited for. Full: it reads none, and its time runs out.
         let _ = self.orders.send_at_once(&order.encode(), &[]);
         Ok(())
+    }
+
+    /// Sessions that came to a port of before go on, and may still want data.
+    fn grant(&mut self, new: Grant) {
+        let before = std::mem::replace(&mut self.grant, new);
+        for port in before.listen.iter().map(std::net::SocketAddr::port) {
+            let known = self.grant.is_control(port) || self.chosen.contains(&port);
+            if port != 0 && !known && self.chosen.len() < CHOSEN {
+                self.chosen.push(port);
+            }
+        }
     }
 
     /// Whether there may be more. An error is the end of the network process.
@@ -317,12 +343,14 @@ impl Broker {
             }
             Request::Open(kept) => {
                 let path = self.grant.file(*kept).map_err(policy)?;
-                let log = *kept == Kept::TransferLog;
+                let log = kept.is_appended();
+                // Passwords are masked in a transcript, what people do with their files is not.
+                let mode = if *kept == Kept::Trace { 0o600 } else { 0o666 };
                 let opened = File::options()
                     .read(!log)
                     .append(log)
                     .create(log)
-                    .mode(0o600)
+                    .mode(mode)
                     .open(path);
                 opened.map(OwnedFd::from).map_err(system)
             }

@@ -1,6 +1,6 @@
 //! Keys of TLS that never leave the broker: what is signed with them has the form of a handshake.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustls::SignatureScheme;
 use rustls::sign::CertifiedKey;
@@ -23,10 +23,14 @@ const SCHEMES: [SignatureScheme; 9] = [
 /// What a server signs in TLS 1.3 begins so (RFC 8446 §4.4.3); 64 blanks come before it, the hash behind it.
 const CONTEXT: &[u8] = b"TLS 1.3, server CertificateVerify\0";
 
-/// Certificates with their keys, in the order in which a server offers them.
+/// Certificates with their keys, in the order in which a server offers them. Every clone holds the same ones: whoever
+/// renews certificates exchanges them while the broker signs.
+#[derive(Clone, Debug, Default)]
+pub struct Keys(Arc<Mutex<Held>>);
+
 #[derive(Debug, Default)]
-pub struct Keys {
-    held: Vec<Arc<CertifiedKey>>,
+struct Held {
+    current: Vec<Arc<CertifiedKey>>,
     generation: u32,
     /// Those of before, for handshakes that have begun with them.
     former: Vec<Arc<CertifiedKey>>,
@@ -35,36 +39,41 @@ pub struct Keys {
 impl Keys {
     /// The first ones.
     pub fn new(held: Vec<Arc<CertifiedKey>>) -> Self {
-        Self {
-            held,
+        Self(Arc::new(Mutex::new(Held {
+            current: held,
             generation: 1,
             former: Vec::new(),
-        }
+        })))
     }
 
     /// From now on these. `false` when they are what there was.
-    pub fn replace(&mut self, held: Vec<Arc<CertifiedKey>>) -> bool {
+    pub fn replace(&self, held: Vec<Arc<CertifiedKey>>) -> bool {
         let chains =
             |keys: &[Arc<CertifiedKey>]| keys.iter().map(|it| it.cert.clone()).collect::<Vec<_>>();
-        let changed = chains(&held) != chains(&self.held);
+        let mut keys = self.held();
+        let changed = chains(&held) != chains(&keys.current);
         if changed {
-            self.former = std::mem::replace(&mut self.held, held);
-            self.generation = self.generation.wrapping_add(1);
+            keys.former = std::mem::replace(&mut keys.current, held);
+            keys.generation = keys.generation.wrapping_add(1);
         }
         changed
     }
 
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(crate) fn certificate(&self, number: u16) -> Answer {
-        let Some(key) = self.held.get(usize::from(number)) else {
-            return Answer::NoCertificate {
-                generation: self.generation,
-            };
+        let keys = self.held();
+        let generation = keys.generation;
+        let Some(key) = keys.current.get(usize::from(number)) else {
+            return Answer::NoCertificate { generation };
         };
         let schemes = SCHEMES
             .iter()
             .filter(|scheme| key.key.choose_scheme(&[**scheme]).is_some());
         Answer::Certificate(Certificate {
-            generation: self.generation,
+            generation,
             schemes: schemes.map(|scheme| u16::from(*scheme)).collect(),
             chain: key.cert.iter().map(|it| it.to_vec()).collect(),
         })
@@ -78,12 +87,13 @@ impl Keys {
         if !is_handshake(message) {
             return refused("what is to be signed is not the handshake of a TLS server");
         }
-        let keys = match self.generation.wrapping_sub(generation) {
-            0 => &self.held,
-            1 => &self.former,
+        let keys = self.held();
+        let of_then = match keys.generation.wrapping_sub(generation) {
+            0 => &keys.current,
+            1 => &keys.former,
             _ => return refused("the certificates have changed twice"),
         };
-        let Some(key) = keys.get(usize::from(number)) else {
+        let Some(key) = of_then.get(usize::from(number)) else {
             return refused("there is no such key");
         };
         let Some(signer) = key.key.choose_scheme(&[SignatureScheme::from(scheme)]) else {

@@ -30,7 +30,7 @@ mod net;
 pub mod sandbox;
 mod signing;
 
-pub use broker::{AT_ONCE, Broker, End, Reloaded};
+pub use broker::{AT_ONCE, Broker, End, Reloaded, Teller};
 pub use grant::Grant;
 pub use keys::Keys;
 pub use link::{Link, Orders};

@@ -24,15 +24,23 @@ pub enum Kept {
     Password,
     /// The log of transfers, opened for appending.
     TransferLog,
+    /// The transcript of dialogues, opened for appending.
+    Trace,
 }
 
 impl Kept {
-    const ALL: [Self; 4] = [
+    const ALL: [Self; 5] = [
         Self::Configuration,
         Self::Users,
         Self::Password,
         Self::TransferLog,
+        Self::Trace,
     ];
+
+    /// Whether it is written, at its end, and made when it is not there. All others are read.
+    pub fn is_appended(self) -> bool {
+        matches!(self, Self::TransferLog | Self::Trace)
+    }
 }
 
 /// What the network process asks for.
@@ -468,7 +476,7 @@ mod tests {
             (&[], "the packet is too short"),
             (&[0], "no such request"),
             (&[9], "no such request"),
-            (&[3, 4], "no such file"),
+            (&[3, 5], "no such file"),
             (&[1, 5, 0, 0], "no such address family"),
             (&[1, 4, 1, 2, 3, 4, 0, 21, 2], "neither yes nor no"),
             (&[5, 0, 0, 0, 0, 0, 0, 4, 3, 4, 1], "a field is too long"),

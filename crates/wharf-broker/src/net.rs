@@ -14,23 +14,17 @@ use wharf_net::{
 use crate::link::Link;
 use crate::message::Request;
 
-/// [`TcpNet`], with the broker where that is refused.
+/// [`TcpNet`], with the broker for ports that are refused, and for every connection: it looks to whom.
 #[derive(Clone, Debug)]
 pub struct BrokeredNet {
     link: Link,
-    /// Connections are made by the broker, which looks to whom.
-    connects_elsewhere: bool,
     own: TcpNet,
 }
 
 impl BrokeredNet {
-    /// `connects_elsewhere`: this process may not connect.
-    pub fn new(link: Link, connects_elsewhere: bool) -> Self {
-        Self {
-            link,
-            connects_elsewhere,
-            own: TcpNet,
-        }
+    /// With the broker at the other end of `link`.
+    pub fn new(link: Link) -> Self {
+        Self { link, own: TcpNet }
     }
 
     async fn listen_one(&self, at: ListenAt, port: u16) -> io::Result<Box<dyn Listener>> {
@@ -56,9 +50,6 @@ impl BrokeredNet {
 #[async_trait]
 impl Net for BrokeredNet {
     async fn connect(&self, from: Source, to: SocketAddr) -> io::Result<Conn> {
-        if !self.connects_elsewhere {
-            return self.own.connect(from, to).await;
-        }
         let any_address = match to {
             SocketAddr::V4(_) => IpAddr::from(Ipv4Addr::UNSPECIFIED),
             SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),

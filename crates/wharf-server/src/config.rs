@@ -1,7 +1,9 @@
 //! What a server can be told. Typed and without a file format: the binary translates its TOML into this.
 
+use std::fs::File;
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -87,11 +89,17 @@ pub struct Config {
     pub greeting: String,
     /// A transfer log in the classic format of wu-ftpd, appended to. Default none
     pub xferlog: Option<PathBuf>,
+    /// Who opens the transfer log, at the start and at each reload, where this process has not the right to. Default:
+    /// this process
+    pub open_xferlog: Option<OpenFile>,
     /// Is told of every transfer. Default none
     pub observer: Option<Arc<dyn Observer>>,
     /// Is told of every line and data connection, passwords masked. Default none
     pub recorder: Option<Arc<dyn Recorder>>,
 }
+
+/// Opens a file at that path, in whatever way it has
+pub type OpenFile = Arc<dyn Fn(&Path) -> io::Result<File> + Send + Sync>;
 
 impl Default for Config {
     fn default() -> Self {
@@ -122,6 +130,7 @@ impl Default for Config {
             bans: None,
             greeting: "wharf FTP server ready".to_owned(),
             xferlog: None,
+            open_xferlog: None,
             observer: None,
             recorder: None,
         }

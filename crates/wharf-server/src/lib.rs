@@ -49,7 +49,7 @@ mod watch;
 mod commands;
 mod failure;
 
-pub use config::{Address, Advertise, AdvertiseRule, Config, OnePort, PortPolicy};
+pub use config::{Address, Advertise, AdvertiseRule, Config, OnePort, OpenFile, PortPolicy};
 pub use log::{Direction, Observer, Outcome, Transferred};
 pub use server::{Error, Handle, Server, serve_connection};
 pub use tls_policy::{TlsException, TlsPolicy, Truncation, Who};

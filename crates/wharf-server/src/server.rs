@@ -363,7 +363,11 @@ fn open_xferlog(config: &Config) -> Result<Option<File>, Error> {
     let Some(path) = &config.xferlog else {
         return Ok(None);
     };
-    match log::open_xferlog(path) {
+    let opened = match &config.open_xferlog {
+        Some(open) => open(path),
+        None => log::open_xferlog(path),
+    };
+    match opened {
         Ok(file) => Ok(Some(file)),
         Err(source) => Err(Error::Xferlog {
             path: path.clone(),

@@ -151,12 +151,11 @@ fn execute(command: Command, output: &Output) -> Result<(), Failure> {
         Command::Forget(args) => return cmd::forget::run(&args, output),
         Command::Ladder(args) => return cmd::ladder::run(&args, output),
         Command::Firewall(args) => return cmd::firewall::run(&args, output),
+        // Threads come after the sandbox.
+        Command::Serve(args) => return cmd::privilege::run(&args, output),
         _ => {}
     }
-    let serving = matches!(
-        command,
-        Command::Serve(_) | Command::Check(_) | Command::Proxy(_)
-    );
+    let serving = matches!(command, Command::Check(_) | Command::Proxy(_));
     let mut builder = if serving {
         tokio::runtime::Builder::new_multi_thread()
     } else {
@@ -174,7 +173,6 @@ fn execute(command: Command, output: &Output) -> Result<(), Failure> {
 
 async fn dispatch(command: Command, output: &Output) -> Result<(), Failure> {
     match command {
-        Command::Serve(args) => return cmd::serve::run(&args, output).await,
         Command::Proxy(args) => return cmd::proxy::run(&args, output).await,
         Command::Check(args) => return cmd::check::run(&args, output).await,
         Command::Ftp(args) => return Box::pin(shell::run(args, output)).await,

@@ -4,6 +4,7 @@
 use std::io::{BufRead, IsTerminal, Read};
 use std::path::Path;
 
+use wharf_broker::message::Kept;
 use wharf_proto::{Secret, Text};
 
 use crate::exit::{Exit, Failure};
@@ -13,7 +14,7 @@ const LIMIT: u64 = 4096;
 
 /// The first line of a file.
 pub(crate) fn from_file(path: &Path, exit: Exit) -> Result<Secret, Failure> {
-    let file = std::fs::File::open(path).map_err(|error| {
+    let file = crate::cmd::kept::open(Kept::Password, path).map_err(|error| {
         Failure::new(
             exit,
             format!("cannot read the password file {}: {error}", path.display()),

@@ -18,7 +18,12 @@ impl TraceFile {
     /// Appends to a file; the server's way. Only the owner may read a new file: names and addresses
     /// stand in it.
     pub(crate) fn append(path: &Path) -> io::Result<Self> {
-        Ok(Self::new(Box::new(options().append(true).open(path)?)))
+        Ok(Self::of(options().append(true).open(path)?))
+    }
+
+    /// Writes to a file that somebody else has opened for appending.
+    pub(crate) fn of(file: File) -> Self {
+        Self::new(Box::new(file))
     }
 
     /// Starts a file anew, or writes to stderr for `-`; the client's way.

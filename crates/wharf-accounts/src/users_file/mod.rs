@@ -20,6 +20,7 @@ mod parse;
 
 use std::collections::HashMap;
 use std::fmt;
+use std::fs::File;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -135,6 +136,7 @@ pub struct UsersFile {
 /// The blocking half.
 struct WatchedFile {
     path: PathBuf,
+    open: Box<dyn Fn() -> io::Result<File> + Send + Sync>,
     current: Mutex<Current>,
 }
 
@@ -164,7 +166,17 @@ struct Stamp {
 impl UsersFile {
     /// Reads the file, which must be there and without mistakes. Homes are directories of `root`. Blocks.
     pub fn open(path: &Path, root: Arc<dyn Storage>) -> Result<Self, UsersError> {
-        let (stamp, users) = read(path)?;
+        let own = path.to_owned();
+        Self::open_with(path, move || File::open(&own), root)
+    }
+
+    /// The same where somebody else opens the file, each time that somebody logs in: a process without the right to.
+    pub fn open_with(
+        path: &Path,
+        open: impl Fn() -> io::Result<File> + Send + Sync + 'static,
+        root: Arc<dyn Storage>,
+    ) -> Result<Self, UsersError> {
+        let (stamp, users) = read(path, open())?;
         let current = Mutex::new(Current {
             stamp: Some(stamp),
             users: Arc::new(users),
@@ -172,6 +184,7 @@ impl UsersFile {
         Ok(Self {
             file: Arc::new(WatchedFile {
                 path: path.to_owned(),
+                open: Box::new(open),
                 current,
             }),
             root,
@@ -283,10 +296,11 @@ impl WatchedFile {
     fn users(&self) -> Arc<Users> {
         // Held while reading, so that a changed file is read and complained about once.
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        let stamp = Stamp::of(&self.path).ok();
+        let opened = (self.open)();
+        let stamp = opened.as_ref().ok().and_then(|file| Stamp::of(file).ok());
         if stamp != current.stamp {
             current.stamp = stamp;
-            match read(&self.path) {
+            match read(&self.path, opened) {
                 Ok((stamp, users)) => {
                     tracing::info!(
                         file = %self.path.display(),
@@ -308,8 +322,8 @@ impl WatchedFile {
 }
 
 impl Stamp {
-    fn of(path: &Path) -> io::Result<Self> {
-        let facts = std::fs::metadata(path)?;
+    fn of(file: &File) -> io::Result<Self> {
+        let facts = file.metadata()?;
         Ok(Self {
             inode: facts.ino(),
             size: facts.size(),
@@ -319,19 +333,21 @@ impl Stamp {
     }
 }
 
-fn read(path: &Path) -> Result<(Stamp, Users), UsersError> {
+fn read(path: &Path, opened: io::Result<File>) -> Result<(Stamp, Users), UsersError> {
     let failed = |source| UsersError::Io {
         path: path.to_owned(),
         source,
     };
     // Before the content: if it changes in between, the next login reads once more.
-    let stamp = Stamp::of(path).map_err(failed)?;
-    let text = std::fs::read_to_string(path).map_err(failed)?;
+    let file = opened.map_err(failed)?;
+    let facts = file.metadata().map_err(failed)?;
+    let stamp = Stamp::of(&file).map_err(failed)?;
+    let text = io::read_to_string(file).map_err(failed)?;
     let users = parse::users(&text).map_err(|problems| UsersError::Invalid {
         path: path.to_owned(),
         problems,
     })?;
-    if std::fs::metadata(path).is_ok_and(|facts| facts.mode() & 0o004 != 0) {
+    if facts.mode() & 0o004 != 0 {
         tracing::warn!(file = %path.display(), "the users file can be read by everybody on this machine");
     }
     let stand_in = users.first().map(|user| user.password.clone());

@@ -52,16 +52,20 @@ impl Prepared {
 }
 
 fn rules(sandbox: &Sandbox) -> Result<RulesetCreated, RulesetError> {
-    let mut connections = BitFlags::from(AccessNet::BindTcp);
+    let mut connections = BitFlags::EMPTY;
+    if sandbox.ports.is_some() {
+        connections |= AccessNet::BindTcp;
+    }
     if !sandbox.connects && !sandbox.asks {
         connections |= AccessNet::ConnectTcp;
     }
     let mut rules = Ruleset::default()
         .set_compatibility(CompatLevel::BestEffort)
-        .handle_access(AccessFs::from_all(KNOWN))?
-        .handle_access(connections)?
-        .scope(Scope::from_all(KNOWN))?
-        .create()?;
+        .handle_access(AccessFs::from_all(KNOWN))?;
+    if !connections.is_empty() {
+        rules = rules.handle_access(connections)?;
+    }
+    let mut rules = rules.scope(Scope::from_all(KNOWN))?.create()?;
     let read = AccessFs::ReadFile | AccessFs::ReadDir;
     let served = if sandbox.read_only { read } else { changes() };
     let paths = sandbox.served.iter().map(|path| (path, served));
@@ -75,7 +79,7 @@ fn rules(sandbox: &Sandbox) -> Result<RulesetCreated, RulesetError> {
         let rule = PathBeneath::new(opened, fitting(path, access));
         rules = rules.add_rule(rule)?;
     }
-    for range in &sandbox.ports {
+    for range in sandbox.ports.iter().flatten() {
         for port in range.clone() {
             rules = rules.add_rule(NetPort::new(port, AccessNet::BindTcp))?;
         }

@@ -44,8 +44,8 @@ pub struct Sandbox {
     /// Files that are written, and directories in which files are made, for the process itself. What is not there is
     /// left out.
     pub written: Vec<PathBuf>,
-    /// Ports that it may listen on by itself.
-    pub ports: Vec<RangeInclusive<u16>>,
+    /// Ports that it may listen on by itself; `None` is any.
+    pub ports: Option<Vec<RangeInclusive<u16>>>,
     /// It connects by itself, to whomever. Without it `connect` is refused: somebody else connects for it.
     pub connects: bool,
     /// It asks the resolver and the router, which takes datagrams and connections.

@@ -96,6 +96,16 @@ impl Local {
     /// Errors: the directory does not exist or is none, or the kernel has no `openat2` ([`ErrorKind::Unsupported`]).
     pub fn open(dir: impl AsRef<Path>, options: LocalOptions) -> Result<Self> {
         let jail = Arc::new(Jail::open(dir.as_ref())?);
+        Ok(Self::of(jail, options))
+    }
+
+    /// The same directory with other options: nothing is opened, so that a process which may not open it again can.
+    #[must_use]
+    pub fn with_options(&self, options: LocalOptions) -> Self {
+        Self::of(Arc::clone(&self.jail), options)
+    }
+
+    fn of(jail: Arc<Jail>, options: LocalOptions) -> Self {
         let LocalOptions {
             resume,
             fsync,
@@ -107,7 +117,7 @@ impl Local {
             fsync,
             unnamed: true,
         };
-        Ok(Self { jail, manner })
+        Self { jail, manner }
     }
 
     async fn with_jail<T: Send + 'static>(

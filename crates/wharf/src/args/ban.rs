@@ -27,7 +27,7 @@ pub(crate) struct BanFlags {
     #[arg(long, value_name = "N", env = "WHARF_BAN_AFTER", value_parser = clap::value_parser!(u32).range(0..=100_000), help_heading = "Limits")]
     pub(crate) ban_after: Option<u32>,
 
-    /// File of bans, shared by servers and `wharf ban` [default: wharf/bans in the state directory]
+    /// File of bans, shared by servers and `wharf ban` [default: wharf/bans/list in the state directory]
     #[arg(long, value_name = "FILE", env = "WHARF_BAN_LIST", value_hint = ValueHint::FilePath, help_heading = "Limits")]
     pub(crate) ban_list: Option<PathBuf>,
 
@@ -84,7 +84,7 @@ pub(crate) enum BanCommand {
 /// Which file.
 #[derive(Debug, Args)]
 pub(crate) struct BanFile {
-    /// The list [default: wharf/bans in the state directory]
+    /// The list [default: wharf/bans/list in the state directory]
     #[arg(long, value_name = "FILE", env = "WHARF_BAN_LIST", value_hint = ValueHint::FilePath)]
     pub(crate) ban_list: Option<PathBuf>,
 }

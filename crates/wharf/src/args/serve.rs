@@ -8,7 +8,9 @@ use clap::{Args, Subcommand, ValueHint};
 use wharf_proto::data_connection::advertise::Network;
 use wharf_proto::data_connection::passive::PortRange;
 
-use super::value::{self, Advertise, Fsync, OnePort, PortPolicy, SharedAddress, UploadPolicy};
+use super::value::{
+    self, Advertise, Fsync, OnePort, PortPolicy, SandboxLevel, SharedAddress, UploadPolicy,
+};
 use crate::logging::LogFormat;
 
 pub(super) const SERVE_LONG: &str = "\
@@ -268,6 +270,36 @@ pub(crate) struct ServeArgs {
     /// Keep what arrived of a broken upload so that the client can resume it
     #[arg(long, env = "WHARF_RESUME_UPLOADS", help_heading = "Uploads")]
     pub(crate) resume_uploads: bool,
+
+    /// User as whom the server talks to the network [default: the owner of DIR]
+    ///
+    /// For a server that root starts: what takes rights stays with a process that reads nothing from the
+    /// network, and all else is done as this user, without capabilities.
+    #[arg(
+        long,
+        value_name = "USER",
+        env = "WHARF_RUN_AS",
+        help_heading = "Privileges"
+    )]
+    pub(crate) run_as: Option<String>,
+
+    /// How much of the sandbox there must be [default: off]
+    ///
+    /// The process that talks to the network opens files below DIR only, listens on its own ports only,
+    /// starts no process and makes only the system calls of a file server. `wharf check` says what of it
+    /// this system has.
+    #[arg(
+        long,
+        value_name = "LEVEL",
+        env = "WHARF_SANDBOX",
+        value_enum,
+        help_heading = "Privileges"
+    )]
+    pub(crate) sandbox: Option<SandboxLevel>,
+
+    /// This is the process that talks to the network; its standard input is the broker
+    #[arg(long, hide = true)]
+    pub(crate) network_process: bool,
 
     /// How log lines are written [default: human]
     #[arg(

@@ -3,6 +3,7 @@
 //! The command line and the configuration file use the same readers, so both accept the same text.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -87,11 +88,15 @@ pub(crate) fn listen(text: &str) -> Result<SocketAddr, String> {
 
 /// The wildcard address of this machine: `[::]`, which also takes IPv4, or `0.0.0.0` without IPv6.
 pub(crate) fn wildcard() -> IpAddr {
-    let v6 = IpAddr::from(std::net::Ipv6Addr::UNSPECIFIED);
-    match std::net::UdpSocket::bind((v6, 0)) {
-        Ok(_) => v6,
-        Err(_) => std::net::Ipv4Addr::UNSPECIFIED.into(),
-    }
+    // Found out once: a process in its sandbox must not make such a socket any more.
+    static FOUND: OnceLock<IpAddr> = OnceLock::new();
+    *FOUND.get_or_init(|| {
+        let v6 = IpAddr::from(std::net::Ipv6Addr::UNSPECIFIED);
+        match std::net::UdpSocket::bind((v6, 0)) {
+            Ok(_) => v6,
+            Err(_) => std::net::Ipv4Addr::UNSPECIFIED.into(),
+        }
+    })
 }
 
 /// What to tell clients as the server's address in 227 and LPSV replies.
@@ -173,6 +178,23 @@ pub(crate) enum Fsync {
 pub(crate) fn fsync(text: &str) -> Result<Fsync, String> {
     clap::ValueEnum::from_str(text, false)
         .map_err(|_| format!("`{text}` is not known: expected none, data or full"))
+}
+
+/// How much of the sandbox there must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum SandboxLevel {
+    /// All of it, or the server does not start
+    Strict,
+    /// What this system has; what is missing is said
+    BestEffort,
+    /// None
+    Off,
+}
+
+/// Reads `strict`, `best-effort` or `off`.
+pub(crate) fn sandbox(text: &str) -> Result<SandboxLevel, String> {
+    clap::ValueEnum::from_str(text, false)
+        .map_err(|_| format!("`{text}` is not known: expected strict, best-effort or off"))
 }
 
 /// Who may use the control port for data behind one address.

@@ -67,6 +67,16 @@ impl Renewal {
         self.running = Some((wanted, tokio::spawn(acme.run())));
         Ok(())
     }
+
+    /// The same where the server goes on without it.
+    pub(crate) async fn apply_or_say(&mut self, wanted: Option<AcmeSettings>) {
+        if let Err(failure) = self.apply(wanted).await {
+            tracing::error!(
+                reason = %failure.message,
+                "certificates are not renewed by an authority any more"
+            );
+        }
+    }
 }
 
 fn is_same(one: &AcmeSettings, other: &AcmeSettings) -> bool {

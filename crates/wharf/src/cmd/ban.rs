@@ -1,8 +1,13 @@
 //! `wharf ban`: shows and changes the list of bans, and where that list is.
 
+use std::fs;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use rustix::fs::{Mode, OFlags};
 use serde_json::json;
 use wharf_accounts::{Ban, BanPolicy, Bans, BansError, Subject};
 use wharf_proto::Timestamp;
@@ -13,9 +18,133 @@ use crate::exit::{Exit, Failure};
 use crate::listing::Lines;
 use crate::output::Output;
 
-/// The list where nothing else was said. `None` without a home directory, as in some containers.
-fn default_file() -> Option<PathBuf> {
+/// The list's name in its folder.
+const LIST: &str = "list";
+
+/// The folder of the list where nothing else was said. `None` without a home directory, as in some containers.
+///
+/// A folder of its own: the process that talks to the network writes there and nowhere else among what a server keeps.
+fn default_folder() -> Option<PathBuf> {
     Some(super::state_directory::of_server()?.join("bans"))
+}
+
+/// The list where nothing else was said.
+fn default_file() -> Option<PathBuf> {
+    let folder = default_folder()?;
+    // Where it was before it had a folder, and nobody has had the right to move it yet.
+    Some(if folder.is_file() {
+        folder
+    } else {
+        folder.join(LIST)
+    })
+}
+
+/// Whether anybody is ever banned.
+pub(crate) fn wanted(settings: &BanSettings) -> bool {
+    policy(settings).after != 0 || settings.list.is_some()
+}
+
+/// Where the list of a server is; `None` where bans are kept in memory only.
+pub(crate) fn file(settings: &BanSettings) -> Option<PathBuf> {
+    settings.list.clone().or_else(default_file)
+}
+
+/// The folder in which a server writes its list.
+pub(crate) fn folder(settings: &BanSettings) -> Option<PathBuf> {
+    let Some(file) = settings.list.as_ref().filter(|_| wanted(settings)) else {
+        return default_folder().filter(|_| wanted(settings));
+    };
+    let folder = file.parent().filter(|it| !it.as_os_str().is_empty());
+    Some(folder.unwrap_or(Path::new(".")).to_owned())
+}
+
+/// Gives the list the place that it has today.
+pub(crate) fn settle(settings: &BanSettings) {
+    let (None, Some(folder)) = (&settings.list, default_folder()) else {
+        return;
+    };
+    if let Err(error) = moved_into(&folder) {
+        tracing::warn!(%error, folder = %folder.display(), "the list of bans stays where it was");
+    }
+}
+
+/// Every step can be the last one, and the next start goes on from there.
+fn moved_into(folder: &Path) -> io::Result<()> {
+    let aside = folder.with_extension("former");
+    if folder.is_file() {
+        fs::rename(folder, &aside)?;
+    }
+    if !aside.is_file() {
+        return Ok(());
+    }
+    let new = folder.join(LIST);
+    private().create(folder)?;
+    if new.exists() {
+        return fs::remove_file(&aside);
+    }
+    fs::rename(&aside, new)
+}
+
+fn private() -> fs::DirBuilder {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true).mode(0o700);
+    builder
+}
+
+/// Makes the folder, and lets another user (with its group) write to the list: the one as whom the network is talked to.
+/// Folders of somebody's own choice are left as they are.
+///
+/// # Errors
+/// The folder cannot be made or given away.
+pub(crate) fn prepare(settings: &BanSettings, owner: Option<(u32, u32)>) -> io::Result<()> {
+    let Some(folder) = folder(settings) else {
+        return Ok(());
+    };
+    let is_new = !folder.is_dir();
+    if is_new {
+        private().create(&folder)?;
+    }
+    let Some((user, group)) = owner.filter(|_| is_new || settings.list.is_none()) else {
+        return Ok(());
+    };
+    let opened = rustix::fs::open(
+        &folder,
+        OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC,
+        Mode::empty(),
+    )?;
+    std::os::unix::fs::fchown(&opened, Some(user), Some(group))?;
+    give(&opened, user, group)?;
+    if settings.list.is_none() && user != rustix::process::geteuid().as_raw() {
+        reachable(&folder)?;
+    }
+    Ok(())
+}
+
+/// The list itself, if it is there and nothing else: what stands in a folder that another user may write to may be a
+/// link to somebody's file.
+fn give(folder: &OwnedFd, user: u32, group: u32) -> io::Result<()> {
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let list = match rustix::fs::openat(folder, LIST, flags, Mode::empty()) {
+        Err(rustix::io::Errno::NOENT) => return Ok(()),
+        other => fs::File::from(other?),
+    };
+    let facts = list.metadata()?;
+    if facts.is_file() && facts.nlink() == 1 && facts.uid() != user {
+        std::os::unix::fs::fchown(&list, Some(user), Some(group))?;
+    }
+    Ok(())
+}
+
+/// The way to the folder: others may pass through the state directory, and neither list nor read it.
+fn reachable(folder: &Path) -> io::Result<()> {
+    let Some(state) = folder.parent() else {
+        return Ok(());
+    };
+    let mode = fs::metadata(state)?.permissions().mode();
+    if mode & 0o001 == 0 {
+        fs::set_permissions(state, fs::Permissions::from_mode(mode | 0o011))?;
+    }
+    Ok(())
 }
 
 /// The bans of a server; none where nobody is ever banned and no list was named.
@@ -23,11 +152,11 @@ fn default_file() -> Option<PathBuf> {
 /// # Errors
 /// The list is damaged or cannot be read: whoever is banned would get in.
 pub(crate) fn bans(settings: &BanSettings) -> Result<Option<Bans>, Failure> {
-    let policy = policy(settings);
-    if policy.after == 0 && settings.list.is_none() {
+    if !wanted(settings) {
         return Ok(None);
     }
-    match settings.list.clone().or_else(default_file) {
+    let policy = policy(settings);
+    match file(settings) {
         Some(file) => Bans::open(policy, &file)
             .map(Some)
             .map_err(|error| failure(&error)),
@@ -74,6 +203,10 @@ pub(crate) fn run(command: &BanCommand, output: &Output) -> Result<(), Failure> 
 }
 
 fn open(file: &BanFile) -> Result<Bans, Failure> {
+    settle(&BanSettings {
+        list: file.ban_list.clone(),
+        ..BanSettings::default()
+    });
     let path = file.ban_list.clone().or_else(default_file).ok_or_else(|| {
         Failure::new(
             Exit::ServerUsage,
@@ -172,7 +305,17 @@ fn save(bans: &Bans, now: SystemTime) -> Result<(), Failure> {
             failure.exit = Exit::CannotCreate;
         }
         failure
-    })
+    })?;
+    // Made by root just now, and the server that has to read it is another user: the folder's owner.
+    let folder = default_folder().filter(|it| bans.file().and_then(Path::parent) == Some(it));
+    if let Some(folder) = folder
+        && let Ok(opened) = fs::File::open(&folder)
+        && let Ok(facts) = opened.metadata()
+    {
+        // Whoever cannot give it away owns the folder, too.
+        let _ = give(&opened.into(), facts.uid(), facts.gid());
+    }
+    Ok(())
 }
 
 /// What is wrong with the list.

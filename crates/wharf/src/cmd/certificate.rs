@@ -8,7 +8,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use rustls::sign::CertifiedKey;
 use tokio::time::Instant;
+use wharf_broker::{Link, SignedElsewhere};
 use wharf_net::tls::{
     CertificateStore, Described, Keeper, LOOK, LoadedPair, Noticed, PemPair, SelfSigned, TlsError,
     create_private, date, ending, replace_private,
@@ -25,9 +27,19 @@ const DAILY: Duration = Duration::from_hours(24);
 /// What a server shows its clients.
 pub(crate) struct Certificates {
     pub(crate) store: Arc<CertificateStore>,
-    keeper: Keeper,
-    /// The file of the one that the server made for itself, if that is in force.
-    own: Option<PathBuf>,
+    kept: Kept,
+}
+
+/// Where the keys are.
+enum Kept {
+    /// In this process, from files.
+    Here {
+        keeper: Box<Keeper>,
+        /// The file of the one that the server made for itself, if that is in force.
+        own: Option<PathBuf>,
+    },
+    /// In the broker, which watches the files, too: what is said of them.
+    Elsewhere(Vec<Described>),
 }
 
 /// Keeps certificates as their files say; ends when it is dropped.
@@ -46,6 +58,13 @@ pub(crate) fn certificates(
 ) -> Result<Option<Certificates>, Failure> {
     if settings.tls.control == Requirement::Off {
         return Ok(None);
+    }
+    if let Some(broker) = super::kept::broker() {
+        let (held, described) = of_broker(broker)?;
+        return Ok(Some(Certificates {
+            store: Arc::new(CertificateStore::new(held)),
+            kept: Kept::Elsewhere(described),
+        }));
     }
     let given = settings.tls.pairs();
     let later: Vec<PemPair> = acme::settings(settings)?
@@ -76,6 +95,29 @@ pub(crate) fn certificates(
         .map_err(|error| unusable(&error))?;
     let keeper = Keeper::open(Vec::new(), later).map_err(|error| unusable(&error))?;
     Ok(Some(Certificates::of(keeper.with(made), None)))
+}
+
+/// Those of the broker, which signs with their keys: this process has none.
+///
+/// # Errors
+/// The broker is gone.
+pub(super) fn of_broker(
+    broker: &Link,
+) -> Result<(Vec<Arc<CertifiedKey>>, Vec<Described>), Failure> {
+    let certificates = broker.certificates().map_err(|error| {
+        Failure::new(
+            Exit::Software,
+            format!("no certificate from the broker: {error}"),
+        )
+    })?;
+    let described = certificates
+        .iter()
+        .filter_map(|(_, it)| Described::read(it.chain.first()?))
+        .collect();
+    let held = certificates
+        .into_iter()
+        .map(|(number, it)| SignedElsewhere::certified(broker, number, it));
+    Ok((held.collect(), described))
 }
 
 /// What `wharf check` tells.
@@ -121,26 +163,47 @@ impl Certificates {
     fn of(keeper: Keeper, own: Option<PathBuf>) -> Self {
         Self {
             store: keeper.store(),
-            keeper,
-            own,
+            kept: Kept::Here {
+                keeper: Box::new(keeper),
+                own,
+            },
+        }
+    }
+
+    /// Those whose keys are here.
+    pub(crate) fn held(&self) -> Vec<Arc<CertifiedKey>> {
+        match &self.kept {
+            Kept::Here { keeper, .. } => keeper.certified(),
+            Kept::Elsewhere(_) => Vec::new(),
         }
     }
 
     /// One line a certificate, for people: whom it is for, until when, its fingerprint.
     pub(crate) fn lines(&self) -> Vec<String> {
-        let told = |(pair, loaded): (Option<&PemPair>, &LoadedPair)| {
-            let own = pair.is_none() || pair.map(|it| &it.chain) == self.own.as_ref();
-            let kind = if own { "self-signed, " } else { "" };
-            line(kind, &loaded.described)
-        };
-        self.keeper.loaded().map(told).collect()
+        match &self.kept {
+            Kept::Here { keeper, own } => {
+                let told = |(pair, loaded): (Option<&PemPair>, &LoadedPair)| {
+                    let own = pair.is_none() || pair.map(|it| &it.chain) == own.as_ref();
+                    line(own, &loaded.described)
+                };
+                keeper.loaded().map(told).collect()
+            }
+            Kept::Elsewhere(described) => {
+                let told = described.iter();
+                told.map(|it| line(it.self_signed, it)).collect()
+            }
+        }
     }
 
     /// What is not wrong and should be known: certificates that end, keys that everybody can read.
     pub(crate) fn warnings(&self, now: SystemTime) -> Vec<String> {
+        let Kept::Here { keeper, .. } = &self.kept else {
+            // The broker tells them.
+            return Vec::new();
+        };
         let now = seconds(now);
         let mut warnings = Vec::new();
-        for (pair, loaded) in self.keeper.loaded() {
+        for (pair, loaded) in keeper.loaded() {
             warnings.extend(ending(&loaded.described, now));
             if let (Some(pair), true) = (pair, loaded.exposed) {
                 warnings.push(exposed(pair));
@@ -149,18 +212,34 @@ impl Certificates {
         warnings
     }
 
-    /// From now on they are as their files say, and their end is told in time.
-    pub(crate) fn watch(self) -> Watch {
-        Watch(tokio::spawn(keep(self)))
+    /// From now on they are as their files say, and their end is told in time. `changed` hears of others in force.
+    pub(crate) fn watch(
+        self,
+        changed: impl FnMut(Vec<Arc<CertifiedKey>>) + Send + 'static,
+    ) -> Watch {
+        Watch(tokio::spawn(keep(self, changed)))
     }
 }
 
-async fn keep(mut certificates: Certificates) {
+async fn keep(
+    mut certificates: Certificates,
+    mut changed: impl FnMut(Vec<Arc<CertifiedKey>>) + Send,
+) {
     let mut told = Instant::now();
     log_warnings(&certificates);
     loop {
         tokio::time::sleep(LOOK).await;
-        log_noticed(certificates.keeper.refresh(false));
+        let Kept::Here { keeper, .. } = &mut certificates.kept else {
+            return;
+        };
+        let noticed = keeper.refresh(false);
+        if noticed
+            .iter()
+            .any(|it| matches!(it, Noticed::Renewed { .. }))
+        {
+            changed(keeper.certified());
+        }
+        log_noticed(noticed);
         if told.elapsed() >= DAILY {
             told = Instant::now();
             log_warnings(&certificates);
@@ -177,7 +256,7 @@ pub(super) fn log_noticed(noticed: Vec<Noticed>) {
                 described,
                 exposed: is_exposed,
             } => {
-                tracing::info!(files = %pair, certificate = %line("", &described), "a new certificate is in force");
+                tracing::info!(files = %pair, certificate = %line(false, &described), "a new certificate is in force");
                 if is_exposed {
                     tracing::warn!("{}", exposed(&pair));
                 }
@@ -200,7 +279,8 @@ fn exposed(pair: &PemPair) -> String {
     format!("everybody on this machine can read the key {key}: chmod o= {key}")
 }
 
-fn line(kind: &str, described: &Described) -> String {
+fn line(self_signed: bool, described: &Described) -> String {
+    let kind = if self_signed { "self-signed, " } else { "" };
     let (is_for, ends) = (described.is_for(), date(described.ends));
     let fingerprint = described.fingerprint;
     format!("{kind}for {is_for}, until {ends}, SHA-256 {fingerprint}")

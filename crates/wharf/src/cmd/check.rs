@@ -12,6 +12,7 @@ use wharf_proto::Pathname;
 use wharf_proto::data_connection::advertise::is_public;
 use wharf_storage::{ListOrder, Storage};
 
+use super::in_force::{self, Finding};
 use super::serve::start_log;
 use super::{acme, certificate, foundation};
 use crate::args::CheckArgs;
@@ -94,6 +95,14 @@ pub(crate) async fn run(args: &CheckArgs, output: &Output) -> Result<(), Failure
         }
     }
 
+    for finding in in_force::findings(&settings) {
+        match finding {
+            Finding::Good(text) => report.good(&text),
+            Finding::Warning(text) => report.warn(&text),
+            Finding::Bad(failure) => report.bad(&failure),
+        }
+    }
+
     match report.broken {
         0 => Ok(()),
         _ => Err(Failure::told(Exit::Config)),
@@ -126,8 +135,8 @@ fn certificates(settings: &Settings, report: &mut Report<'_>) {
 }
 
 async fn directory(settings: &Settings, report: &mut Report<'_>) -> Option<Arc<dyn Storage>> {
-    let storage = match foundation::storage(settings) {
-        Ok(storage) => storage,
+    let storage = match foundation::directory(settings) {
+        Ok(directory) => foundation::storage(settings, &directory),
         Err(failure) => {
             report.bad(&failure);
             return None;

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use wharf_accounts::{Anonymous, Authenticator, Chain, Single, UsersFile};
+use wharf_broker::message::Kept;
 use wharf_net::Recorder;
 use wharf_net::tls::{ServerTls, TlsVersions};
 use wharf_proto::data_connection::advertise::Network;
@@ -26,6 +27,8 @@ use crate::password;
 const STANDARD_PORT: u16 = 21;
 /// Taken where port 21 cannot be had.
 const UNPRIVILEGED_PORT: u16 = 2121;
+/// Where a server may listen that was told nothing.
+pub(crate) const DEFAULT_PORTS: [u16; 2] = [STANDARD_PORT, UNPRIVILEGED_PORT];
 
 /// The one user of a server without a users file.
 #[derive(Clone)]
@@ -42,6 +45,7 @@ pub(crate) fn settings(args: &ServeArgs) -> Result<Settings, Failure> {
         None => Settings::default(),
         Some(path) => read_file(path)?,
     };
+    settings.source.clone_from(&args.config);
     settings.overlay(args);
     let contradictions = settings.contradictions().into_iter();
     let contradictions: Vec<String> = contradictions.map(|(_, message)| message).collect();
@@ -56,7 +60,7 @@ pub(crate) fn settings(args: &ServeArgs) -> Result<Settings, Failure> {
 }
 
 pub(super) fn read_file(path: &Path) -> Result<Settings, Failure> {
-    let text = std::fs::read_to_string(path).map_err(|error| {
+    let text = super::kept::text(Kept::Configuration, path).map_err(|error| {
         Failure::new(
             Exit::Config,
             format!("cannot read the configuration {}: {error}", path.display()),
@@ -75,9 +79,31 @@ pub(super) fn read_file(path: &Path) -> Result<Settings, Failure> {
 }
 
 /// Opens the directory that is served.
-pub(crate) fn storage(settings: &Settings) -> Result<Arc<dyn Storage>, Failure> {
+pub(crate) fn directory(settings: &Settings) -> Result<Local, Failure> {
     let directory = &settings.directory;
-    let options = LocalOptions {
+    Local::open(directory, local_options(settings)).map_err(|error| {
+        Failure::new(
+            Exit::Unavailable,
+            format!(
+                "cannot serve the directory {}: {error}",
+                directory.display()
+            ),
+        )
+    })
+}
+
+/// The directory as the settings want it served.
+pub(crate) fn storage(settings: &Settings, directory: &Local) -> Arc<dyn Storage> {
+    let local = Arc::new(directory.with_options(local_options(settings)));
+    if settings.login.read_only {
+        scoped(local, Permissions::READ_ONLY)
+    } else {
+        local
+    }
+}
+
+fn local_options(settings: &Settings) -> LocalOptions {
+    LocalOptions {
         resume: settings.resume_uploads,
         uploads: match settings.uploads {
             value::UploadPolicy::Atomic => Uploads::Atomic,
@@ -88,22 +114,7 @@ pub(crate) fn storage(settings: &Settings) -> Result<Arc<dyn Storage>, Failure> 
             value::Fsync::Data => Fsync::Data,
             value::Fsync::Full => Fsync::Full,
         },
-    };
-    let local = Local::open(directory, options).map_err(|error| {
-        Failure::new(
-            Exit::Unavailable,
-            format!(
-                "cannot serve the directory {}: {error}",
-                directory.display()
-            ),
-        )
-    })?;
-    let local: Arc<dyn Storage> = Arc::new(local);
-    Ok(if settings.login.read_only {
-        scoped(local, Permissions::READ_ONLY)
-    } else {
-        local
-    })
+    }
 }
 
 fn scoped(storage: Arc<dyn Storage>, permissions: Permissions) -> Arc<dyn Storage> {
@@ -201,7 +212,9 @@ pub(crate) fn accounts(
 
 /// Opens the file of users.
 pub(crate) fn users_file(path: &Path, storage: &Arc<dyn Storage>) -> Result<UsersFile, Failure> {
-    UsersFile::open(path, Arc::clone(storage)).map_err(|error| {
+    let users = path.to_owned();
+    let open = move || super::kept::open(Kept::Users, &users);
+    UsersFile::open_with(path, open, Arc::clone(storage)).map_err(|error| {
         let missing = error.is_missing();
         let failure = super::user::failure(&error);
         if missing {
@@ -264,6 +277,7 @@ pub(crate) fn server_config(
             .clone()
             .unwrap_or_else(|| default.greeting.clone()),
         xferlog: settings.log.xferlog.clone(),
+        open_xferlog: Some(Arc::new(|path| super::kept::open(Kept::TransferLog, path))),
         recorder,
         ..default
     }
@@ -329,6 +343,16 @@ pub(crate) fn listen(settings: &Settings) -> Result<Vec<SocketAddr>, Failure> {
         )
         .with_hint("choose another one: --listen :PORT, or --listen :0 for any free port")),
     }
+}
+
+/// Where it will listen, as far as that is known before it does: plain and in TLS.
+pub(crate) fn wanted_addresses(settings: &Settings) -> Vec<SocketAddr> {
+    let wanted = [&settings.listen[..], &settings.tls.implicit_listen[..]].concat();
+    if !wanted.is_empty() {
+        return wanted;
+    }
+    let ip = wildcard();
+    DEFAULT_PORTS.map(|port| SocketAddr::new(ip, port)).to_vec()
 }
 
 /// The status for an address that cannot be listened on.

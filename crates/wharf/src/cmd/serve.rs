@@ -1,21 +1,27 @@
 //! `wharf serve`: open everything, say where it is, serve until a signal.
 
 use std::io::Write;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
 use wharf_accounts::Bans;
-use wharf_net::{Recorder, TcpNet};
+use wharf_broker::message::Kept;
+use wharf_net::tls::CertificateStore;
+use wharf_net::{Net, Recorder};
 use wharf_server::{Server, TlsPolicy};
+use wharf_storage::Local;
 
 use super::acme::{self, Renewal};
 use super::certificate::{self, Certificates};
 use super::foundation::{self, Owner};
+use super::kept;
+use super::orders::{Got, Signals};
+use super::privilege::Standing;
 use crate::args::ServeArgs;
-use crate::args::value::OnePort;
+use crate::args::value::{OnePort, wildcard};
 use crate::config::Settings;
 use crate::exit::{Exit, Failure};
 use crate::listing::percent;
@@ -24,28 +30,83 @@ use crate::output::Output;
 use crate::trace_file::TraceFile;
 
 /// Time for transfers after SIGTERM when nothing was said.
-const STOP_TIMEOUT: Duration = Duration::from_secs(30);
+pub(super) const STOP_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Serves until SIGTERM or SIGINT.
-pub(crate) async fn run(args: &ServeArgs, output: &Output) -> Result<(), Failure> {
+/// What is opened before the process gives its rights away.
+pub(crate) struct Opened {
+    pub(crate) settings: Settings,
+    pub(crate) bans: Option<Arc<Bans>>,
+    listen: Vec<SocketAddr>,
+    directory: Local,
+    owner: Option<Owner>,
+    recorder: Option<Arc<dyn Recorder>>,
+    certificates: Option<Certificates>,
+    /// What is said of the addresses and of this program.
+    surroundings: Surroundings,
+}
+
+/// What can only be found out before the sandbox.
+struct Surroundings {
+    /// Where packets to the outside come from.
+    own_address: IpAddr,
+    directory: PathBuf,
+    program: String,
+}
+
+/// Everything that takes rights, or a terminal.
+pub(crate) fn open(args: &ServeArgs) -> Result<Opened, Failure> {
     let settings = foundation::settings(args)?;
     start_log(args, &settings)?;
-
-    let storage = foundation::storage(&settings)?;
-    let home = foundation::home(&settings, &*storage).await?;
+    super::ban::settle(&settings.bans);
+    let directory = foundation::directory(&settings)?;
     let owner = foundation::owner(&settings)?;
-    let accounts = foundation::accounts(&settings, &storage, &home, owner.as_ref())?;
     let recorder = recorder(&settings)?;
+    let bans = super::ban::bans(&settings.bans)?.map(Arc::new);
     let listen = foundation::listen(&settings)?;
     let certificates = certificate::certificates(&settings, &everywhere(&settings, &listen))?;
+    let path = std::fs::canonicalize(&settings.directory);
+    Ok(Opened {
+        directory,
+        owner,
+        recorder,
+        bans,
+        certificates,
+        listen,
+        surroundings: Surroundings {
+            own_address: foundation::own_address(wildcard()),
+            directory: path.unwrap_or_else(|_| settings.directory.clone()),
+            program: own_name(),
+        },
+        settings,
+    })
+}
+
+/// Serves until it is told to stop. `standing` says as whom and how locked in.
+pub(crate) async fn run(
+    args: &ServeArgs,
+    opened: Opened,
+    net: Arc<dyn Net>,
+    mut signals: Signals,
+    standing: &Standing,
+    output: &Output,
+) -> Result<(), Failure> {
+    let Opened {
+        settings,
+        listen,
+        directory,
+        owner,
+        recorder,
+        bans,
+        certificates,
+        surroundings,
+    } = opened;
+    let storage = foundation::storage(&settings, &directory);
+    let home = foundation::home(&settings, &*storage).await?;
+    let accounts = foundation::accounts(&settings, &storage, &home, owner.as_ref())?;
     let tls = tls(&settings, certificates.as_ref())?;
     let mut config = foundation::server_config(&settings, listen.clone(), tls, recorder.clone());
-    let bans = super::ban::bans(&settings.bans)?.map(Arc::new);
     config.bans.clone_from(&bans);
-
-    // Before the addresses are told: whoever reads them may send a signal at once.
-    let mut signals = Signals::new()?;
-    let server = Server::bind(config, Arc::new(TcpNet), accounts)
+    let server = Server::bind(config, net, accounts)
         .await
         .map_err(|error| bind_failure(&error))?;
     let handle = server.handle();
@@ -54,12 +115,17 @@ pub(crate) async fn run(args: &ServeArgs, output: &Output) -> Result<(), Failure
         settings: &settings,
         owner: owner.as_ref(),
         certificates: certificates.as_ref(),
+        surroundings: &surroundings,
+        standing: &standing.lines,
     };
     // After the certificates were read: a new one is noticed by whoever watches them.
     let mut renewal = Renewal::default();
-    renewal.apply(acme::settings(&settings)?).await?;
+    if kept::broker().is_none() {
+        renewal.apply(acme::settings(&settings)?).await?;
+    }
     announce(&told, output)?;
-    let mut watch = certificates.map(Certificates::watch);
+    let mut store = certificates.as_ref().map(|it| Arc::clone(&it.store));
+    let mut watch = certificates.map(|it| it.watch(drop));
 
     let mut stop_timeout = settings.limits.stop_timeout.unwrap_or(STOP_TIMEOUT);
     let mut serving = pin!(server.run());
@@ -80,8 +146,12 @@ pub(crate) async fn run(args: &ServeArgs, output: &Output) -> Result<(), Failure
                 tracing::info!(sessions, deadline = ?stop_timeout, "stopping");
                 handle.stop(stop_timeout);
             }
+            Got::Certificates => take_certificates(store.as_deref()),
             Got::Reload => {
                 let old = Old {
+                    directory: &directory,
+                    served: &settings.directory,
+                    standing,
                     listening: &listen,
                     owner: owner.as_ref(),
                     recorder: recorder.clone(),
@@ -97,27 +167,40 @@ pub(crate) async fn run(args: &ServeArgs, output: &Output) -> Result<(), Failure
                     Ok((new, certificates)) => {
                         stop_timeout = new.limits.stop_timeout.unwrap_or(STOP_TIMEOUT);
                         drop(watch.take());
-                        watch = certificates.map(Certificates::watch);
-                        let renewed = match acme::settings(&new) {
-                            Ok(wanted) => renewal.apply(wanted).await,
-                            Err(failure) => Err(failure),
-                        };
-                        if let Err(failure) = renewed {
-                            tracing::error!(
-                                reason = %failure.message,
-                                "certificates are not renewed by an authority any more"
-                            );
+                        store = certificates.as_ref().map(|it| Arc::clone(&it.store));
+                        watch = certificates.map(|it| it.watch(drop));
+                        if kept::broker().is_none() {
+                            match acme::settings(&new) {
+                                Ok(wanted) => renewal.apply_or_say(wanted).await,
+                                Err(failure) => not_reloaded(&failure),
+                            }
                         }
                     }
-                    Err(failure) => tracing::error!(
-                        reason = %failure.message,
-                        details = failure.details.join("; "),
-                        "not reloaded, the old configuration stays in force"
-                    ),
+                    Err(failure) => not_reloaded(&failure),
                 }
             }
         }
     }
+}
+
+/// The broker has others.
+fn take_certificates(store: Option<&CertificateStore>) {
+    let (Some(store), Some(broker)) = (store, kept::broker()) else {
+        return;
+    };
+    match certificate::of_broker(broker) {
+        Ok((held, _)) => store.replace(held),
+        Err(failure) => tracing::error!(reason = %failure.message, "new certificates not taken"),
+    }
+}
+
+/// For whoever reads the log.
+pub(super) fn not_reloaded(failure: &Failure) {
+    tracing::error!(
+        reason = %failure.message,
+        details = failure.details.join("; "),
+        "not reloaded, the old configuration stays in force"
+    );
 }
 
 /// The log of `serve` and `check`: --log-level, -v, WHARF_LOG, the file, in this order.
@@ -139,7 +222,11 @@ fn recorder(settings: &Settings) -> Result<Option<Arc<dyn Recorder>>, Failure> {
     let Some(path) = &settings.log.trace else {
         return Ok(None);
     };
-    let file = TraceFile::append(path).map_err(|error| {
+    let opened = match kept::broker() {
+        Some(broker) => broker.open(Kept::Trace).map(TraceFile::of),
+        None => TraceFile::append(path),
+    };
+    let file = opened.map_err(|error| {
         Failure::new(
             Exit::CannotCreate,
             format!("cannot write the trace {}: {error}", path.display()),
@@ -158,6 +245,10 @@ fn bind_failure(error: &wharf_server::Error) -> Failure {
 
 /// What a reload keeps
 struct Old<'a> {
+    directory: &'a Local,
+    /// Its path.
+    served: &'a Path,
+    standing: &'a Standing,
     listening: &'a [SocketAddr],
     owner: Option<&'a Owner>,
     recorder: Option<Arc<dyn Recorder>>,
@@ -171,13 +262,22 @@ async fn reload(
     handle: &wharf_server::Handle,
 ) -> Result<(Settings, Option<Certificates>), Failure> {
     let Old {
+        directory,
+        served,
+        standing,
         listening,
         owner,
         recorder,
         bans,
     } = old;
     let settings = foundation::settings(args)?;
-    let storage = foundation::storage(&settings)?;
+    standing.allows(&settings)?;
+    let other = if settings.directory == served {
+        None
+    } else {
+        Some(foundation::directory(&settings)?)
+    };
+    let storage = foundation::storage(&settings, other.as_ref().unwrap_or(directory));
     let home = foundation::home(&settings, &*storage).await?;
     let nobody_else = settings.login.users.is_none() && !settings.login.anonymous;
     let owner = match owner {
@@ -204,12 +304,16 @@ async fn reload(
     let tls = tls(&settings, certificates.as_ref())?;
     let mut config = foundation::server_config(&settings, listen, tls, recorder);
     // What has been counted stays, unless it is another list.
-    config.bans = match (bans, super::ban::bans(&settings.bans)?) {
-        (Some(old), Some(new)) if old.file() == new.file() => {
+    let same = |old: &&Arc<Bans>| {
+        super::ban::wanted(&settings.bans)
+            && old.file() == super::ban::file(&settings.bans).as_deref()
+    };
+    config.bans = match bans.filter(same) {
+        Some(old) => {
             old.set_policy(super::ban::policy(&settings.bans));
             Some(Arc::clone(old))
         }
-        (_, new) => new.map(Arc::new),
+        None => super::ban::bans(&settings.bans)?.map(Arc::new),
     };
     handle
         .reload(config, Some(accounts))
@@ -239,6 +343,8 @@ struct Told<'a> {
     settings: &'a Settings,
     owner: Option<&'a Owner>,
     certificates: Option<&'a Certificates>,
+    surroundings: &'a Surroundings,
+    standing: &'a [String],
 }
 
 /// One line an address on stdout, for scripts; on stderr what a person needs to go on.
@@ -289,14 +395,25 @@ fn announcement(told: &Told<'_>) -> Vec<Line> {
         settings,
         owner,
         certificates,
+        surroundings,
+        standing,
     } = told;
     let login = &settings.login;
     let mut lines = Vec::new();
-    let directory = std::fs::canonicalize(&settings.directory);
-    let directory = directory.unwrap_or_else(|_| settings.directory.clone());
-    lines.push(Line::Hint(format!("serving    {}", directory.display())));
+    let directory = surroundings.directory.display();
+    lines.push(Line::Hint(format!("serving    {directory}")));
+    for line in standing {
+        lines.push(Line::Hint(line.clone()));
+    }
+    let own_address = |ip: IpAddr| {
+        if ip.is_unspecified() {
+            surroundings.own_address
+        } else {
+            ip
+        }
+    };
     for address in addresses {
-        let own = SocketAddr::new(foundation::own_address(address.ip()), address.port());
+        let own = SocketAddr::new(own_address(address.ip()), address.port());
         lines.push(Line::Hint(format!("address    {own}")));
     }
     if let Some(certificates) = certificates {
@@ -334,7 +451,7 @@ fn announcement(told: &Told<'_>) -> Vec<Line> {
     }
 
     if let Some(first) = addresses.first() {
-        let host = SocketAddr::new(foundation::own_address(first.ip()), first.port()).to_string();
+        let host = SocketAddr::new(own_address(first.ip()), first.port()).to_string();
         // The standard port goes without saying (RFC 1738 §3.2).
         let host = host.strip_suffix(":21").unwrap_or(&host);
         let base = match owner {
@@ -349,7 +466,7 @@ fn announcement(told: &Told<'_>) -> Vec<Line> {
         };
         let may_write = !login.read_only && (owner.is_some() || !login.anonymous || login.writable);
         lines.push(Line::Hint(String::new()));
-        let wharf = own_name();
+        let wharf = &surroundings.program;
         // curl asks for a password only when the name is an option.
         let curl = match owner {
             Some(owner) if !owner.generated => {
@@ -429,38 +546,4 @@ fn firewall(control: u16, settings: &Settings) -> Vec<Line> {
         "NAT        forward the same ports to this machine".to_owned()
     }));
     lines
-}
-
-enum Got {
-    Stop,
-    Reload,
-}
-
-struct Signals {
-    terminate: tokio::signal::unix::Signal,
-    interrupt: tokio::signal::unix::Signal,
-    hang_up: tokio::signal::unix::Signal,
-}
-
-impl Signals {
-    fn new() -> Result<Self, Failure> {
-        let catch = |kind| {
-            signal(kind).map_err(|error| {
-                Failure::new(Exit::Software, format!("cannot catch signals: {error}"))
-            })
-        };
-        Ok(Self {
-            terminate: catch(SignalKind::terminate())?,
-            interrupt: catch(SignalKind::interrupt())?,
-            hang_up: catch(SignalKind::hangup())?,
-        })
-    }
-
-    async fn next(&mut self) -> Got {
-        tokio::select! {
-            _ = self.terminate.recv() => Got::Stop,
-            _ = self.interrupt.recv() => Got::Stop,
-            _ = self.hang_up.recv() => Got::Reload,
-        }
-    }
 }

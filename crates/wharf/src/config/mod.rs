@@ -22,7 +22,9 @@ pub(crate) use file::read;
 pub(crate) use tls::TlsSettings;
 
 use crate::args::ServeArgs;
-use crate::args::value::{Advertise, Fsync, OnePort, PortPolicy, SharedAddress, UploadPolicy};
+use crate::args::value::{
+    Advertise, Fsync, OnePort, PortPolicy, SandboxLevel, SharedAddress, UploadPolicy,
+};
 use crate::logging::LogFormat;
 
 /// The most shared data ports: each is a listener for every address.
@@ -49,6 +51,11 @@ pub(crate) struct Settings {
     /// Balancers that send a PROXY protocol header.
     pub(crate) proxy_protocol: Vec<Network>,
     pub(crate) log: LogSettings,
+    /// The file that they come from.
+    pub(crate) source: Option<PathBuf>,
+    /// As whom the network is talked to; `None`: the owner of the directory.
+    pub(crate) run_as: Option<String>,
+    pub(crate) sandbox: SandboxLevel,
 }
 
 /// Who may log in and what they may do.
@@ -147,6 +154,9 @@ impl Default for Settings {
             keepalive: None,
             proxy_protocol: Vec::new(),
             log: LogSettings::default(),
+            source: None,
+            run_as: None,
+            sandbox: SandboxLevel::Off,
         }
     }
 }
@@ -226,6 +236,9 @@ impl Settings {
             self.proxy_protocol.clone_from(&args.proxy_protocol);
         }
 
+        over_some(&mut self.run_as, args.run_as.as_ref());
+        over(&mut self.sandbox, args.sandbox.as_ref());
+
         let log = &mut self.log;
         over_some(&mut log.format, args.log_format.as_ref());
         over_some(&mut log.level, args.log_level.as_ref());
@@ -269,6 +282,13 @@ impl Settings {
                     at.port()
                 )));
             }
+        }
+        if self.run_as.is_some() && self.sandbox == SandboxLevel::Off {
+            found.push((
+                "run_as",
+                "run as another user, and no sandbox: say sandbox = \"best-effort\" (--sandbox best-effort), which gives the rights away"
+                    .to_owned(),
+            ));
         }
         let tls = self.tls.contradictions(&self.listen);
         found.extend(tls.into_iter().map(|message| ("tls", message)));

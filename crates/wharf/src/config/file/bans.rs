@@ -44,7 +44,7 @@ pub(super) const KEYS: &[Setting] = &[
     Setting {
         key: "bans.list",
         example: "\"/var/lib/wharf/bans\"",
-        help: "File of bans, which servers and `wharf ban` share. Default: wharf/bans in the state directory ($XDG_STATE_HOME or ~/.local/state).",
+        help: "File of bans, which servers and `wharf ban` share. Default: wharf/bans/list in the state directory ($XDG_STATE_HOME or ~/.local/state).",
         set: |s, v, base| path(v, base).map(|path| s.bans.list = Some(path)),
     },
 ];

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use super::Setting;
 use super::toml_value::{list, path, text};
-use crate::args::value;
+use crate::args::{user_name, value};
 
 pub(super) const KEYS: &[Setting] = &[
     Setting {
@@ -32,5 +32,17 @@ pub(super) const KEYS: &[Setting] = &[
             })
             .map(|greeting| s.greeting = Some(greeting))
         },
+    },
+    Setting {
+        key: "run_as",
+        example: "\"ftp\"",
+        help: "User as whom a server that root starts talks to the network, without capabilities. Default: the owner of `directory`.",
+        set: |s, v, _| text(v, user_name).map(|user| s.run_as = Some(user)),
+    },
+    Setting {
+        key: "sandbox",
+        example: "\"off\"",
+        help: "strict, best-effort or off: whether the process that talks to the network must be locked in wholly (files below `directory`, own ports, no processes), as far as this system can, or not at all.",
+        set: |s, v, _| text(v, value::sandbox).map(|level| s.sandbox = level),
     },
 ];
