@@ -22,6 +22,7 @@ use crate::clients;
 use crate::grant::Grant;
 use crate::keys::Keys;
 use crate::link::PASSED_ON;
+use crate::logins::Logins;
 use crate::message::{Answer, Kept, Order, Request};
 
 /// What SIGHUP brings.
@@ -78,6 +79,8 @@ pub struct Broker {
     stopping: bool,
     /// When it must have ended.
     deadline: Option<Instant>,
+    /// Taken by the network process, once.
+    logins: Option<Logins>,
 }
 
 /// So many control ports that the system has chosen are known; an honest process asks for as many as are configured.
@@ -136,7 +139,13 @@ impl Broker {
             stops_within: None,
             stopping: false,
             deadline: None,
+            logins: None,
         })
+    }
+
+    /// Lets users of this system in, too.
+    pub fn lets_in(&mut self, logins: Logins) {
+        self.logins = Some(logins);
     }
 
     /// How long after SIGTERM or SIGINT the network process may go on, with transfers for instance. It is killed
@@ -353,6 +362,15 @@ impl Broker {
                     .mode(mode)
                     .open(path);
                 opened.map(OwnedFd::from).map_err(system)
+            }
+            Request::Logins => {
+                let logins = self.logins.take();
+                let none =
+                    || policy("no system users are let in, or somebody has asked".to_owned());
+                let logins = logins.ok_or_else(none)?;
+                let (own, theirs) = Channel::pair().map_err(system)?;
+                logins.answer(own).map_err(system)?;
+                Ok(theirs.into_fd())
             }
             Request::Certificate(_) | Request::Sign { .. } => {
                 Err(policy("no descriptor belongs to it".to_owned()))

@@ -7,7 +7,8 @@
 //! judged by the configuration ([`grant`]). Data never goes through the broker.
 //!
 //! In reading order: [`message`], [`grant`], [`sandbox`]; the broker's side ([`Broker`], [`Keys`]); the network process's
-//! side ([`Link`], [`BrokeredNet`], [`SignedElsewhere`]). Not here: what is served, and to whom.
+//! side ([`Link`], [`BrokeredNet`], [`SignedElsewhere`]). A third kind of process is the storage worker of a system user
+//! ([`Logins`] and [`SystemUsers`], the crate `wharf-worker`). Not here: what is served, and to whom.
 
 #![cfg_attr(
     not(test),
@@ -25,15 +26,22 @@ mod clients;
 pub mod grant;
 mod keys;
 mod link;
+mod login;
+mod logins;
 pub mod message;
 mod net;
 pub mod sandbox;
 mod signing;
+mod system_users;
+mod workers;
 
 pub use broker::{AT_ONCE, Broker, End, Reloaded, Teller};
 pub use grant::Grant;
 pub use keys::Keys;
 pub use link::{Link, Orders};
+pub use logins::{Admitted, Doorman, Logins, Rejected};
 pub use net::BrokeredNet;
 pub use sandbox::{Identity, InForce, Sandbox, SandboxError, Strictness};
 pub use signing::SignedElsewhere;
+pub use system_users::SystemUsers;
+pub use workers::WorkerCommand;

@@ -75,6 +75,8 @@ pub enum Request {
         /// What is signed.
         message: Vec<u8>,
     },
+    /// A connection over which users of this system log in.
+    Logins,
 }
 
 /// What the broker says to a request. Descriptors travel beside it.
@@ -157,6 +159,9 @@ impl Request {
                 out.byte(5).two(*key).four(*generation).two(*scheme);
                 out.bytes(message);
             }
+            Self::Logins => {
+                out.byte(6);
+            }
         }
         out.0
     }
@@ -188,6 +193,7 @@ impl Request {
                 scheme: rest.two()?,
                 message: rest.bytes(LONGEST_SIGNED)?.to_vec(),
             },
+            6 => Self::Logins,
             _ => return Err(Malformed("no such request")),
         };
         rest.end()?;
@@ -256,8 +262,7 @@ impl Answer {
             4 => Self::Signature(rest.bytes(LONGEST)?.to_vec()),
             5 => Self::Refused {
                 errno: i32::try_from(rest.four()?).map_err(|_| Malformed("no such error"))?,
-                why: String::from_utf8(rest.bytes(LONGEST)?.to_vec())
-                    .map_err(|_| Malformed("not text"))?,
+                why: rest.text(LONGEST)?,
             },
             _ => return Err(Malformed("no such answer")),
         };
@@ -289,20 +294,20 @@ impl Order {
 
 /// A packet on its way out.
 #[derive(Default)]
-struct Out(Vec<u8>);
+pub(crate) struct Out(pub(crate) Vec<u8>);
 
 impl Out {
-    fn byte(&mut self, byte: u8) -> &mut Self {
+    pub(crate) fn byte(&mut self, byte: u8) -> &mut Self {
         self.0.push(byte);
         self
     }
 
-    fn two(&mut self, number: u16) -> &mut Self {
+    pub(crate) fn two(&mut self, number: u16) -> &mut Self {
         self.0.extend(number.to_be_bytes());
         self
     }
 
-    fn four(&mut self, number: u32) -> &mut Self {
+    pub(crate) fn four(&mut self, number: u32) -> &mut Self {
         self.0.extend(number.to_be_bytes());
         self
     }
@@ -312,7 +317,7 @@ impl Out {
         self.two(u16::try_from(count).unwrap_or(u16::MAX))
     }
 
-    fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
         self.count(bytes.len());
         self.0.extend_from_slice(bytes);
         self
@@ -333,7 +338,7 @@ impl Out {
 }
 
 /// A packet as far as it has not been read.
-struct In<'a>(&'a [u8]);
+pub(crate) struct In<'a>(pub(crate) &'a [u8]);
 
 impl<'a> In<'a> {
     fn take(&mut self, count: usize) -> Result<&'a [u8], Malformed> {
@@ -352,7 +357,7 @@ impl<'a> In<'a> {
             .map_err(|_| Malformed("the packet is too short"))
     }
 
-    fn byte(&mut self) -> Result<u8, Malformed> {
+    pub(crate) fn byte(&mut self) -> Result<u8, Malformed> {
         self.array().map(|[byte]| byte)
     }
 
@@ -364,20 +369,25 @@ impl<'a> In<'a> {
         }
     }
 
-    fn two(&mut self) -> Result<u16, Malformed> {
+    pub(crate) fn two(&mut self) -> Result<u16, Malformed> {
         self.array().map(u16::from_be_bytes)
     }
 
-    fn four(&mut self) -> Result<u32, Malformed> {
+    pub(crate) fn four(&mut self) -> Result<u32, Malformed> {
         self.array().map(u32::from_be_bytes)
     }
 
-    fn bytes(&mut self, most: usize) -> Result<&'a [u8], Malformed> {
+    pub(crate) fn bytes(&mut self, most: usize) -> Result<&'a [u8], Malformed> {
         let count = usize::from(self.two()?);
         if count > most {
             return Err(Malformed("a field is too long"));
         }
         self.take(count)
+    }
+
+    pub(crate) fn text(&mut self, most: usize) -> Result<String, Malformed> {
+        let bytes = self.bytes(most)?.to_vec();
+        String::from_utf8(bytes).map_err(|_| Malformed("not text"))
     }
 
     fn address(&mut self) -> Result<SocketAddr, Malformed> {
@@ -395,7 +405,7 @@ impl<'a> In<'a> {
         }
     }
 
-    fn end(&self) -> Result<(), Malformed> {
+    pub(crate) fn end(&self) -> Result<(), Malformed> {
         if self.0.is_empty() {
             Ok(())
         } else {
@@ -431,6 +441,7 @@ mod tests {
                 scheme: 0x0403,
                 message: vec![0x20; 130],
             },
+            Request::Logins,
         ];
         for request in requests {
             let packet = request.encode();
