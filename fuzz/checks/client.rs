@@ -1,12 +1,17 @@
 //! The client library against a server that the fuzzer generates, over a network in memory and on virtual time.
 //!
-//! Byte 0: how data connections are searched for; byte 1: bits 0 to 7 leave features out of FEAT; bytes 2 to 17: eight
-//! operations of two bytes each; the rest is the server's program, read in the order in which it asks (`client/server.rs`).
+//! Byte 0: how data connections are searched for; byte 1: bits 0 to 7 leave features out of FEAT; byte 2: TLS. Its bits 0
+//! and 1: off, where the server has it, required, implicit; bit 2: the server has none; bit 3: 1.2 alone; bit 4: the
+//! server's data connections do not know the session of the control connection; bit 5: the server shows a certificate that
+//! nobody believes. Bytes 3 to 18: eight operations of two bytes each; the rest is the server's program, read in the order
+//! in which it asks (`client/server.rs`).
 //!
 //! The client never panics, never hangs, reads a bounded amount, writes nothing outside its directory, shows no secret and
 //! no control character in its trace, and calls a transfer complete only if by the rules it can be:
 //!
-//! * the bytes of a downloaded file are those that the server sent, and the data connection ended with a FIN;
+//! * the bytes of a downloaded file are those that the server sent, and the data connection ended with a FIN, inside TLS with
+//!   a close_notify;
+//! * with TLS required, or inside it, neither the password nor a file goes over a connection in clear;
 //! * they are all of them where the server told the length and did not lie;
 //! * no refusal was sent, and where no final reply was sent at all, lengths were compared;
 //! * what the server took for the end of an upload came behind all of its bytes.
@@ -21,6 +26,8 @@ mod files;
 mod program;
 #[path = "client/server.rs"]
 mod server;
+#[path = "tls.rs"]
+mod tls;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -30,9 +37,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 use wharf_client::{
     Client, DataHost, DataModeChoice, Endpoint, EntryKind, Error, FileOptions, Login, Moved,
-    Options, connect, local_name,
+    Options, Tls, TlsChoice, connect, local_name,
 };
 use wharf_net::Recorder;
+use wharf_net::tls::TlsVersions;
 use wharf_proto::trace::{self, Event};
 use wharf_proto::{Format, Pathname, RepresentationType, Secret, Text};
 use wharf_sim::{Filter, Gateway, Verdict, World};
@@ -42,7 +50,7 @@ use files::{Memory, Moment};
 use program::Program;
 
 const OPERATIONS: usize = 8;
-const HEADER: usize = 2 + 2 * OPERATIONS;
+const HEADER: usize = 3 + 2 * OPERATIONS;
 
 /// Of the local file that is uploaded; longer than one read of a socket.
 const UPLOAD: &str = "upload";
@@ -101,7 +109,14 @@ async fn session(data: &[u8]) -> Arc<Mutex<Vec<Event>>> {
     world.add_host("client", World::INTERNET, ["198.51.100.7"]);
     world.add_host("stranger", World::INTERNET, ["203.0.113.66"]);
     let memory = Memory::default();
-    let serving = server::serve(world.clone(), program, header[1], memory.clone());
+    let host = server::Host {
+        world: world.clone(),
+        program,
+        features: header[1],
+        memory: memory.clone(),
+        tls: server::Protection::of(header[2]),
+    };
+    let serving = server::serve(host);
     let serving = tokio::spawn(serving);
     let events = Events::default();
     let seen = Arc::clone(&events.0);
@@ -115,6 +130,7 @@ async fn session(data: &[u8]) -> Arc<Mutex<Vec<Event>>> {
         },
         list_hidden: header[0] & 64 != 0,
         listing_limit: LISTING_LIMIT,
+        tls: wanted_tls(header[2]),
         recorder: Some(Arc::new(events)),
         ..Options::default()
     };
@@ -126,7 +142,8 @@ async fn session(data: &[u8]) -> Arc<Mutex<Vec<Event>>> {
     );
     let net = world.host("client");
     let client = timeout(FOR_EVER, async {
-        connect(net, &Endpoint::new("192.0.2.1", 21), options)
+        let port = if header[2] & 3 == 3 { 990 } else { 21 };
+        connect(net, &Endpoint::new("192.0.2.1", port), options)
             .await?
             .login(login)
             .await
@@ -134,7 +151,7 @@ async fn session(data: &[u8]) -> Arc<Mutex<Vec<Event>>> {
     let mut disk = Disk::default();
     match client.await.expect("a login comes to an end") {
         Ok(mut client) => {
-            for operation in header[2..].chunks_exact(2) {
+            for operation in header[3..].chunks_exact(2) {
                 let &[what, how] = operation else { break };
                 let acting = timeout(FOR_EVER, act(&mut client, &mut disk, &memory, what, how));
                 if let Err(error) = acting.await.expect("an operation comes to an end") {
@@ -151,8 +168,32 @@ async fn session(data: &[u8]) -> Arc<Mutex<Vec<Event>>> {
         Err(error) => shown(&error),
     }
     disk.check();
+    if header[2] & 2 != 0 {
+        let log = memory.look();
+        assert!(!log.bared, "TLS is required, and something went in clear");
+    }
     serving.abort();
     seen
+}
+
+fn wanted_tls(byte: u8) -> Tls {
+    let (choice, implicit) = match byte & 3 {
+        0 => (TlsChoice::Off, false),
+        1 => (TlsChoice::Prefer, false),
+        2 => (TlsChoice::Require, false),
+        _ => (TlsChoice::Require, true),
+    };
+    Tls {
+        choice,
+        implicit,
+        versions: if byte & 8 == 0 {
+            TlsVersions::All
+        } else {
+            TlsVersions::Only12
+        },
+        trust: tls::trust(),
+        ..Tls::default()
+    }
 }
 
 /// What a person is shown of an error.

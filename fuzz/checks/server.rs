@@ -4,15 +4,19 @@
 //!
 //! | bytes | meaning |
 //! |---|---|
-//! | 0 | bit 0: one port for control and data; bit 1: a stranger is at every data port first; bit 2: the user's data connections come from another address; bit 3: the user hangs up without waiting for replies; bits 4, 5: little room in the store, a user without the right to write |
+//! | 0 | bit 0: one port for control and data; bit 1: a stranger is at every data port first; bit 2: the user's data connections come from another address; bit 3: the user hangs up without waiting for replies; bits 4, 5: little room in the store, a user without the right to write; bits 6, 7: no TLS, TLS offered, the dialogue inside explicit TLS, inside implicit TLS |
 //! | 1..=7 | how the next data connection behaves, in a circle: see `server/data.rs` |
 //! | 8..=15 | two bits a line, in a circle: send the next at once, after any reply, after the final reply, after a rest |
+//!
+//! Inside TLS a data connection is protected after the user has sent PROT P.
 //!
 //! The server never panics, ends by itself, answers every command with exactly one final reply, and with one that its
 //! table allows (asserted inside, and here where it is clear which reply is whose).
 
 #[path = "server/data.rs"]
 mod data;
+#[path = "tls.rs"]
+mod tls;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,18 +26,31 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use wharf_accounts::{Authenticator, Credentials, Denied, Granted, UserLimits};
+use wharf_net::tls::{TlsVersions, UserSession, UserTls};
 use wharf_net::{Conn, Source};
 use wharf_proto::{
     Command, CommandErrorKind, Line, LineDecoder, Pathname, Reply, ReplyClass, ReplyDecoder,
     ReplyLimits,
 };
-use wharf_server::{Config, OnePort, Server};
+use wharf_server::{Config, OnePort, Server, TlsPolicy};
 use wharf_sim::World;
 use wharf_storage::{Memory, MemoryOptions, Permissions, Scoped};
 
 use data::Data;
 
 const HEADER: usize = 16;
+
+const SERVER: &str = "192.0.2.9";
+
+/// On virtual time, so only a peer that has stopped is ever waited for.
+const HANDSHAKE: Duration = Duration::from_secs(5);
+
+/// Which the user speaks.
+const VERSIONS: [TlsVersions; 2] = [TlsVersions::All, TlsVersions::Only12];
+
+/// How the 200 to CCC begins.
+const CLEARED: &[u8] = b"The control connection goes on in clear";
+
 const LINE_LIMIT: usize = 512;
 const PATIENCE: Duration = Duration::from_millis(500);
 
@@ -53,7 +70,43 @@ pub(crate) fn check(data: &[u8]) {
             .await
             .expect("the dialogue comes to an end")
     });
-    judge(sent, &heard, header[0] & 8 == 0);
+    let tls = Tls::of(&header);
+    judge(sent, &heard, header[0] & 8 == 0, tls);
+}
+
+/// Where TLS is in a dialogue.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Tls {
+    None,
+    /// The server has it, the user does without.
+    Offered,
+    Explicit,
+    Implicit,
+}
+
+impl Tls {
+    fn of(header: &[u8; HEADER]) -> Self {
+        match header[0] >> 6 {
+            0 => Self::None,
+            1 => Self::Offered,
+            2 => Self::Explicit,
+            _ => Self::Implicit,
+        }
+    }
+
+    /// The reply after which a connection goes on otherwise: into a handshake that the lines of the input are not, or out
+    /// of TLS, of which the user's side here reads nothing.
+    fn leads_away(self, reply: &Reply) -> bool {
+        let code = reply.code();
+        match self {
+            Self::None => false,
+            Self::Offered => code == 234,
+            Self::Explicit | Self::Implicit => {
+                // 220 is REIN's.
+                matches!(code, 220 | 234) || reply.text().as_bytes().starts_with(CLEARED)
+            }
+        }
+    }
 }
 
 /// What the user's side has heard.
@@ -65,7 +118,7 @@ struct Heard {
     ended: bool,
 }
 
-fn judge(sent: &[u8], heard: &Heard, patient: bool) {
+fn judge(sent: &[u8], heard: &Heard, patient: bool, tls: Tls) {
     let (commands, foreign) = commands(sent);
     let finals = heard.finals.len();
     let farewell = heard
@@ -78,7 +131,12 @@ fn judge(sent: &[u8], heard: &Heard, patient: bool) {
         finals <= commands + 1 + usize::from(farewell),
         "{finals} replies to {commands} lines"
     );
-    if patient && !farewell && !foreign {
+    let led_away = heard
+        .finals
+        .iter()
+        .skip(1)
+        .any(|reply| tls.leads_away(reply));
+    if patient && !farewell && !foreign && !led_away {
         assert_eq!(finals, commands + 1, "final replies, with the greeting");
     }
 }
@@ -108,8 +166,17 @@ async fn dialogue(header: [u8; HEADER], sent: &[u8]) -> Heard {
     world.add_host("user", World::INTERNET, ["192.0.2.1", "192.0.2.2"]);
     world.add_host("stranger", World::INTERNET, ["203.0.113.66"]);
     let bit = |n: u8| header[0] >> n & 1 == 1;
+    let secured = Tls::of(&header);
     let config = Config {
         listen: vec!["192.0.2.9:21".parse().expect("an address")],
+        implicit_listen: match secured {
+            Tls::Implicit => vec!["192.0.2.9:990".parse().expect("an address")],
+            _ => Vec::new(),
+        },
+        tls: (secured != Tls::None).then(|| TlsPolicy {
+            ccc: true,
+            ..TlsPolicy::new(tls::server(false))
+        }),
         one_port: if bit(0) { OnePort::On } else { OnePort::Off },
         patience: PATIENCE,
         idle: Duration::from_secs(20),
@@ -125,12 +192,27 @@ async fn dialogue(header: [u8; HEADER], sent: &[u8]) -> Heard {
     let server = Server::bind(config, world.host("server"), accounts)
         .await
         .expect("a port");
-    let (handle, at) = (server.handle(), server.local_addrs()[0]);
+    let handle = server.handle();
+    let at = match secured {
+        Tls::Implicit => "192.0.2.9:990".parse().expect("an address"),
+        _ => "192.0.2.9:21".parse().expect("an address"),
+    };
     let running = tokio::spawn(server.run());
     let control = world.host("user").connect(Source::Any, at).await;
-    let (replies, commands) = tokio::io::split(control.expect("the server listens"));
+    let session = matches!(secured, Tls::Explicit | Tls::Implicit)
+        .then(|| session(VERSIONS[usize::from(header[1] & 1)]));
+    let mut control = control.expect("the server listens");
     let (tell, heard) = watch::channel(Heard::default());
-    let data = Data::new(world, header);
+    if secured == Tls::Explicit {
+        tell.send_modify(|heard| heard.finals.push(Reply::new(220, "as if greeted in TLS")));
+        ask_for_tls(&mut control).await;
+    }
+    if let Some(session) = &session {
+        let inside = session.secure_control(control, HANDSHAKE).await;
+        control = inside.expect("a user that does all right gets its TLS");
+    }
+    let (replies, commands) = tokio::io::split(control);
+    let data = Data::new(world, header, session);
     let listener = tokio::spawn(listen(replies, tell, data.clone()));
     speak(commands, &header, sent, heard.clone(), &data).await;
     listener.await.expect("the user's side does not panic");
@@ -138,6 +220,26 @@ async fn dialogue(header: [u8; HEADER], sent: &[u8]) -> Heard {
     running.await.expect("the server does not panic");
     let heard = heard.borrow();
     heard.clone()
+}
+
+/// TLS of the user's control connection and of what belongs to it.
+fn session(versions: TlsVersions) -> UserSession {
+    let verifier = tls::trust().verifier(SERVER, 21).expect("a verifier");
+    let tls = UserTls::new(verifier, None, versions).expect("a configuration");
+    tls.session(SERVER).expect("a name")
+}
+
+/// The greeting, AUTH TLS and its 234, which are not of the input.
+async fn ask_for_tls(control: &mut Conn) {
+    for line in [&b""[..], b"AUTH TLS\r\n"] {
+        let said = control.write_all(line).await;
+        said.expect("the server reads");
+        let mut reply = Vec::new();
+        while reply.last() != Some(&b'\n') {
+            reply.push(control.read_u8().await.expect("the server answers"));
+        }
+        assert!(reply.starts_with(b"220 ") || reply.starts_with(b"234 "));
+    }
 }
 
 /// Sends line after line, each when its time has come.

@@ -8,12 +8,14 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{sleep, timeout};
+use wharf_net::tls::ServerSession;
 use wharf_net::{Conn, Listener, Source};
 use wharf_proto::Command;
 use wharf_sim::World;
 
 use super::files::{self, Memory, Transfer};
 use super::program::Program;
+use super::server::HANDSHAKE;
 
 /// How a data connection is to come about.
 pub(crate) enum Way {
@@ -30,6 +32,8 @@ pub(crate) struct Order {
     pub(crate) path: String,
     pub(crate) offset: usize,
     pub(crate) how: u8,
+    /// Protects the data connection.
+    pub(crate) session: Option<ServerSession>,
 }
 
 /// Bytes behind the end of a file that has none, and lines behind the end of a listing.
@@ -40,6 +44,12 @@ pub(crate) async fn carry(order: Order, way: Way) -> Option<Vec<u8>> {
     let Some(mut conn) = open(&order, way).await else {
         return Some(b"425 no data connection\r\n".to_vec());
     };
+    if let Some(session) = &order.session {
+        match session.secure_data(conn, HANDSHAKE).await {
+            Ok(secured) => conn = secured,
+            Err(_) => return Some(b"522 no TLS\r\n".to_vec()),
+        }
+    }
     let upload = matches!(
         order.command,
         Command::Stor(_) | Command::Appe(_) | Command::Stou(_)
@@ -69,6 +79,11 @@ pub(crate) async fn carry(order: Order, way: Way) -> Option<Vec<u8>> {
                 sleep(Duration::from_mins(20)).await;
                 drop(conn);
             });
+            false
+        }
+        // Inside TLS an end that does not say so is none.
+        3 if conn.is_secured() => {
+            drop(conn);
             false
         }
         _ => {

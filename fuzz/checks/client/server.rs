@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
+use wharf_net::tls::ServerSession;
 use wharf_net::{Conn, ListenAt};
 use wharf_proto::{Command, EprtArgument, Line, LineDecoder, LprtArgument, host_port};
 use wharf_sim::World;
@@ -13,8 +14,12 @@ use wharf_sim::World;
 use super::data::{self, Way};
 use super::files::{self, Memory};
 use super::program::Program;
+use super::tls;
 
 pub(crate) const SERVER: [u8; 4] = [192, 0, 2, 1];
+
+/// On virtual time, so only a peer that has stopped is ever waited for.
+pub(crate) const HANDSHAKE: Duration = Duration::from_secs(20);
 
 /// Replies with a meaning of their own to a client.
 const CODES: &[u16] = &[
@@ -34,37 +39,88 @@ const FEATURES: &[&str] = &[
     "TVFS",
 ];
 
+/// What the generated server does about TLS.
+#[derive(Clone, Copy)]
+pub(crate) struct Protection {
+    pub(crate) offered: bool,
+    /// From the first byte.
+    implicit: bool,
+    /// Its data connections have another session than the control connection: nothing can be resumed.
+    forgets: bool,
+    /// Its certificate is another one.
+    unknown: bool,
+}
+
+impl Protection {
+    pub(crate) fn of(byte: u8) -> Self {
+        Self {
+            offered: byte & 4 == 0,
+            implicit: byte & 3 == 3,
+            forgets: byte & 16 != 0,
+            unknown: byte & 32 != 0,
+        }
+    }
+}
+
+/// What all its sessions have in common.
+#[derive(Clone)]
+pub(crate) struct Host {
+    pub(crate) world: World,
+    pub(crate) program: Program,
+    pub(crate) features: u8,
+    pub(crate) memory: Memory,
+    pub(crate) tls: Protection,
+}
+
 /// Accepts control connections until the runtime ends.
-pub(crate) async fn serve(world: World, program: Program, features: u8, memory: Memory) {
-    let at = SocketAddr::new(IpAddr::from(SERVER), 21);
-    let mut door = world
+pub(crate) async fn serve(host: Host) {
+    let port = if host.tls.implicit { 990 } else { 21 };
+    let at = SocketAddr::new(IpAddr::from(SERVER), port);
+    let mut door = host
+        .world
         .host("server")
         .listen(ListenAt::one(at))
         .await
         .expect("a port");
     while let Ok(conn) = door.accept().await {
-        let (reads, writes) = tokio::io::split(conn);
-        let session = Session {
-            world: world.clone(),
-            program: program.clone(),
-            features,
-            memory: memory.clone(),
-            writes,
-            directory: String::new(),
-            offset: 0,
-            way: Way::None,
-            running: None,
-        };
-        tokio::spawn(session.run(reads));
+        tokio::spawn(begin(host.clone(), conn));
     }
 }
 
+async fn begin(host: Host, mut conn: Conn) {
+    let session = tls::server(host.tls.unknown)
+        .session()
+        .expect("a session of TLS");
+    if host.tls.implicit && host.tls.offered {
+        match session.secure_control(conn, HANDSHAKE).await {
+            Ok(secured) => conn = secured,
+            Err(_) => return,
+        }
+    }
+    let secured = conn.is_secured();
+    let (reads, writes) = tokio::io::split(conn);
+    let session = Session {
+        host,
+        writes,
+        directory: String::new(),
+        offset: 0,
+        way: Way::None,
+        running: None,
+        session,
+        secured,
+        protected: false,
+    };
+    session.run(reads).await;
+}
+
 struct Session {
-    world: World,
-    program: Program,
-    features: u8,
-    memory: Memory,
+    host: Host,
     writes: WriteHalf<Conn>,
+    /// For the control connection and, as a rule, for data connections.
+    session: ServerSession,
+    secured: bool,
+    /// PROT P has come.
+    protected: bool,
     /// Without a slash in front or behind; the root is empty.
     directory: String,
     offset: usize,
@@ -84,10 +140,19 @@ impl Session {
         }
         loop {
             while let Some(line) = decoder.next() {
-                if let Line::Command(line) = line
-                    && self.act(&line).await.is_err()
-                {
+                let Line::Command(line) = line else { continue };
+                if self.act(&line).await.is_err() {
                     return;
+                }
+                let asked = matches!(Command::parse(&line), Ok(Command::Auth(_)));
+                if asked && self.host.tls.offered && !self.secured {
+                    let conn = reads.unsplit(self.writes);
+                    let Ok(conn) = self.session.secure_control(conn, HANDSHAKE).await else {
+                        return;
+                    };
+                    (reads, self.writes) = tokio::io::split(conn);
+                    self.secured = true;
+                    decoder = LineDecoder::new(8192);
                 }
             }
             let ended = async {
@@ -123,7 +188,10 @@ impl Session {
         let path = |this: &Self, path: &wharf_proto::Pathname| this.resolve(path.as_bytes());
         let reply = match &command {
             Command::User(_) => "331 password?".into(),
-            Command::Pass(_) | Command::Acct(_) => "230 welcome".into(),
+            Command::Pass(_) | Command::Acct(_) => {
+                self.host.memory.look().bared |= !self.secured;
+                "230 welcome".into()
+            }
             Command::Feat => self.feat(),
             Command::Pwd => format!("257 \"/{}\" is here", self.directory.replace('"', "\"\"")),
             Command::Cwd(to) => {
@@ -166,12 +234,26 @@ impl Session {
             Command::Syst => "215 UNIX Type: L8".into(),
             Command::Stat(_) => "211-status\r\n all is well\r\n211 end".into(),
             Command::Help(_) => "214 no help".into(),
+            Command::Auth(_) if self.host.tls.offered => "234 go on".into(),
             Command::Auth(_) => "502 no TLS".into(),
+            Command::Prot(level) => {
+                self.protected = level.as_bytes() == b"P";
+                "200 as you like".into()
+            }
             _ => "200 fine".into(),
         };
         let quit = matches!(command, Command::Quit);
         self.answer(line, format!("{reply}\r\n").as_bytes()).await?;
         if quit { Err(Over) } else { Ok(()) }
+    }
+
+    fn data_session(&self) -> ServerSession {
+        if self.host.tls.forgets {
+            let other = tls::server(self.host.tls.unknown).session();
+            other.expect("a session of TLS")
+        } else {
+            self.session.clone()
+        }
     }
 
     fn resolve(&self, path: &[u8]) -> String {
@@ -188,7 +270,7 @@ impl Session {
         let listed: Vec<&str> = FEATURES
             .iter()
             .enumerate()
-            .filter(|(at, _)| self.features >> at & 1 == 0)
+            .filter(|(at, _)| self.host.features >> at & 1 == 0)
             .map(|(_, feature)| *feature)
             .collect();
         if listed.is_empty() {
@@ -202,12 +284,12 @@ impl Session {
         let Some(size) = files::length(name) else {
             return "550 no such file".into();
         };
-        let told = match self.program.byte() % 8 {
+        let told = match self.host.program.byte() % 8 {
             6 => size / 2,
             7 => size + 1,
             _ => size,
         };
-        let mut log = self.memory.look();
+        let mut log = self.host.memory.look();
         if told == size {
             log.sizes.push(name.to_owned());
         } else {
@@ -217,13 +299,14 @@ impl Session {
     }
 
     async fn passive(&mut self, command: &Command) -> String {
-        let how = self.program.byte();
+        let how = self.host.program.byte();
         let ip = IpAddr::from(SERVER);
         // Ports from 6000 on are dropped on the way.
         let silent = how % 8 == 1;
         let mut port = if silent { 6000 } else { 5000 };
         let listener = loop {
             match self
+                .host
                 .world
                 .host("server")
                 .listen(ListenAt::one(SocketAddr::new(ip, port)))
@@ -273,7 +356,8 @@ impl Session {
             return self.answer(b"RETR", b"550 no such file\r\n").await;
         }
         let way = std::mem::replace(&mut self.way, Way::None);
-        let how = self.program.byte();
+        let how = self.host.program.byte();
+        self.host.memory.look().bared |= !self.protected;
         match how >> 6 {
             1 => {
                 self.answer(b"early", b"150 coming\r\n226 done already\r\n")
@@ -286,13 +370,14 @@ impl Session {
         }
         self.running = Some(tokio::spawn(data::carry(
             data::Order {
-                world: self.world.clone(),
-                program: self.program.clone(),
-                memory: self.memory.clone(),
+                world: self.host.world.clone(),
+                program: self.host.program.clone(),
+                memory: self.host.memory.clone(),
                 command: command.clone(),
                 path,
                 offset,
                 how,
+                session: self.protected.then(|| self.data_session()),
             },
             way,
         )));
@@ -301,21 +386,23 @@ impl Session {
 
     /// Sends a reply, or what the program wants instead.
     async fn answer(&mut self, question: &[u8], reply: &[u8]) -> Result<(), Over> {
-        let twist = self.program.byte();
+        let twist = self.host.program.byte();
         let mut out = reply.to_vec();
         let mut over = false;
         match twist {
             0..=159 => {}
             160..=174 => {
-                let count = usize::from(self.program.byte());
-                out = self.program.take(count);
+                let count = usize::from(self.host.program.byte());
+                out = self.host.program.take(count);
                 out.extend_from_slice(b"\r\n");
             }
             175..=189 => {
-                let code = self.program.choose(CODES);
+                let code = self.host.program.choose(CODES);
                 out = format!("{code} said\r\n").into_bytes();
             }
-            190..=199 => sleep(Duration::from_millis(500) * u32::from(self.program.byte())).await,
+            190..=199 => {
+                sleep(Duration::from_millis(500) * u32::from(self.host.program.byte())).await
+            }
             200..=204 => out.clear(),
             205..=209 => {
                 out.clear();
@@ -324,16 +411,16 @@ impl Session {
             210..=214 => over = true,
             215..=219 => out.extend_from_slice(reply),
             220..=224 => {
-                let code = self.program.choose(CODES);
+                let code = self.host.program.choose(CODES);
                 out.extend_from_slice(format!("{code} and this\r\n").as_bytes());
             }
             225..=229 => {
-                let code = self.program.choose(CODES);
+                let code = self.host.program.choose(CODES);
                 out.splice(0..0, format!("{code} before\r\n").into_bytes());
             }
             230..=234 => {
-                let lines = usize::from(self.program.byte()) * 8;
-                let code = self.program.choose(CODES);
+                let lines = usize::from(self.host.program.byte()) * 8;
+                let code = self.host.program.choose(CODES);
                 out = format!("{code}-begin\r\n").into_bytes();
                 out.extend(b"a line\x1b[2J\r\n".repeat(lines));
                 out.extend_from_slice(format!("{code} end\r\n").as_bytes());
@@ -348,25 +435,25 @@ impl Session {
                 }
             }
             246..=249 => {
-                let wrong = self.program.take(1);
-                let at = usize::from(self.program.byte()) % out.len();
+                let wrong = self.host.program.take(1);
+                let at = usize::from(self.host.program.byte()) % out.len();
                 out.splice(at..=at, wrong);
             }
             _ => {
-                let at = usize::from(self.program.byte()) % out.len();
+                let at = usize::from(self.host.program.byte()) % out.len();
                 out.truncate(at);
                 over = twist & 1 == 0;
             }
         }
         if !matches!(twist, 0..=159 | 190..=199 | 242..=245) {
-            self.memory.look().out_of_step = true;
+            self.host.memory.look().out_of_step = true;
         }
         if twist > 159
             && question.starts_with(b"SIZE")
                 | question.starts_with(b"MLST")
                 | question.starts_with(b"data")
         {
-            let mut log = self.memory.look();
+            let mut log = self.host.memory.look();
             log.lies += 1;
             if let (b"data", Some(last)) = (question, log.transfers.last_mut()) {
                 last.reply = None;
@@ -377,7 +464,7 @@ impl Session {
     }
 
     async fn write(&mut self, bytes: &[u8]) -> Result<(), Over> {
-        self.memory.look().said += bytes.len();
+        self.host.memory.look().said += bytes.len();
         self.writes.write_all(bytes).await.map_err(|_| Over)
     }
 

@@ -3,16 +3,18 @@
 //! One byte of the header a connection: bits 0 to 2 what is sent, 3 to 5 how it ends, 6 and 7 when it is opened.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::sleep;
+use wharf_net::tls::UserSession;
 use wharf_net::{Conn, ListenAt, Source};
 use wharf_proto::{Command, EprtArgument, LprtArgument, Reply, host_port};
 use wharf_sim::World;
 
-use super::HEADER;
+use super::{HANDSHAKE, HEADER};
 
 /// More than one buffer of the server holds.
 static MUCH: [u8; 70_000] = [0xff; 70_000];
@@ -26,15 +28,20 @@ pub(crate) struct Data {
     server: IpAddr,
     /// How many connections there have been.
     count: Arc<Mutex<usize>>,
+    /// Inside TLS: what data connections resume, once the user has sent PROT P.
+    session: Option<UserSession>,
+    protected: Arc<AtomicBool>,
 }
 
 impl Data {
-    pub(crate) fn new(world: World, header: [u8; HEADER]) -> Self {
+    pub(crate) fn new(world: World, header: [u8; HEADER], session: Option<UserSession>) -> Self {
         Self {
             world: Arc::new(world),
             header,
             server: IpAddr::from([192, 0, 2, 9]),
             count: Arc::default(),
+            session,
+            protected: Arc::default(),
         }
     }
 
@@ -43,6 +50,11 @@ impl Data {
         let byte = self.header[1 + *count % 7];
         *count += 1;
         byte
+    }
+
+    fn session(&self) -> Option<UserSession> {
+        let protected = self.protected.load(Ordering::Relaxed);
+        self.session.clone().filter(|_| protected)
     }
 
     /// A line is about to be sent: what it names is listened on.
@@ -54,6 +66,11 @@ impl Data {
             Ok(
                 Command::Eprt(EprtArgument::Address(at)) | Command::Lprt(LprtArgument::Address(at)),
             ) => at,
+            Ok(Command::Prot(level)) => {
+                let protected = level.as_bytes().eq_ignore_ascii_case(b"P");
+                self.protected.store(protected, Ordering::Relaxed);
+                return;
+            }
             _ => return,
         };
         let Ok(mut door) = self.world.host("user").listen(ListenAt::one(at)).await else {
@@ -64,7 +81,7 @@ impl Data {
             // A door stays open for as long as a user would wait.
             let opened = tokio::time::timeout(REST * 100, async {
                 while let Ok(conn) = door.accept().await {
-                    tokio::spawn(carry(conn, this.next()));
+                    tokio::spawn(carry(conn, this.next(), this.session()));
                 }
             });
             let _ = opened.await;
@@ -110,12 +127,19 @@ impl Data {
 
     async fn open(&self, host: &str, from: Source, to: SocketAddr, how: u8) {
         if let Ok(conn) = self.world.host(host).connect(from, to).await {
-            tokio::spawn(carry(conn, how));
+            tokio::spawn(carry(conn, how, self.session()));
         }
     }
 }
 
-async fn carry(mut conn: Conn, how: u8) {
+async fn carry(mut conn: Conn, how: u8, session: Option<UserSession>) {
+    // What looks like the beginning of TLS goes out bare.
+    if let Some(session) = session.filter(|_| how & 7 != 7) {
+        match session.secure_data(conn, HANDSHAKE).await {
+            Ok(secured) => conn = secured,
+            Err(_) => return,
+        }
+    }
     let sent: &[&[u8]] = match how & 7 {
         1 => &[b"line\r\n\rbinary\xff"],
         2 => &[&MUCH, &MUCH],
