@@ -213,7 +213,7 @@ async fn dialogue(header: [u8; HEADER], sent: &[u8]) -> Heard {
     }
     let (replies, commands) = tokio::io::split(control);
     let data = Data::new(world, header, session);
-    let listener = tokio::spawn(listen(replies, tell, data.clone()));
+    let listener = tokio::spawn(listen(replies, tell, data.clone(), secured));
     speak(commands, &header, sent, heard.clone(), &data).await;
     listener.await.expect("the user's side does not panic");
     handle.stop(Duration::ZERO);
@@ -300,18 +300,24 @@ fn check_row(line: &[u8], reply: &Reply) {
     }
 }
 
-async fn listen(mut replies: ReadHalf<Conn>, tell: watch::Sender<Heard>, data: Data) {
+async fn listen(mut replies: ReadHalf<Conn>, tell: watch::Sender<Heard>, data: Data, tls: Tls) {
     let mut decoder = ReplyDecoder::new(ReplyLimits {
         line: 64 << 10,
         lines: 4096,
         bytes: 4 << 20,
     });
     let mut buffer = [0; 1024];
+    let mut away = false;
     while let Ok(read @ 1..) = replies.read(&mut buffer).await {
+        if away {
+            continue;
+        }
         decoder.push(&buffer[..read]);
         loop {
             match decoder.next() {
                 Ok(Some(reply)) => {
+                    // What follows is a handshake's, at most an alert.
+                    away |= tls == Tls::Offered && tls.leads_away(&reply);
                     data.after(&reply);
                     tell.send_modify(|heard| match reply.class() {
                         ReplyClass::Preliminary => heard.preliminary += 1,
@@ -319,11 +325,12 @@ async fn listen(mut replies: ReadHalf<Conn>, tell: watch::Sender<Heard>, data: D
                     });
                 }
                 Ok(None) => break,
+                Err(_) if away => break,
                 Err(e) => panic!("the server sent no reply but {e:?}"),
             }
         }
     }
-    assert!(decoder.is_empty(), "the last reply is cut");
+    assert!(away || decoder.is_empty(), "the last reply is cut");
     tell.send_modify(|heard| heard.ended = true);
 }
 

@@ -84,6 +84,9 @@ pub(crate) async fn carry(order: Order, way: Way) -> Option<Vec<u8>> {
         // Inside TLS an end that does not say so is none.
         3 if conn.is_secured() => {
             drop(conn);
+            if let Some(at) = at {
+                order.memory.change(at, |it| it.cut = true);
+            }
             false
         }
         _ => {

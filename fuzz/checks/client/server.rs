@@ -106,7 +106,7 @@ async fn begin(host: Host, mut conn: Conn) {
         offset: 0,
         way: Way::None,
         running: None,
-        session,
+        tls: session,
         secured,
         protected: false,
     };
@@ -117,7 +117,7 @@ struct Session {
     host: Host,
     writes: WriteHalf<Conn>,
     /// For the control connection and, as a rule, for data connections.
-    session: ServerSession,
+    tls: ServerSession,
     secured: bool,
     /// PROT P has come.
     protected: bool,
@@ -147,7 +147,7 @@ impl Session {
                 let asked = matches!(Command::parse(&line), Ok(Command::Auth(_)));
                 if asked && self.host.tls.offered && !self.secured {
                     let conn = reads.unsplit(self.writes);
-                    let Ok(conn) = self.session.secure_control(conn, HANDSHAKE).await else {
+                    let Ok(conn) = self.tls.secure_control(conn, HANDSHAKE).await else {
                         return;
                     };
                     (reads, self.writes) = tokio::io::split(conn);
@@ -252,7 +252,7 @@ impl Session {
             let other = tls::server(self.host.tls.unknown).session();
             other.expect("a session of TLS")
         } else {
-            self.session.clone()
+            self.tls.clone()
         }
     }
 
@@ -401,7 +401,7 @@ impl Session {
                 out = format!("{code} said\r\n").into_bytes();
             }
             190..=199 => {
-                sleep(Duration::from_millis(500) * u32::from(self.host.program.byte())).await
+                sleep(Duration::from_millis(500) * u32::from(self.host.program.byte())).await;
             }
             200..=204 => out.clear(),
             205..=209 => {
