@@ -41,7 +41,7 @@ pub(super) const KEYS: &[Setting] = &[
     },
     Setting {
         key: "sandbox",
-        example: "\"off\"",
+        example: "\"best-effort\"",
         help: "strict, best-effort or off: whether the process that talks to the network must be locked in wholly (files below `directory`, own ports, no processes), as far as this system can, or not at all.",
         set: |s, v, _| text(v, value::sandbox).map(|level| s.sandbox = level),
     },
