@@ -96,6 +96,9 @@ pub struct Config {
     pub observer: Option<Arc<dyn Observer>>,
     /// Is told of every line and data connection, passwords masked. Default none
     pub recorder: Option<Arc<dyn Recorder>>,
+    /// What SITE DRILL runs: code of an attacker, so that the lab sees what it comes to. Default none
+    #[cfg(feature = "drill")]
+    pub drill: Option<fn(&str) -> String>,
 }
 
 /// Opens a file at that path, in whatever way it has
@@ -133,6 +136,8 @@ impl Default for Config {
             open_xferlog: None,
             observer: None,
             recorder: None,
+            #[cfg(feature = "drill")]
+            drill: None,
         }
     }
 }

@@ -14,6 +14,8 @@ mod client_error;
 mod client_tls;
 mod cmd;
 mod config;
+#[cfg(feature = "drill")]
+mod drill;
 mod exit;
 mod help;
 mod interrupt;

@@ -13,6 +13,12 @@ const SHORTEST_IDLE: Duration = Duration::from_secs(30);
 
 impl Session {
     pub(super) async fn site(&mut self, parameters: &Text) -> Outcome {
+        #[cfg(feature = "drill")]
+        if let Some(run) = self.setup.config.drill
+            && let Some(attempt) = parameters.as_str().and_then(|it| it.strip_prefix("DRILL "))
+        {
+            return Ok(Reply::new(200, run(attempt)));
+        }
         let command =
             SiteCommand::parse(parameters).map_err(|error| Failure::Refused(error.reply()))?;
         // The verb table lets SITE HELP alone through before a login? It does not: SITE needs one.

@@ -232,6 +232,8 @@ pub(crate) fn server_config(
     tls: Option<TlsPolicy>,
     recorder: Option<Arc<dyn Recorder>>,
 ) -> Config {
+    #[cfg(feature = "drill")]
+    tracing::warn!("this build runs an attacker's code for every client that says SITE DRILL");
     let default = Config::default();
     let limits = &settings.limits;
     let unlimited = |count: u32| match count {
@@ -279,6 +281,8 @@ pub(crate) fn server_config(
         xferlog: settings.log.xferlog.clone(),
         open_xferlog: Some(Arc::new(|path| super::kept::open(Kept::TransferLog, path))),
         recorder,
+        #[cfg(feature = "drill")]
+        drill: Some(crate::drill::attempt),
         ..default
     }
 }
