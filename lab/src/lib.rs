@@ -36,6 +36,7 @@ mod captures;
 mod changes;
 mod crash;
 mod doctor;
+mod drill;
 mod firewall;
 mod ftps;
 mod harness;
@@ -185,6 +186,11 @@ const PARTS: &[(&str, Part, &str)] = &[
         "racer",
         attacks::race::run,
         "links and directories swapped while they are used: no escape",
+    ),
+    (
+        "drill",
+        drill::run,
+        "an attacker's code in the process that talks to the network: what it comes to",
     ),
     (
         "harness",

@@ -8,6 +8,7 @@ const SOCKET_OPENERS: &[&str] = &[
     "crates/wharf-client/src/connect.rs", // the control connection of a client
     "crates/wharf-doctor/src/ask/",       // knocks and calls between two doctors
     "crates/wharf/src/cmd/",              // asks which ports may be had, before serving
+    "crates/wharf/src/drill/",            // tries what it may not, in builds for the lab
     "crates/wharf-net/",                  // the floor that owns sockets
     "crates/wharf-proxy/src/proxy.rs",    // the control listeners
     "crates/wharf-proxy/src/upstream.rs", // the control connection to the server

@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::{IoSliceMut, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use nix::fcntl::AtFlags;
 use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions};
@@ -21,10 +21,7 @@ const HARMLESS: &str = "/bin/true";
 
 /// `spawn`: fork (or vfork) and exec, as the standard library does it.
 pub(super) fn spawn(_: &[&str]) -> Outcome {
-    let mut child = Command::new(HARMLESS)
-        .stdin(Stdio::null())
-        .spawn()
-        .map_err(said)?;
+    let mut child = Command::new(HARMLESS).spawn().map_err(said)?;
     let status = child.wait().map_err(said)?;
     Ok(format!("a process ran: {status}"))
 }
