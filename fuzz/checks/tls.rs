@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use wharf_net::tls::TlsVersions;
 use wharf_net::tls::trust::Trust;
-use wharf_net::tls::{CertificateStore, Fingerprint, SelfSigned, ServerTls};
+use wharf_net::tls::{CertificateStore, Fingerprint, SelfSigned, ServerTls, fingerprint_of};
 
 /// The server of both dialogues; certificates are believed by their fingerprint.
 const NAME: &str = "192.0.2.9";
@@ -21,7 +21,7 @@ fn made(unknown: bool) -> &'static Made {
         let own = SelfSigned::new(&[NAME.to_owned()]).expect("a certificate");
         let (chain, key) = (own.certificate.as_bytes(), own.key.as_bytes());
         let certified = CertificateStore::from_pem("fuzz", chain, key).expect("a certificate");
-        let fingerprint = Fingerprint::of(&certified.cert[0]);
+        let fingerprint = fingerprint_of(&certified.cert[0]);
         let store = Arc::new(CertificateStore::new(vec![certified]));
         Made {
             server: ServerTls::new(store, None, TlsVersions::All).expect("a configuration"),

@@ -9,7 +9,9 @@ use async_trait::async_trait;
 use wharf_proto::{Pathname, Secret, Text};
 use wharf_storage::Storage;
 
-/// What a client brought with USER and PASS.
+use crate::Certificate;
+
+/// What a client brought with USER and PASS, and with its TLS handshake.
 #[derive(Clone, Debug)]
 pub struct Credentials {
     /// The argument of USER, as sent.
@@ -18,6 +20,8 @@ pub struct Credentials {
     pub password: Secret,
     /// Where the control connection comes from.
     pub peer: IpAddr,
+    /// What the client has shown in the handshake of this very control connection, if that is in TLS still.
+    pub certificate: Option<Certificate>,
 }
 
 /// Limits of one user, on top of those of the server; `None` leaves the server's.
@@ -88,6 +92,17 @@ impl StdError for Denied {
 pub trait Authenticator: Send + Sync + 'static {
     /// Checks a login. The answer takes the same time for an unknown user as for a wrong password.
     async fn login(&self, who: &Credentials) -> Result<Granted, Denied>;
+
+    /// What the certificate alone gives that the client has shown, asked when USER comes; the password is not looked at.
+    /// `Ok(None)`: PASS must follow, as for a user that does not exist, so that nobody without the certificate learns who
+    /// does.
+    ///
+    /// # Errors
+    /// [`Denied::Broken`]: the user's home does not work.
+    async fn login_by_certificate(&self, who: &Credentials) -> Result<Option<Granted>, Denied> {
+        let _ = who;
+        Ok(None)
+    }
 
     /// Whether USER must be followed by PASS for that name. Answered from memory and never from whether the user
     /// exists, so that it tells an outsider nothing.

@@ -37,6 +37,18 @@ impl Authenticator for Chain {
         Err(worst)
     }
 
+    async fn login_by_certificate(&self, who: &Credentials) -> Result<Option<Granted>, Denied> {
+        let mut outcome = Ok(None);
+        for source in &self.sources {
+            match source.login_by_certificate(who).await {
+                Ok(None) => {}
+                Ok(granted) => return Ok(granted),
+                Err(denied) => outcome = Err(denied),
+            }
+        }
+        outcome
+    }
+
     fn needs_password(&self, user: &[u8]) -> bool {
         self.sources
             .iter()

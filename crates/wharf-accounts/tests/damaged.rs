@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use tempfile::TempDir;
-use wharf_accounts::{UserList, UsersError};
-use wharf_proto::Pathname;
+use wharf_accounts::{Besides, CertificateRule, UserList, UsersError};
+use wharf_proto::{Fingerprint, Pathname};
 
 /// What a damage may leave behind.
 const BYTES: &[u8] = b"\"#=[\nx\xff";
@@ -16,13 +16,23 @@ fn written(dir: &Path) -> Vec<u8> {
     list.add("ann", &secret, Some(&home), true).unwrap();
     list.add("bob", &secret, Some(&home), false).unwrap();
     list.add("eve", &secret, None, true).unwrap();
+    for (name, besides) in [("sue", Besides::Nothing), ("tom", Besides::Password)] {
+        let rule = CertificateRule {
+            fingerprints: vec![Fingerprint([0xAB; 32])],
+            besides,
+            ..CertificateRule::default()
+        };
+        let secret = (besides == Besides::Password).then_some(&secret);
+        list.add_known_by(name, Some(&rule), secret, None, true)
+            .unwrap();
+    }
     let path = dir.join("users.toml");
     list.save(&path).unwrap();
     std::fs::read(path).unwrap()
 }
 
-/// Name, home, rights and the beginning of the password of everybody in the file.
-type Rights = Vec<(String, String, bool, String)>;
+/// Name, home, rights, password and certificates of everybody in the file.
+type Rights = Vec<(String, String, bool, Option<String>, String)>;
 
 fn load(path: &Path, text: &[u8]) -> Result<Rights, UsersError> {
     std::fs::write(path, text).unwrap();
@@ -32,7 +42,10 @@ fn load(path: &Path, text: &[u8]) -> Result<Rights, UsersError> {
             user.name.clone(),
             user.home.display().to_string(),
             user.read_only,
-            user.password.expose().to_owned(),
+            user.password.as_ref().map(|it| it.expose().to_owned()),
+            user.certificate.as_ref().map_or(String::new(), |it| {
+                format!("{:?} {}", it.besides, it.fingerprints[0])
+            }),
         )
     });
     Ok(rights.collect())
@@ -60,7 +73,7 @@ fn a_file_that_is_cut_off_gives_nobody_more() {
     let text = written(dir.path());
     let path = dir.path().join("damaged.toml");
     let whole = load(&path, &text).unwrap();
-    assert_eq!(whole.len(), 3);
+    assert_eq!(whole.len(), 5);
     for length in 0..text.len() {
         match load(&path, &text[..length]) {
             Ok(rights) => assert_eq!(rights, whole[..rights.len()], "cut at {length}"),
@@ -84,6 +97,8 @@ fn as_written(text: &[u8]) -> Option<Rights> {
                 "sessions",
                 "welcome",
                 "password",
+                "certificate",
+                "certificates",
             ];
             assert!(
                 user.as_table()?
@@ -95,7 +110,22 @@ fn as_written(text: &[u8]) -> Option<Rights> {
                 text("home").unwrap_or(Some("/".to_owned()))?,
                 user.get("read_only")
                     .map_or(Some(false), toml::Value::as_bool)?,
-                text("password")??,
+                match text("password") {
+                    Some(text) => Some(text?),
+                    None => None,
+                },
+                match user.get("certificates") {
+                    None => String::new(),
+                    Some(these) => {
+                        let besides = match (text("certificate"), user.get("password")) {
+                            (Some(Some(word)), _) if word == "alone" => "Nothing",
+                            (None, None) => "Nothing",
+                            _ => "Password",
+                        };
+                        let these = these.as_array()?.first()?.as_str()?;
+                        format!("{besides} {}", these.strip_prefix("sha256:")?)
+                    }
+                },
             ));
         }
     }

@@ -19,6 +19,7 @@ fn who(user: &str, password: &str) -> Credentials {
         user: user.parse().unwrap_or_else(|_| Text::lossy("")),
         password: password.parse().unwrap(),
         peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        certificate: None,
     }
 }
 

@@ -7,9 +7,10 @@ use std::sync::{Arc, OnceLock};
 
 use tempfile::TempDir;
 use wharf_accounts::{
-    Authenticator, Credentials, Denied, Granted, PasswordHash, UserList, UsersError, UsersFile,
+    Authenticator, Besides, Certificate, CertificateRule, Credentials, Denied, Granted,
+    PasswordHash, UserList, UsersError, UsersFile,
 };
-use wharf_proto::{Pathname, Secret};
+use wharf_proto::{Fingerprint, Pathname, Secret};
 use wharf_storage::{Local, LocalOptions, Memory, Permissions, Storage};
 
 /// A hash of "right".
@@ -34,6 +35,7 @@ fn who(user: &str, password: &str) -> Credentials {
         user: user.parse().unwrap(),
         password: secret(password),
         peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        certificate: None,
     }
 }
 
@@ -186,8 +188,8 @@ fn every_mistake_is_told_with_its_line() {
         ),
         (
             "[[user]]\nnmae = \"anna\"\nread_only = \"yes\"\nhome = \"\"\nsessions = 0\nquota_bytes = -1\n",
-            "1: a user without name\n1: a user without password\n\
-             2: unknown key: nmae, expected name, password, home, read_only, sessions, quota_bytes, quota_files or welcome\n\
+            "1: a user without name\n1: a user without password and without certificates\n\
+             2: unknown key: nmae, expected name, password, certificates, certificate_names, certificate, home, read_only, sessions, quota_bytes, quota_files or welcome\n\
              3: read_only: expected true or false\n4: home: *\n5: sessions: expected a number of at least 1\n\
              6: quota_bytes: expected a number of at least 1",
         ),
@@ -201,6 +203,19 @@ fn every_mistake_is_told_with_its_line() {
         (
             &(user("anna", "") + &user("bert", "") + &user("anna", "")),
             "9: user anna is there already, in line 1",
+        ),
+        (
+            "[[user]]\nname = \"a\"\ncertificate = \"and-password\"\ncertificates = [\"abc\", 5]\n\
+             [[user]]\nname = \"b\"\ncertificate_names = [\"\"]\ncertificate = \"sometimes\"\n\
+             [[user]]\nname = \"c\"\ncertificates = []\n[[user]]\nname = \"d\"\ncertificate = \"alone\"\n",
+            "1: a user whom no certificate and no password lets in\n\
+             3: certificate: which one must be said with certificates or certificate_names\n\
+             3: certificate: and-password needs a password\n\
+             4: certificates: expected a string, found integer\n4: certificates: a SHA-256 fingerprint has *\n\
+             7: certificate_names: a name must not be empty\n8: certificate: expected alone or and-password\n\
+             9: a user whom no certificate and no password lets in\n\
+             12: a user whom no certificate and no password lets in\n\
+             14: certificate: which one must be said with certificates or certificate_names",
         ),
         ("[[user]\nname = \"a\"\n", "1: *"),
     ];
@@ -285,7 +300,16 @@ fn editing_keeps_what_it_is_not_about() {
     list.save(&house.file()).unwrap();
 
     let saved = std::fs::read_to_string(house.file()).unwrap();
-    let hash = |at: usize| list.users().nth(at).unwrap().password.expose().to_owned();
+    let hash = |at: usize| {
+        list.users()
+            .nth(at)
+            .unwrap()
+            .password
+            .as_ref()
+            .unwrap()
+            .expose()
+            .to_owned()
+    };
     let expected = format!(
         "# the users of pier 3\n\n  [[user]]   # first\nwelcome = \"\"\"\n[[user]]\n\"\"\"\nname = 'anna'\n\
          password = \"{}\" # old\n\n# about bert\n\
@@ -301,6 +325,97 @@ fn editing_keeps_what_it_is_not_about() {
     list.remove("dora").unwrap();
     list.remove("anna").unwrap();
     assert_eq!(list.users().len(), 0);
+}
+
+/// Shown by a client: the fingerprint's byte, and one name.
+fn shown(byte: u8, name: &str) -> Option<Certificate> {
+    Some(Certificate {
+        fingerprint: Fingerprint([byte; 32]),
+        names: vec![name.to_owned()],
+    })
+}
+
+#[tokio::test]
+async fn certificates_let_in_alone_or_with_the_password() {
+    let fingerprint = Fingerprint([1; 32]);
+    let by = |more: &str| format!("certificates = [\"sha256:{fingerprint}\"]\n{more}");
+    let house = House::new(
+        &(user("plain", "")
+            + &user("both", &by(""))
+            + &user("either", &by("certificate = \"alone\""))
+            + &format!("[[user]]\nname = \"only\"\n{}", by(""))
+            + "[[user]]\nname = \"named\"\ncertificate_names = \"ann\"\n"),
+    );
+    let users = house.open().unwrap();
+    let (own, foreign) = (shown(1, "x"), shown(2, "x"));
+    // Who, what was shown, what it gives alone, and with the right password; never with the wrong one.
+    for (name, certificate, alone, with_password) in [
+        ("plain", None, false, true),
+        ("plain", own.clone(), false, true),
+        ("both", None, false, false),
+        ("both", foreign.clone(), false, false),
+        ("both", own.clone(), false, true),
+        ("either", None, false, true),
+        ("either", foreign.clone(), false, true),
+        ("either", own.clone(), true, true),
+        ("only", None, false, false),
+        ("only", foreign.clone(), false, false),
+        ("only", own.clone(), true, false),
+        ("named", own.clone(), false, false),
+        ("named", shown(2, "ann"), true, false),
+        ("nobody", own, false, false),
+    ] {
+        let case = format!("{name} {certificate:?}");
+        let with = |password: &str| Credentials {
+            certificate: certificate.clone(),
+            ..who(name, password)
+        };
+        let got = users.login_by_certificate(&with("")).await.unwrap();
+        assert_eq!(
+            got.map(|it| it.user),
+            alone.then(|| name.to_owned()),
+            "{case}"
+        );
+        let got = users.login(&with("right")).await;
+        assert_eq!(got.is_ok(), with_password, "{case}");
+        for wrong in ["wrong", ""] {
+            let got = users.login(&with(wrong)).await;
+            assert!(matches!(got, Err(Denied::Refused)), "{case}");
+        }
+    }
+}
+
+#[test]
+fn certificates_are_edited_like_passwords() {
+    let rule = |names: &[&str], besides| CertificateRule {
+        fingerprints: vec![Fingerprint([0xAB; 32])],
+        names: names.iter().map(|it| (*it).to_owned()).collect(),
+        besides,
+    };
+    let text = "[[user]] # first\nname = \"ann\"\ncertificates = [\n  # old\n  \"ab\"\n] # gone\nread_only = true\n";
+    let text = text.replace("ab\"", &format!("{}\"", Fingerprint([1; 32])));
+    let house = House::new(&text);
+    let mut list = UserList::load(&house.file()).unwrap();
+    let new = rule(&["ann", "a\"b"], Besides::Nothing);
+    list.set_certificate("ann", Some(&new)).unwrap();
+    list.save(&house.file()).unwrap();
+    let ab = Fingerprint([0xAB; 32]);
+    let expected = format!(
+        "[[user]] # first\ncertificate = \"alone\"\ncertificates = [\"sha256:{ab}\"]\n\
+         certificate_names = [\"ann\", 'a\"b']\nname = \"ann\"\nread_only = true\n"
+    );
+    assert_eq!(std::fs::read_to_string(house.file()).unwrap(), expected);
+    // Neither a way in nor a second one too many.
+    assert!(list.set_certificate("ann", None).is_err());
+    let both = rule(&[], Besides::Password);
+    assert!(list.set_certificate("ann", Some(&both)).is_err());
+    list.set_password("ann", &secret("new")).unwrap();
+    list.set_certificate("ann", Some(&both)).unwrap();
+    list.set_certificate("ann", None).unwrap();
+    let unknown = list.set_certificate("bob", None);
+    assert!(matches!(unknown, Err(UsersError::Unknown(_))));
+    let ann = list.users().next().unwrap();
+    assert!(ann.password.is_some() && ann.certificate.is_none() && ann.read_only);
 }
 
 #[test]

@@ -20,7 +20,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio::net::TcpListener;
 use wharf_net::tls::trust::Trust;
-use wharf_net::tls::{Described, Fingerprint, PemPair, replace_private};
+use wharf_net::tls::{Described, Fingerprint, PemPair, fingerprint_of, replace_private};
 
 use responder::Answers;
 
@@ -78,7 +78,7 @@ impl Settings {
 
     /// One for each authority: what a test directory has signed must not be taken for the real one's.
     fn own_directory(&self) -> PathBuf {
-        let Fingerprint(digest) = Fingerprint::of(self.directory.as_bytes());
+        let Fingerprint(digest) = fingerprint_of(self.directory.as_bytes());
         let mut name = String::new();
         for byte in digest.iter().take(8) {
             // Writing to a String cannot fail.

@@ -163,6 +163,7 @@ mod tests {
             user: Text::new(name).unwrap(),
             password: "right".parse().unwrap(),
             peer: [127, 0, 0, 1].into(),
+            certificate: None,
         }
     }
 

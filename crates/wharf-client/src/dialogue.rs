@@ -10,7 +10,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout, timeout_at};
-use wharf_net::tls::TlsSession;
+use wharf_net::tls::{TlsError, TlsSession};
 use wharf_net::{ControlError, UserControl};
 use wharf_proto::reply::ReplyError;
 use wharf_proto::trace::What;
@@ -131,7 +131,7 @@ impl Dialogue {
     fn sent(&mut self, sent: std::io::Result<()>) -> Result<()> {
         sent.map_err(|error| {
             self.lost = true;
-            Error::from_source(ErrorKind::Closed, "control connection", error)
+            gone(error)
         })
     }
 
@@ -178,9 +178,7 @@ impl Dialogue {
                 "the server closed the control connection",
             ),
             ControlError::Reply(error) => Error::new(ErrorKind::Protocol, not_a_reply(&error)),
-            ControlError::Io(error) => {
-                Error::from_source(ErrorKind::Closed, "control connection", error)
-            }
+            ControlError::Io(error) => gone(error),
             error => Error::from_source(ErrorKind::Closed, "control connection", error),
         }
     }
@@ -323,5 +321,14 @@ fn not_a_reply(error: &ReplyError) -> String {
     match error {
         ReplyError::NotAReply(_) => error.to_string(),
         _ => format!("not an FTP reply: {error}"),
+    }
+}
+
+/// What a broken control connection is.
+fn gone(error: std::io::Error) -> Error {
+    // Under TLS 1.3 a server judges our certificate when the handshake is over for us.
+    match TlsError::after_handshake(error) {
+        Ok(refused) => Error::from_source(ErrorKind::Tls, "control connection", refused),
+        Err(error) => Error::from_source(ErrorKind::Closed, "control connection", error),
     }
 }

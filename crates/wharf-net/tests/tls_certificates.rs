@@ -10,7 +10,7 @@ use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use wharf_net::Conn;
 use wharf_net::tls::trust::Trust;
 use wharf_net::tls::{
-    CertificateStore, ClientCertificates, Described, Fingerprint, Keeper, Noticed, PemPair,
+    CertificateStore, ClientCertificates, Described, Keeper, Noticed, PemPair, fingerprint_of,
 };
 use wharf_net::tls::{SelfSigned, ServerTls, TlsError, TlsVersions, UserTls, replace_private};
 
@@ -269,6 +269,7 @@ async fn clients_show_who_they_are() {
         let believed = ClientCertificates {
             authorities: vec![file.clone(), own_file.clone()],
             required,
+            revoked: Vec::new(),
         };
         let clients = Some(believed.verifier().unwrap());
         let server = ServerTls::new(store.clone(), clients, TlsVersions::All).unwrap();
@@ -297,7 +298,7 @@ async fn clients_show_who_they_are() {
                 (Ok(()), Ok(conn)) => {
                     user.unwrap();
                     let peer = conn.handshake().unwrap().peer();
-                    let fingerprint = certificate.map(|it| Fingerprint::of(&it.cert[0]));
+                    let fingerprint = certificate.map(|it| fingerprint_of(&it.cert[0]));
                     assert_eq!(peer.as_ref().map(|it| it.fingerprint), fingerprint);
                     let Some(peer) = peer else { continue };
                     assert_eq!(peer.common_name.as_deref(), Some("ann"));

@@ -10,7 +10,9 @@ use rustls::pki_types::PrivateKeyDer;
 use rustls::sign::CertifiedKey;
 use wharf_net::Conn;
 use wharf_net::tls::trust::{Distrust, Known, KnownServers, Trust};
-use wharf_net::tls::{CertificateStore, Described, Fingerprint, ServerTls, TlsError};
+use wharf_net::tls::{
+    CertificateStore, Described, Fingerprint, ServerTls, TlsError, fingerprint_of,
+};
 use wharf_net::tls::{TlsVersions, UserTls, date};
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -48,7 +50,7 @@ struct Made {
 
 impl Made {
     fn fingerprint(&self) -> Fingerprint {
-        Fingerprint::of(&self.held().cert[0])
+        fingerprint_of(&self.held().cert[0])
     }
 
     fn held(&self) -> Arc<CertifiedKey> {
@@ -372,7 +374,7 @@ fn files_of_authorities_must_have_some() {
 
 #[test]
 fn fingerprints_are_read_as_others_show_them() {
-    let fingerprint = Fingerprint::of(b"x");
+    let fingerprint = fingerprint_of(b"x");
     let shown = fingerprint.to_string();
     let bare = shown.replace(':', "");
     for text in [

@@ -23,6 +23,7 @@
 )]
 
 // Values that stand in a line.
+pub mod fingerprint;
 pub mod host_port;
 pub mod parameter;
 pub mod pathname;
@@ -54,6 +55,7 @@ pub use ascii::{AsciiDecoder, AsciiEncoder};
 pub use command::{Command, CommandError, CommandErrorKind, DuringTransfer, VERBS, Verb};
 pub use facts::{Fact, FactSet, FactType, Facts, Perm};
 pub use feature::{Feature, Features};
+pub use fingerprint::{Fingerprint, FingerprintError};
 pub use host_port::{EprtArgument, EpsvArgument, LprtArgument};
 pub use line::{Line, LineDecoder};
 pub use parameter::{Format, Protection, RepresentationType, Structure, TransferMode};

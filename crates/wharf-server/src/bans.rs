@@ -80,6 +80,26 @@ impl Session {
         )))
     }
 
+    /// The same where no password is looked at. What others have guessed for this user keeps nobody out who has shown a
+    /// certificate; what came from this address does
+    pub(crate) async fn may_try_by_certificate(
+        &mut self,
+        client: IpAddr,
+        user: &[u8],
+    ) -> Result<(), Failure> {
+        let Some(bans) = self.setup.config.bans.clone() else {
+            return Ok(());
+        };
+        let now = SystemTime::now();
+        exchange(&bans, now).await;
+        match bans.refuses(client, user, now) {
+            Some(ban) if matches!(ban.subject, Subject::Clients(_)) => {
+                self.may_try(client, user).await
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// A login was refused; whether the client is banned now and has to go
     pub(crate) async fn note_failed(&mut self, client: IpAddr, user: &[u8]) -> Option<String> {
         let same = self.failed_as.as_ref().filter(|(name, _)| name == user);

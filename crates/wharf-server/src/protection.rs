@@ -4,13 +4,14 @@
 //! nothing that came in clear is interpreted (law 7).
 
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
-use wharf_accounts::Offence;
+use wharf_accounts::{Certificate, Offence};
 use wharf_net::tls::{DataSession, ServerSession, TlsError, TlsSession};
 use wharf_net::{OpenError, Stop};
-use wharf_proto::{Command, Protection};
+use wharf_proto::security::Requirement;
+use wharf_proto::{Command, Protection, Reply};
 
 use crate::failure::Failure;
 use crate::session::Session;
@@ -52,6 +53,41 @@ impl Session {
         let policy = self.setup.config.tls.as_ref()?;
         let user = self.pi.user().map(wharf_proto::Text::as_bytes);
         Some(policy.in_force(self.peer().ip(), user))
+    }
+
+    /// What the client has shown in the handshake of this control connection, if it counts: it is in TLS still, and the
+    /// certificate is believed still. Or why nobody logs in
+    pub(crate) fn certificate(&self) -> Result<Option<Certificate>, Failure> {
+        let Some(policy) = &self.setup.config.tls else {
+            return Ok(None);
+        };
+        let missing = match policy.client_certificates {
+            Requirement::Off => return Ok(None),
+            Requirement::Allowed => Ok(None),
+            // The same for every user, whether there is one or not.
+            Requirement::Required => Err(Failure::Refused(Reply::new(
+                530,
+                "A client certificate is required here to log in (server setting tls.client_certificates = \"required\")",
+            ))),
+        };
+        let Some(handshake) = self.control.handshake() else {
+            return missing;
+        };
+        let Some(shown) = handshake.identity() else {
+            return missing;
+        };
+        if let Err(error) = policy.tls.believes(&handshake, SystemTime::now()) {
+            let client = self.peer();
+            tracing::warn!(%client, certificate = %shown.fingerprint, %error, "no login by this certificate any more");
+            return Err(Failure::Refused(Reply::new(
+                530,
+                "Your certificate has ended or was revoked meanwhile: connect again with a new one",
+            )));
+        }
+        Ok(Some(Certificate {
+            fingerprint: shown.fingerprint,
+            names: shown.names,
+        }))
     }
 
     /// How the next data connection is protected; not at all under PROT C
@@ -139,6 +175,10 @@ impl Session {
             TlsError::Injected => {
                 tracing::warn!(%client, "more came in clear before TLS began: closed");
                 self.note_offence(Offence::Injected);
+            }
+            other if other.is_about_the_peers_certificate() => {
+                tracing::warn!(%client, error = %other, "no TLS on the control connection");
+                self.note_offence(Offence::Certificate);
             }
             other => tracing::info!(%client, error = %other, "no TLS on the control connection"),
         }

@@ -21,6 +21,8 @@ pub struct TlsPolicy {
     pub exceptions: Vec<TlsException>,
     /// What becomes of an upload whose data connection ends without close_notify
     pub truncation: Truncation,
+    /// Whether users are known by certificates (which `tls` judges): where they are required nobody logs in without one
+    pub client_certificates: Requirement,
     /// Whether CCC is offered: helpers in NATs and firewalls can then read along again
     pub ccc: bool,
 }
@@ -78,6 +80,7 @@ impl TlsPolicy {
             data_session: DataSession::Require,
             exceptions: Vec::new(),
             truncation: Truncation::Strict,
+            client_certificates: Requirement::Off,
             ccc: false,
         }
     }

@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 use wharf_accounts::Single;
 use wharf_net::tls::trust::Trust;
-use wharf_net::tls::{CertificateStore, DataSession, Fingerprint, SelfSigned, ServerTls};
+use wharf_net::tls::{CertificateStore, DataSession, SelfSigned, ServerTls, fingerprint_of};
 use wharf_net::tls::{TlsVersions, UserSession, UserTls};
 use wharf_net::{Conn, TcpNet};
 use wharf_proto::Pathname;
@@ -53,7 +53,7 @@ impl Field {
         let own = SelfSigned::new(&["127.0.0.1".to_owned()]).unwrap();
         let (chain, key) = (own.certificate.as_bytes(), own.key.as_bytes());
         let certificate = CertificateStore::from_pem("test", chain, key).unwrap();
-        let fingerprint = Fingerprint::of(certificate.cert.first().unwrap());
+        let fingerprint = fingerprint_of(certificate.cert.first().unwrap());
         let certificates = Arc::new(CertificateStore::new(vec![certificate]));
         let tls = ServerTls::new(certificates, None, TlsVersions::All).unwrap();
         let store = Arc::new(Memory::new());

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `# text` | a comment |
 //! | `% one_port on`, `% data_port LO-HI` | in the first lines: how the server is configured |
-//! | `% tls`, `% tls_control WHEN`, `% tls_data WHEN`, `% tls_session WHEN`, `% truncation lenient`, `% ccc`, `% implicit`, `% prefer_for USER` | and its TLS |
+//! | `% tls`, `% tls_control WHEN`, `% tls_data WHEN`, `% tls_session WHEN`, `% truncation lenient`, `% ccc`, `% implicit`, `% prefer_for USER`, `% certificates WHEN` | and its TLS |
 //! | `+` | opens a control connection; the first one is opened without asking; `+ v6` over IPv6; `+ implicit` to port 990 |
 //! | `> LINE` | the user sends a line; several in a row go out in one segment |
 //! | `>> BYTES` | the user sends exactly these bytes |
@@ -20,6 +20,7 @@
 //! | `! read BYTES`, `! line GLOB`, `! end`, `! broken` | what the user sees of it; `end` is a clean end |
 //! | `! got BYTES` | `read` and `end` |
 //! | `! tls`, `! tls refused`, `! clear` | TLS begins on the control connection, or does not; ends (CCC) |
+//! | `! tls by NAME`, `! tls by NAME 1.2` | the user shows the certificate of that name; `ended` and `foreign` are not believed |
 //! | `! secure`, `! secure anew` | on the data connection, with the control connection's session or without |
 //! | `! cut` | ends the data connection and not TLS |
 //! | `= PATH BYTES`, `= PATH -` | what is in the store under a name, or that nothing is |
@@ -37,6 +38,7 @@ use stage::client::Client;
 use stage::{Stage, path};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use wharf_net::Conn;
+use wharf_net::tls::TlsVersions;
 use wharf_proto::host_port::{write_eprt, write_port};
 use wharf_server::{Config, OnePort, SharedAddress};
 use wharf_server::{DataSession, Requirement, TlsException, Truncation, Who};
@@ -169,6 +171,10 @@ fn configure_tls(config: &mut Config, line: &str) {
         ("tls_session", "prefer") => tls.data_session = DataSession::Prefer,
         ("truncation", "lenient") => tls.truncation = Truncation::Lenient,
         ("ccc", "") => tls.ccc = true,
+        ("certificates", word) => {
+            tls.client_certificates = requirement(word);
+            tls.tls = stage::tls::judging(word == "required");
+        }
         ("prefer_for", user) => tls.exceptions.push(TlsException {
             who: Who::User(user.to_owned()),
             control: None,
@@ -187,10 +193,16 @@ async fn data(
 ) -> Result<(), String> {
     let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
     match word {
-        "tls" => match (client.secure().await, rest) {
-            (Ok(()), "") | (Err(_), "refused") => {}
-            (outcome, _) => return Err(format!("TLS: {outcome:?}")),
-        },
+        "tls" => {
+            let (rest, versions) = match rest.strip_suffix(" 1.2") {
+                Some(rest) => (rest, TlsVersions::Only12),
+                None => (rest, TlsVersions::All),
+            };
+            let secured = client.secure(rest.strip_prefix("by "), versions).await;
+            if secured.is_ok() == (rest == "refused") {
+                return Err(format!("TLS: {secured:?}"));
+            }
+        }
         "clear" => client.clear().await?,
         "secure" => client.secure_data(rest == "anew").await?,
         "cut" => client.cut().await,

@@ -63,6 +63,8 @@ pub enum Offence {
     Nonsense,
     /// Another protocol: a web browser that was led here, a scanner.
     NotFtp,
+    /// A client certificate that is not believed, or none where one is demanded.
+    Certificate,
     /// Something in clear came behind AUTH, to be taken for protected.
     Injected,
 }
@@ -162,7 +164,7 @@ impl Offence {
     /// In failed logins. Web requests are made by browsers that a page has led here, and cost little.
     pub(super) fn weight(self) -> f64 {
         match self {
-            Self::FailedLogin | Self::Nonsense => 1.0,
+            Self::FailedLogin | Self::Nonsense | Self::Certificate => 1.0,
             Self::NotFtp => 0.2,
             Self::Injected => 3.0,
         }
@@ -173,6 +175,7 @@ impl Offence {
             Self::FailedLogin => "failed logins",
             Self::Nonsense => "lines that are no FTP",
             Self::NotFtp => "requests of other protocols",
+            Self::Certificate => "client certificates that are not believed",
             Self::Injected => "commands injected before TLS",
         }
     }

@@ -187,6 +187,7 @@ fn requests_of_browsers_weigh_little_and_injections_much() {
         (Offence::FailedLogin, 10),
         (Offence::Nonsense, 10),
         (Offence::NotFtp, 48),
+        (Offence::Certificate, 10),
         (Offence::Injected, 4),
     ] {
         let mut rules = rules();

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
+use std::ops::Range;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
@@ -10,7 +11,7 @@ use wharf_proto::{Pathname, Secret};
 
 use super::UsersError;
 use super::parse::{self, Place, User, check_name};
-use crate::PasswordHash;
+use crate::{Besides, CertificateRule, PasswordHash};
 
 /// A users file being edited, for `wharf user`. Everything here blocks.
 #[derive(Debug, Default)]
@@ -57,11 +58,24 @@ impl UserList {
         home: Option<&Pathname>,
         read_only: bool,
     ) -> Result<(), UsersError> {
+        self.add_known_by(name, None, Some(password), home, read_only)
+    }
+
+    /// The same for a user who is known by certificates, with a password besides or without one.
+    pub fn add_known_by(
+        &mut self,
+        name: &str,
+        certificate: Option<&CertificateRule>,
+        password: Option<&Secret>,
+        home: Option<&Pathname>,
+        read_only: bool,
+    ) -> Result<(), UsersError> {
         check_name(name).map_err(UsersError::Name)?;
         if self.position(name).is_some() {
             return Err(UsersError::Exists(name.to_owned()));
         }
-        let hash = PasswordHash::of(password).map_err(UsersError::Hash)?;
+        let hash = password.map(PasswordHash::of).transpose();
+        let hash = hash.map_err(UsersError::Hash)?;
         let mut text = self.text.clone();
         if !text.is_empty() {
             let end = if text.ends_with('\n') { "\n" } else { "\n\n" };
@@ -84,27 +98,55 @@ impl UserList {
         if read_only {
             put("read_only", true.into());
         }
-        put("password", hash.expose().into());
+        text += &certificate.map(lines).unwrap_or_default();
+        if let Some(hash) = hash {
+            let _ = writeln!(text, "password = {}", toml::Value::from(hash.expose()));
+        }
         let count = self.users.len() + 1;
         self.replace(text, |users| {
             users.len() == count && users.last().is_some_and(|(user, _)| user.name == name)
         })
     }
 
-    /// Gives a user another password. Hashes it, some 20 ms.
+    /// By which certificates a user is known from now on; `None`: by none.
+    pub fn set_certificate(
+        &mut self,
+        name: &str,
+        certificate: Option<&CertificateRule>,
+    ) -> Result<(), UsersError> {
+        let index = self.position(name);
+        let index = index.ok_or_else(|| UsersError::Unknown(name.to_owned()))?;
+        let (_, place) = self.users.get(index).ok_or(UsersError::Form)?;
+        let mut text = self.text.clone();
+        let mut old = place.certificate.clone();
+        old.sort_by_key(|range| range.start);
+        for range in old.into_iter().rev() {
+            text.replace_range(whole_lines(&text, &range)?, "");
+        }
+        let below = self.below_header(index)?;
+        text.insert_str(below, &certificate.map(lines).unwrap_or_default());
+        self.replace(text, |users| {
+            let mut users = users.iter().map(|(user, _)| user);
+            users.any(|user| user.name == name && user.certificate.as_ref() == certificate)
+        })
+    }
+
+    /// Gives a user another password, or one at all. Hashes it, some 20 ms.
     pub fn set_password(&mut self, name: &str, password: &Secret) -> Result<(), UsersError> {
-        let (_, place) = self
-            .position(name)
-            .and_then(|index| self.users.get(index))
-            .ok_or_else(|| UsersError::Unknown(name.to_owned()))?;
+        let index = self.position(name);
+        let index = index.ok_or_else(|| UsersError::Unknown(name.to_owned()))?;
+        let (_, place) = self.users.get(index).ok_or(UsersError::Form)?;
         let hash = PasswordHash::of(password).map_err(UsersError::Hash)?;
         let mut text = self.text.clone();
         let quoted = toml::Value::from(hash.expose()).to_string();
-        text.replace_range(place.password.clone(), &quoted);
+        match &place.password {
+            Some(place) => text.replace_range(place.clone(), &quoted),
+            None => text.insert_str(self.below_header(index)?, &format!("password = {quoted}\n")),
+        }
         self.replace(text, |users| {
             users
                 .iter()
-                .any(|(user, _)| user.name == name && user.password == hash)
+                .any(|(user, _)| user.name == name && user.password.as_ref() == Some(&hash))
         })
     }
 
@@ -171,6 +213,13 @@ impl UserList {
         }
     }
 
+    /// Where the line below a user's `[[user]]` begins.
+    fn below_header(&self, index: usize) -> Result<usize, UsersError> {
+        let header = self.header(index)?;
+        let line = self.text.get(header..).and_then(|rest| rest.find('\n'));
+        Ok(header + line.ok_or(UsersError::Form)? + 1)
+    }
+
     /// Takes a changed text, provided that it says what it should. The check is what makes editing text safe.
     fn replace(
         &mut self,
@@ -184,6 +233,47 @@ impl UserList {
         self.text = text;
         self.users = users;
         Ok(())
+    }
+}
+
+/// As a users file says it. Of a file that is cut off no user is left with more rights than were written.
+fn lines(rule: &CertificateRule) -> String {
+    let besides = match rule.besides {
+        Besides::Nothing => "alone",
+        Besides::Password => "and-password",
+    };
+    let array = |items: Vec<String>| toml::Value::from(items);
+    let fingerprints = rule.fingerprints.iter();
+    let fingerprints: Vec<_> = fingerprints.map(|it| format!("sha256:{it}")).collect();
+    let mut text = format!("certificate = {}\n", toml::Value::from(besides));
+    for (key, items) in [
+        ("certificates", fingerprints),
+        ("certificate_names", rule.names.clone()),
+    ] {
+        if !items.is_empty() {
+            // Writing to a string does not fail.
+            let _ = writeln!(text, "{key} = {}", array(items));
+        }
+    }
+    text
+}
+
+/// The lines on which a key and its value stand, which must stand alone there.
+fn whole_lines(text: &str, range: &Range<usize>) -> Result<Range<usize>, UsersError> {
+    let before = text.get(..range.start).ok_or(UsersError::Form)?;
+    let begin = before.rfind('\n').map_or(0, |at| at + 1);
+    let after = text.get(range.end..).ok_or(UsersError::Form)?;
+    let (rest, end) = match after.find('\n') {
+        Some(at) => (after.get(..at), range.end + at + 1),
+        None => (Some(after), text.len()),
+    };
+    let rest = rest.unwrap_or_default().trim();
+    let alone = before.get(begin..).is_some_and(|it| it.trim().is_empty())
+        && (rest.is_empty() || rest.starts_with('#'));
+    if alone {
+        Ok(begin..end)
+    } else {
+        Err(UsersError::Form)
     }
 }
 

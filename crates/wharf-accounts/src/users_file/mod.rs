@@ -10,6 +10,12 @@
 //! welcome = "hello"     # told after the login
 //! quota_bytes = 1000000 # that may be kept; default: no limit
 //! quota_files = 100     # files and directories that may be kept; default: no limit
+//!
+//! [[user]]
+//! name = "bert"         # no password: nobody gets in without the certificate
+//! certificates = ["sha256:AB:CD:..."]          # of clients, by their SHA-256
+//! certificate_names = ["bert@example.org"]     # or by common name, host name, mail address or URI in them
+//! certificate = "alone" # enough, or "and-password"; default: and-password where there is a password
 //! ```
 //!
 //! The file is read again when it has changed, looked at by each login. A version with mistakes is logged and not
@@ -243,6 +249,19 @@ impl UsersFile {
             .map_err(|stopped| Denied::Broken(stopped.into()))
     }
 
+    /// What a login of this user gives.
+    async fn grant(&self, user: &User) -> Result<Granted, Denied> {
+        Ok(Granted {
+            user: user.name.clone(),
+            storage: self.bounded(user, self.home_of(user).await?).await?,
+            home: Pathname::root(),
+            welcome: user.welcome.clone(),
+            limits: UserLimits {
+                sessions: user.sessions,
+            },
+        })
+    }
+
     async fn home_of(&self, user: &User) -> Result<Arc<dyn Storage>, Denied> {
         let permissions = if user.read_only {
             Permissions::READ_ONLY
@@ -272,22 +291,27 @@ impl Authenticator for UsersFile {
         let users = self.users().await?;
         let known = users.by_name.get(who.user.as_bytes());
         let hash = known
-            .map(|user| user.password.clone())
+            .and_then(|user| user.password.clone())
             .or_else(|| users.stand_in.clone())
             .unwrap_or_else(PasswordHash::of_nobody);
         let matches = self.pool.matches(hash, who.password.clone()).await?;
-        let Some(user) = known.filter(|_| matches) else {
-            return Err(Denied::Refused);
+        // After the hashing: what is wrong must not be told by the time.
+        match known.filter(|user| matches && user.lets_in_by_password(who.certificate.as_ref())) {
+            Some(user) => self.grant(user).await,
+            None => Err(Denied::Refused),
+        }
+    }
+
+    async fn login_by_certificate(&self, who: &Credentials) -> Result<Option<Granted>, Denied> {
+        let Some(certificate) = &who.certificate else {
+            return Ok(None);
         };
-        Ok(Granted {
-            user: user.name.clone(),
-            storage: self.bounded(user, self.home_of(user).await?).await?,
-            home: Pathname::root(),
-            welcome: user.welcome.clone(),
-            limits: UserLimits {
-                sessions: user.sessions,
-            },
-        })
+        let users = self.users().await?;
+        let known = users.by_name.get(who.user.as_bytes());
+        match known.filter(|user| user.lets_in_by_certificate(certificate)) {
+            Some(user) => self.grant(user).await.map(Some),
+            None => Ok(None),
+        }
     }
 }
 
@@ -350,7 +374,7 @@ fn read(path: &Path, opened: io::Result<File>) -> Result<(Stamp, Users), UsersEr
     if facts.mode() & 0o004 != 0 {
         tracing::warn!(file = %path.display(), "the users file can be read by everybody on this machine");
     }
-    let stand_in = users.first().map(|user| user.password.clone());
+    let stand_in = users.iter().find_map(|user| user.password.clone());
     let by_name = users
         .into_iter()
         .map(|user| (user.name.clone().into_bytes(), user))

@@ -10,7 +10,7 @@ use wharf_proto::Pathname;
 use wharf_storage::QuotaLimits;
 
 use super::Problem;
-use crate::PasswordHash;
+use crate::{Besides, Certificate, CertificateRule, PasswordHash};
 
 /// One user of a users file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,8 +18,10 @@ use crate::PasswordHash;
 pub struct User {
     /// As in USER.
     pub name: String,
-    /// Of the password.
-    pub password: PasswordHash,
+    /// Of the password; without one only a certificate lets the user in.
+    pub password: Option<PasswordHash>,
+    /// By which certificates the user is known, if by any.
+    pub certificate: Option<CertificateRule>,
     /// The directory that is the user's root.
     pub home: Pathname,
     /// Whether the user may only look and read.
@@ -38,7 +40,28 @@ pub(super) struct Place {
     /// Anywhere inside the user's table, at its beginning.
     pub(super) table: usize,
     /// The value of the password with its quotes.
-    pub(super) password: Range<usize>,
+    pub(super) password: Option<Range<usize>>,
+    /// What is about certificates: from the key to the end of its value.
+    pub(super) certificate: Vec<Range<usize>>,
+}
+
+impl User {
+    /// Whether the certificate alone is enough.
+    pub fn lets_in_by_certificate(&self, certificate: &Certificate) -> bool {
+        let rule = self.certificate.as_ref();
+        rule.is_some_and(|it| it.besides == Besides::Nothing && it.fits(certificate))
+    }
+
+    /// Whether the right password is enough, with what was shown besides.
+    pub fn lets_in_by_password(&self, certificate: Option<&Certificate>) -> bool {
+        self.password.is_some()
+            && match &self.certificate {
+                Some(rule) if rule.besides == Besides::Password => {
+                    certificate.is_some_and(|it| rule.fits(it))
+                }
+                _ => true,
+            }
+    }
 }
 
 /// Why a name cannot be a user's.
@@ -165,6 +188,9 @@ impl Reader<'_> {
         let mut read_only = false;
         let (mut sessions, mut welcome) = (None, None);
         let mut quota = QuotaLimits::default();
+        let mut rule = CertificateRule::default();
+        let mut besides = None;
+        let mut certificate_at = Vec::new();
         for (key, value) in table {
             let at = value.span();
             match key.get_ref().as_ref() {
@@ -214,9 +240,38 @@ impl Reader<'_> {
                         welcome = Some(text.to_owned());
                     }
                 }
+                "certificates" => {
+                    certificate_at.push(key.span().start..at.end);
+                    for (text, at) in self.strings("certificates", value) {
+                        match text.parse() {
+                            Ok(fingerprint) => rule.fingerprints.push(fingerprint),
+                            Err(error) => self.problem(at, &format!("certificates: {error}")),
+                        }
+                    }
+                }
+                "certificate_names" => {
+                    certificate_at.push(key.span().start..at.end);
+                    for (text, at) in self.strings("certificate_names", value) {
+                        if text.is_empty() {
+                            self.problem(at, "certificate_names: a name must not be empty");
+                        }
+                        rule.names.push(text);
+                    }
+                }
+                "certificate" => {
+                    certificate_at.push(key.span().start..at.end);
+                    match self.string("certificate", value) {
+                        Some("alone") => besides = Some((Besides::Nothing, at.start)),
+                        Some("and-password") => besides = Some((Besides::Password, at.start)),
+                        Some(_) => {
+                            self.problem(at.start, "certificate: expected alone or and-password");
+                        }
+                        None => {}
+                    }
+                }
                 other => {
                     let message = format!(
-                        "unknown key: {other}, expected name, password, home, read_only, sessions, quota_bytes, quota_files or welcome"
+                        "unknown key: {other}, expected name, password, certificates, certificate_names, certificate, home, read_only, sessions, quota_bytes, quota_files or welcome"
                     );
                     self.problem(key.span().start, &message);
                 }
@@ -225,13 +280,31 @@ impl Reader<'_> {
         if name.is_none() {
             self.problem(start, "a user without name");
         }
-        if password.is_none() {
-            self.problem(start, "a user without password");
+        if let (Some((_, at)), true) = (besides, rule.is_empty()) {
+            let message =
+                "certificate: which one must be said with certificates or certificate_names";
+            self.problem(at, message);
         }
-        let (name, (password, password_at)) = name.zip(password.flatten())?;
+        if let (Some((Besides::Password, at)), None) = (besides, &password) {
+            self.problem(at, "certificate: and-password needs a password");
+        }
+        if password.is_none() && certificate_at.is_empty() {
+            self.problem(start, "a user without password and without certificates");
+        } else if password.is_none() && rule.is_empty() {
+            self.problem(start, "a user whom no certificate and no password lets in");
+        }
+        let name = name?;
+        let (password, password_at) = password.flatten().unzip();
+        rule.besides = match besides {
+            Some((besides, _)) => besides,
+            // Nothing becomes easier because a certificate is named.
+            None if password.is_some() => Besides::Password,
+            None => Besides::Nothing,
+        };
         let user = User {
             name,
             password,
+            certificate: (!rule.is_empty()).then_some(rule),
             home,
             read_only,
             sessions,
@@ -241,6 +314,7 @@ impl Reader<'_> {
         let place = Place {
             table: start,
             password: password_at,
+            certificate: certificate_at,
         };
         (self.problems.len() == problems_before).then_some((user, place))
     }
@@ -253,6 +327,20 @@ impl Reader<'_> {
             self.problem(value.span().start, &message);
         }
         text
+    }
+
+    /// An array of strings, or one; each with its place.
+    fn strings(&mut self, key: &str, value: &Spanned<DeValue<'_>>) -> Vec<(String, usize)> {
+        let items = match value.get_ref() {
+            DeValue::Array(items) => items.iter().collect(),
+            _ => vec![value],
+        };
+        let mut found = Vec::new();
+        for item in items {
+            let text = self.string(key, item).map(str::to_owned);
+            found.extend(text.map(|text| (text, item.span().start)));
+        }
+        found
     }
 
     fn problem(&mut self, at: usize, message: &str) {

@@ -3,7 +3,9 @@
 use std::sync::{Arc, LazyLock, Mutex};
 
 use wharf_net::tls::trust::{Known, KnownServers, Trust};
-use wharf_net::tls::{CertificateStore, Fingerprint, SelfSigned, ServerTls, TlsVersions};
+use wharf_net::tls::{
+    CertificateStore, Fingerprint, SelfSigned, ServerTls, TlsVersions, fingerprint_of,
+};
 
 /// The server's, self-signed.
 static OWN: LazyLock<SelfSigned> =
@@ -21,7 +23,7 @@ pub(crate) fn server_tls() -> ServerTls {
 
 /// `the server`, `nobody`; `first use`: whoever is seen first; `first use of another`: another certificate was.
 pub(crate) fn read(word: &str) -> Trust {
-    let own = Fingerprint::of(&own().cert[0]);
+    let own = fingerprint_of(&own().cert[0]);
     let known = |known| Trust {
         known: Some(Arc::new(Seen(Mutex::new(known)))),
         first_use: true,

@@ -5,5 +5,6 @@ mod outbox;
 mod server;
 mod user;
 
+pub(crate) use outbox::part;
 pub use server::ServerControl;
 pub use user::{ControlError, UserControl};

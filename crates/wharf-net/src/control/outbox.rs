@@ -152,7 +152,7 @@ impl Drop for Farewell {
 }
 
 /// FIN, then a short look at what the peer still has to say, so that it gets our last words.
-pub(super) async fn part(mut conn: Conn) -> io::Result<()> {
+pub(crate) async fn part(mut conn: Conn) -> io::Result<()> {
     conn.shutdown().await?;
     let drain = async {
         let mut scrap = [0; READ_SIZE];

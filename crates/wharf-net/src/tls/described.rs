@@ -9,7 +9,7 @@ use x509_cert::der::Decode;
 use x509_cert::ext::pkix::SubjectAltName;
 use x509_cert::ext::pkix::name::GeneralName;
 
-use super::Fingerprint;
+use super::{Fingerprint, fingerprint_of};
 
 /// Names of one certificate that are kept: it comes from the network, and nobody reads more of them.
 const NAMES: usize = 100;
@@ -53,7 +53,7 @@ impl Described {
         };
         let common_name = own.subject().common_name().ok().flatten();
         let mut described = Self {
-            fingerprint: Fingerprint::of(der),
+            fingerprint: fingerprint_of(der),
             common_name: common_name.map(|it| cut(&it.value())),
             dns_names: Vec::new(),
             addresses: Vec::new(),
@@ -99,6 +99,33 @@ impl Described {
             more => format!("{all} and {more} more"),
         }
     }
+}
+
+/// The names of a certificate (DER) by which somebody is known, unchanged: the common name, host names, mail addresses and
+/// URIs. One that is too long, or not fit to be shown, is none.
+pub(super) fn exact_names(der: &[u8]) -> Vec<String> {
+    let Ok(certificate) = Certificate::from_der(der) else {
+        return Vec::new();
+    };
+    let own = certificate.tbs_certificate();
+    let common_name = own.subject().common_name().ok().flatten();
+    let mut names: Vec<String> = common_name
+        .map(|it| it.value().into_owned())
+        .into_iter()
+        .collect();
+    let others = own.get_extension::<SubjectAltName>().ok().flatten();
+    let others = others.map(|(_, names)| names.0).unwrap_or_default();
+    for name in others.into_iter().take(NAMES) {
+        match name {
+            GeneralName::DnsName(name) | GeneralName::Rfc822Name(name) => {
+                names.push(name.as_str().to_owned());
+            }
+            GeneralName::UniformResourceIdentifier(name) => names.push(name.as_str().to_owned()),
+            _ => {}
+        }
+    }
+    names.retain(|it| !it.is_empty() && it.len() <= NAME && !it.contains(char::is_control));
+    names
 }
 
 /// `2026-11-22`, of seconds since 1970 (UTC).

@@ -95,7 +95,7 @@ fn of_alert(alert: AlertDescription) -> (&'static str, &'static str) {
         ),
         AlertDescription::CertificateRequired => (
             "the peer demands a client certificate (certificate_required)",
-            "",
+            "it must be shown one: wharf has --cert and --key for it",
         ),
         AlertDescription::AccessDenied => ("the peer denies access (access_denied)", ""),
         AlertDescription::NoApplicationProtocol => (

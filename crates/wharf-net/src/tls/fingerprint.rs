@@ -1,68 +1,21 @@
 //! The short name of a certificate, by which people compare it.
 
-use std::fmt;
-use std::str::FromStr;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use wharf_proto::Fingerprint;
 
-/// The SHA-256 of a certificate (DER), by which people compare it: `AB:CD:…`.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Fingerprint(pub [u8; 32]);
-
-impl Fingerprint {
-    /// Of a certificate in DER.
-    pub fn of(certificate: &[u8]) -> Self {
-        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, certificate);
-        let mut bytes = [0; 32];
-        for (into, from) in bytes.iter_mut().zip(digest.as_ref()) {
-            *into = *from;
-        }
-        Self(bytes)
+/// Of a certificate in DER, or of whatever else is told apart by it.
+pub fn fingerprint_of(certificate: &[u8]) -> Fingerprint {
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, certificate);
+    let mut bytes = [0; 32];
+    for (into, from) in bytes.iter_mut().zip(digest.as_ref()) {
+        *into = *from;
     }
+    Fingerprint(bytes)
 }
 
-impl fmt::Display for Fingerprint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, byte) in self.0.iter().enumerate() {
-            let colon = if at == 0 { "" } else { ":" };
-            write!(f, "{colon}{byte:02X}")?;
-        }
-        Ok(())
-    }
-}
-
-/// Not 32 bytes in hexadecimal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a SHA-256 fingerprint has 64 hexadecimal digits, with or without colons")]
-pub struct FingerprintError;
-
-impl FromStr for Fingerprint {
-    type Err = FingerprintError;
-
-    /// As other programs show it: with or without colons, in any case, also behind `sha256:`.
-    fn from_str(text: &str) -> Result<Self, FingerprintError> {
-        let text = text.trim();
-        let digits = match text.split_at_checked(7) {
-            Some((name, rest)) if name.eq_ignore_ascii_case("sha256:") => rest,
-            _ => text,
-        };
-        let digits: Vec<u32> = digits
-            .chars()
-            .filter(|it| *it != ':')
-            .map(|it| it.to_digit(16))
-            .collect::<Option<_>>()
-            .ok_or(FingerprintError)?;
-        let (pairs, []) = digits.as_chunks::<2>() else {
-            return Err(FingerprintError);
-        };
-        let bytes: Vec<u8> = pairs
-            .iter()
-            .filter_map(|[high, low]| u8::try_from(high * 16 + low).ok())
-            .collect();
-        Ok(Self(bytes.try_into().map_err(|_| FingerprintError)?))
-    }
-}
-
-impl fmt::Debug for Fingerprint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Fingerprint({self})")
-    }
+/// Of the first certificate in a PEM text, which is the owner's in a chain.
+pub fn fingerprint_in(pem: &[u8]) -> Option<Fingerprint> {
+    let certificate = CertificateDer::from_pem_slice(pem).ok()?;
+    Some(fingerprint_of(&certificate))
 }

@@ -31,6 +31,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::AlertDescription;
 use rustls::SupportedProtocolVersion;
 use rustls::crypto::CryptoProvider;
 use rustls::version::{TLS12, TLS13};
@@ -39,11 +40,11 @@ pub use rustls::client::ResolvesClientCert;
 pub use rustls::client::danger::ServerCertVerifier;
 
 pub use certificate::CertificateStore;
-pub use client_certificate::ClientCertificates;
+pub use client_certificate::{ClientCertificates, Identity};
 pub use client_hello::{FirstBytes, LONGEST as LONGEST_HELLO};
 pub use described::{Described, date};
 pub use files::{create_private, replace_private};
-pub use fingerprint::{Fingerprint, FingerprintError};
+pub use fingerprint::{fingerprint_in, fingerprint_of};
 pub use keeper::{Keeper, LOOK, Noticed, ending};
 pub use pair::{LoadedPair, PemPair};
 pub use self_signed::SelfSigned;
@@ -51,6 +52,7 @@ pub use server::{ServerSession, ServerTls};
 pub(crate) use stream::{Parting, Secured};
 pub use ticket::TicketName;
 pub use user::{ClientCertificate, UserSession, UserTls};
+pub use wharf_proto::{Fingerprint, FingerprintError};
 
 use crate::conn::Conn;
 
@@ -202,6 +204,42 @@ impl TlsError {
             Some(why) => Self::Untrusted(why),
             None => Self::Handshake(error),
         }
+    }
+
+    /// Of a failed reading or writing: the peer's refusal of our certificate, which under TLS 1.3 comes when the handshake is
+    /// over for us.
+    ///
+    /// # Errors
+    /// The error itself, which is something else.
+    pub fn after_handshake(error: io::Error) -> Result<Self, io::Error> {
+        let inner = error.get_ref().and_then(|it| it.downcast_ref());
+        let Some(rustls::Error::AlertReceived(alert)) = inner else {
+            return Err(error);
+        };
+        match alert {
+            AlertDescription::UnknownCA
+            | AlertDescription::BadCertificate
+            | AlertDescription::UnsupportedCertificate
+            | AlertDescription::CertificateRevoked
+            | AlertDescription::CertificateExpired
+            | AlertDescription::CertificateUnknown
+            | AlertDescription::CertificateRequired
+            | AlertDescription::AccessDenied
+            | AlertDescription::DecryptError => Ok(Self::Handshake(error)),
+            _ => Err(error),
+        }
+    }
+
+    /// The peer's certificate was not believed, or it showed none where one is demanded.
+    pub fn is_about_the_peers_certificate(&self) -> bool {
+        let Self::Handshake(error) = self else {
+            return false;
+        };
+        let error = error.get_ref().and_then(|it| it.downcast_ref());
+        matches!(
+            error,
+            Some(rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented)
+        )
     }
 
     /// The peer ended the connection instead of taking part in the handshake: what some clients do for an empty upload.

@@ -14,6 +14,7 @@ use super::stream::{Gate, Secured};
 use super::ticket::{TicketName, Ticketer, Tickets};
 use super::{Handshake, TlsError, TlsVersions, provider};
 use crate::conn::Conn;
+use crate::control::part;
 
 /// What a client may say that it speaks (ALPN, RFC 7301). One that says something else is refused with an alert, so that
 /// nobody can lead a browser here (ALPACA). The second is FileZilla's own.
@@ -26,6 +27,8 @@ const DATA: &[&[u8]] = &[b"ftp-data", b"ftp", b"x-filezilla-ftp"];
 #[derive(Clone)]
 pub struct ServerTls {
     base: Arc<ServerConfig>,
+    /// Who judges what clients show.
+    pub(super) clients: Option<Arc<dyn ClientCertVerifier>>,
 }
 
 impl ServerTls {
@@ -41,7 +44,7 @@ impl ServerTls {
     ) -> Result<Self, TlsError> {
         let builder = ServerConfig::builder_with_provider(provider())
             .with_protocol_versions(versions.list())?;
-        let builder = match clients {
+        let builder = match clients.clone() {
             Some(clients) => builder.with_client_cert_verifier(clients),
             None => builder.with_no_client_auth(),
         };
@@ -49,6 +52,7 @@ impl ServerTls {
         base.session_storage = Arc::new(NoServerSessionStorage {});
         Ok(Self {
             base: Arc::new(base),
+            clients,
         })
     }
 
@@ -161,10 +165,18 @@ async fn secure(
     gate: Gate,
     patience: Duration,
 ) -> Result<Conn, TlsError> {
-    let accept = TlsAcceptor::from(config).accept(gate);
+    // Boxed: it is in the futures of sixteen data connections at a time.
+    let accept = Box::pin(TlsAcceptor::from(config).accept(gate).into_fallible());
     match tokio::time::timeout(patience, accept).await {
         Ok(Ok(stream)) => Ok(Conn::secured(Secured::new(TlsStream::Server(stream)))),
-        Ok(Err(error)) => Err(TlsError::Handshake(error)),
+        Ok(Err((error, gate))) => {
+            let error = TlsError::Handshake(error);
+            if error.is_about_the_peers_certificate() {
+                // Under TLS 1.3 the peer is done already and has said more: a reset over that would take away the alert.
+                let _ = Box::pin(part(gate.into_conn())).await;
+            }
+            Err(error)
+        }
         Err(_elapsed) => Err(TlsError::Silent(patience.as_secs())),
     }
 }

@@ -174,6 +174,11 @@ impl Gate {
         self
     }
 
+    /// What carries the records, after a handshake that failed.
+    pub(super) fn into_conn(self) -> Conn {
+        self.conn
+    }
+
     fn poll_release(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if let Hold::Held(held) = &mut self.hold {
             while !held.is_empty() {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tokio::time::Instant;
-use wharf_accounts::{Credentials, Denied};
+use wharf_accounts::{Certificate, Credentials, Denied, Granted};
 use wharf_net::seats::Full;
 use wharf_proto::data_connection::sorting::User;
 use wharf_proto::{Pathname, Reply, Secret, Text};
@@ -17,7 +17,14 @@ impl Session {
     /// Begins a login; one that stood before is forgotten
     pub(super) async fn user(&mut self, name: Text) -> Outcome {
         self.log_out();
+        let certificate = self.certificate()?;
         let accounts = Arc::clone(&self.setup.accounts);
+        if let Some(certificate) = certificate {
+            let who = self.credentials(name.clone(), Secret::default(), Some(certificate));
+            if let Some(reply) = self.log_in_by_certificate(who).await? {
+                return Ok(reply);
+            }
+        }
         if !accounts.needs_password(name.as_bytes()) {
             return self.log_in(name, Secret::default()).await;
         }
@@ -42,21 +49,59 @@ impl Session {
         Ok(Reply::new(202, "No account needed"))
     }
 
-    async fn log_in(&mut self, name: Text, password: Secret) -> Outcome {
-        let accounts = Arc::clone(&self.setup.accounts);
-        let who = Credentials {
-            user: name,
+    fn credentials(
+        &self,
+        user: Text,
+        password: Secret,
+        certificate: Option<Certificate>,
+    ) -> Credentials {
+        Credentials {
+            user,
             password,
             peer: self.peer().ip(),
-        };
+            certificate,
+        }
+    }
+
+    /// The login of a user for whom the certificate is enough (RFC 2228 §5.1: 232 "authorized by security data exchange");
+    /// nothing for others, who go on as if there were no certificate
+    async fn log_in_by_certificate(&mut self, who: Credentials) -> Result<Option<Reply>, Failure> {
+        let accounts = Arc::clone(&self.setup.accounts);
+        match accounts.login_by_certificate(&who).await {
+            Ok(None) => Ok(None),
+            Ok(Some(granted)) => {
+                let user = who.user.as_bytes();
+                self.may_try_by_certificate(who.peer, user).await?;
+                self.enter(&who, granted, 232, "Logged in by certificate")
+                    .await
+                    .map(Some)
+            }
+            Err(denied) => Err(self.login_denied(&who, &denied).await),
+        }
+    }
+
+    async fn log_in(&mut self, name: Text, password: Secret) -> Outcome {
+        let certificate = self.certificate()?;
+        let accounts = Arc::clone(&self.setup.accounts);
+        let who = self.credentials(name, password, certificate);
         self.may_try(who.peer, who.user.as_bytes()).await?;
         let turn = self.setup.shared.limits.login_turn(who.peer).await;
         let checked = accounts.login(&who).await;
         drop(turn);
-        let granted = match checked {
-            Ok(granted) => granted,
-            Err(denied) => return Err(self.login_denied(&who, &denied).await),
-        };
+        match checked {
+            Ok(granted) => self.enter(&who, granted, 230, "Logged in").await,
+            Err(denied) => Err(self.login_denied(&who, &denied).await),
+        }
+    }
+
+    /// The user is let in, unless there are enough sessions
+    async fn enter(
+        &mut self,
+        who: &Credentials,
+        granted: Granted,
+        code: u16,
+        text: &str,
+    ) -> Outcome {
         let seat = match granted.limits.sessions {
             None => None,
             Some(maximum) => {
@@ -81,7 +126,12 @@ impl Session {
             );
             return Err(Failure::Refused(Reply::new(421, Full::All.to_string())));
         }
-        tracing::info!(user = granted.user, "logged in");
+        let certificate = who.certificate.as_ref();
+        tracing::info!(
+            user = granted.user,
+            certificate = certificate.map(|it| tracing::field::display(it.fingerprint)),
+            "logged in"
+        );
         let anonymous = is_anonymous(&who.user);
         self.note_succeeded(who.peer, who.user.as_bytes(), anonymous)
             .await;
@@ -93,7 +143,7 @@ impl Session {
             .flat_map(|text| text.lines())
             .map(Text::lossy)
             .collect();
-        lines.push(Text::lossy("Logged in"));
+        lines.push(Text::lossy(text));
         if let Some(place) = &mut self.place {
             place.logged_in(if anonymous {
                 User::Anonymous
@@ -106,7 +156,7 @@ impl Session {
             granted,
             _seat: seat,
         });
-        Ok(Reply::with_lines(230, lines))
+        Ok(Reply::with_lines(code, lines))
     }
 
     async fn login_denied(&mut self, who: &Credentials, denied: &Denied) -> Failure {

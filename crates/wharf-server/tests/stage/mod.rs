@@ -4,6 +4,7 @@
 #![allow(dead_code, reason = "each test file uses its own part of the stage")]
 #![allow(unreachable_pub, reason = "the stage is a module of several tests")]
 
+pub mod certificates;
 pub mod client;
 pub mod tls;
 
@@ -117,7 +118,8 @@ fn furnished() -> Memory {
 }
 
 /// `ann`/`secret` may do everything, `bob`/`secret` may read, `eve` may have one session,
-/// `home`/`secret` begins in /home, `slow` takes its time, `walk` needs no password
+/// `home`/`secret` begins in /home, `slow` takes its time, `walk` needs no password, `kat` has a certificate alone and
+/// `two` one and the password `secret`
 pub struct Users(Arc<Memory>);
 
 #[async_trait]
@@ -143,11 +145,14 @@ impl Authenticator for Users {
         if who.user.is_word("busy") {
             return Err(Denied::TooBusy);
         }
+        let certificate = who.certificate.as_ref();
+        let shown = |name: &str| certificate.is_some_and(|it| it.names.contains(&name.to_owned()));
         if who.password.expose() != b"secret" {
             return Err(Denied::Refused);
         }
         match who.user.as_bytes() {
             b"ann" => Ok(granted(Permissions::FULL, "/")),
+            b"two" if shown("two@example.org") => Ok(granted(Permissions::FULL, "/")),
             b"bob" => Ok(granted(Permissions::READ_ONLY, "/")),
             b"home" => Ok(granted(Permissions::FULL, "/home")),
             b"slow" => {
@@ -163,6 +168,21 @@ impl Authenticator for Users {
             }
             _ => Err(Denied::Refused),
         }
+    }
+
+    async fn login_by_certificate(&self, who: &Credentials) -> Result<Option<Granted>, Denied> {
+        let certificate = who.certificate.as_ref().expect("asked with one only");
+        let is_kats = certificate.names.contains(&"kat@example.org".to_owned());
+        if !is_kats || !who.user.is_word("kat") {
+            return Ok(None);
+        }
+        Ok(Some(Granted {
+            user: "kat".to_owned(),
+            storage: Arc::clone(&self.0) as Arc<dyn Storage>,
+            home: path("/home"),
+            welcome: Some("Your certificate will do".to_owned()),
+            limits: UserLimits::default(),
+        }))
     }
 
     fn needs_password(&self, user: &[u8]) -> bool {

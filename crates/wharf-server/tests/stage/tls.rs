@@ -6,15 +6,17 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use wharf_net::Conn;
 use wharf_net::tls::trust::Trust;
-use wharf_net::tls::{CertificateStore, Fingerprint, SelfSigned, ServerTls};
+use wharf_net::tls::{CertificateStore, Fingerprint, SelfSigned, ServerTls, fingerprint_of};
 use wharf_net::tls::{TlsVersions, UserSession, UserTls};
 use wharf_server::TlsPolicy;
 
+use super::certificates;
 use super::client::Client;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
 struct Made {
+    store: Arc<CertificateStore>,
     server: ServerTls,
     fingerprint: Fingerprint,
 }
@@ -25,10 +27,11 @@ fn made() -> &'static Made {
         let own = SelfSigned::new(&["ftp.example".to_owned()]).unwrap();
         let (chain, key) = (own.certificate.as_bytes(), own.key.as_bytes());
         let certified = CertificateStore::from_pem("stage", chain, key).unwrap();
-        let fingerprint = Fingerprint::of(&certified.cert[0]);
+        let fingerprint = fingerprint_of(&certified.cert[0]);
         let store = Arc::new(CertificateStore::new(vec![certified]));
         Made {
-            server: ServerTls::new(store, None, TlsVersions::All).unwrap(),
+            server: ServerTls::new(store.clone(), None, TlsVersions::All).unwrap(),
+            store,
             fingerprint,
         }
     })
@@ -39,8 +42,13 @@ pub fn policy() -> TlsPolicy {
     TlsPolicy::new(made().server.clone())
 }
 
-/// For a new control connection
-fn session() -> UserSession {
+/// TLS that asks for certificates of clients
+pub fn judging(required: bool) -> ServerTls {
+    certificates::judging(Arc::clone(&made().store), required)
+}
+
+/// For a new control connection, on which a certificate of this name is shown
+fn session(certificate: Option<&str>, versions: TlsVersions) -> UserSession {
     let trust = Trust {
         system: false,
         pins: vec![made().fingerprint],
@@ -49,14 +57,18 @@ fn session() -> UserSession {
         first_use: false,
     };
     let verifier = trust.verifier("ftp.example", 21).unwrap();
-    let tls = UserTls::new(verifier, None, TlsVersions::All).unwrap();
+    let tls = UserTls::new(verifier, certificate.map(certificates::shown), versions).unwrap();
     tls.session("ftp.example").unwrap()
 }
 
 impl Client {
     /// The handshake on the control connection; the next control connection begins anew
-    pub async fn secure(&mut self) -> Result<(), String> {
-        let session = session();
+    pub async fn secure(
+        &mut self,
+        certificate: Option<&str>,
+        versions: TlsVersions,
+    ) -> Result<(), String> {
+        let session = session(certificate, versions);
         let conn = self.take_control();
         let secured = session.secure_control(conn, PATIENCE).await;
         *self.control() = secured.map_err(|error| error.to_string())?;
@@ -75,7 +87,7 @@ impl Client {
     pub async fn secure_data(&mut self, anew: bool) -> Result<(), String> {
         let session = match &self.tls {
             Some(session) if !anew => session.clone(),
-            _ => session(),
+            _ => session(None, TlsVersions::All),
         };
         let conn = self.data.take().expect("a data connection");
         let secured = session.secure_data(conn, PATIENCE).await;

@@ -21,6 +21,7 @@ pub(crate) mod serve;
 pub(crate) mod serve_acme;
 pub(crate) mod serve_tls;
 pub(crate) mod tls;
+pub(crate) mod user_certificate;
 pub(crate) mod value;
 
 use clap::builder::FalseyValueParser;

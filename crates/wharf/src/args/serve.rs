@@ -8,6 +8,7 @@ use clap::{Args, Subcommand, ValueHint};
 use wharf_proto::data_connection::advertise::Network;
 use wharf_proto::data_connection::passive::PortRange;
 
+use super::user_certificate::UserCertificateArgs;
 use super::value::{
     self, Advertise, Fsync, OnePort, PortPolicy, SandboxLevel, SharedAddress, UploadPolicy,
 };
@@ -373,11 +374,15 @@ pub(crate) struct UserArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum UserCommand {
     /// Add a user
+    ///
+    /// A user with a certificate gets a password only with --password-file or --and-password.
     Add {
         #[command(flatten)]
         file: UsersFileArg,
         #[command(flatten)]
         password: NewPasswordArg,
+        #[command(flatten)]
+        certificate: UserCertificateArgs,
         /// Name of the user
         #[arg(value_name = "NAME", value_parser = super::user_name)]
         name: String,
@@ -394,6 +399,16 @@ pub(crate) enum UserCommand {
         file: UsersFileArg,
         #[command(flatten)]
         password: NewPasswordArg,
+        /// Name of the user
+        #[arg(value_name = "NAME", value_parser = super::user_name)]
+        name: String,
+    },
+    /// Say by which certificates a user is known, instead of those before; without any, by none
+    Certify {
+        #[command(flatten)]
+        file: UsersFileArg,
+        #[command(flatten)]
+        certificate: UserCertificateArgs,
         /// Name of the user
         #[arg(value_name = "NAME", value_parser = super::user_name)]
         name: String,

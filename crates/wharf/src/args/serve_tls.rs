@@ -34,6 +34,33 @@ pub(crate) struct TlsArgs {
     #[arg(long, value_name = "FILE", env = "WHARF_TLS_KEY", value_hint = ValueHint::FilePath)]
     pub(crate) tls_key: Vec<PathBuf>,
 
+    /// Whether clients show a certificate to log in: off, allowed or required [default: allowed with --tls-client-ca]
+    ///
+    /// Whose a certificate is stands in the users file (`wharf user add --certificate`): a user may need it
+    /// instead of the password, or besides. With `required` nobody logs in without one, and there is no
+    /// TLS without one.
+    #[arg(
+        long,
+        value_name = "WHEN",
+        env = "WHARF_TLS_CLIENT_CERTIFICATES",
+        value_enum
+    )]
+    pub(crate) tls_client_certificates: Option<Requirement>,
+
+    /// Authority that signs the certificates of clients, PEM; may be repeated
+    ///
+    /// A client's own certificate does as well: then it is believed itself. A client that shows a
+    /// certificate which is not believed gets no TLS at all.
+    #[arg(long, value_name = "FILE", env = "WHARF_TLS_CLIENT_CA", value_hint = ValueHint::FilePath)]
+    pub(crate) tls_client_ca: Vec<PathBuf>,
+
+    /// List of revoked certificates of clients (CRL), PEM or DER; may be repeated
+    ///
+    /// With it every certificate needs a list of its authority that has not ended. It is read again on
+    /// SIGHUP.
+    #[arg(long, value_name = "FILE", env = "WHARF_TLS_CLIENT_CRL", value_hint = ValueHint::FilePath)]
+    pub(crate) tls_client_crl: Vec<PathBuf>,
+
     /// Whether data connections must resume the TLS session of their control connection [default: require]
     ///
     /// That proves whose they are, whatever address they come from. Clients that cannot do it (Python's

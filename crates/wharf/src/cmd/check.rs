@@ -2,7 +2,7 @@
 
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -78,6 +78,7 @@ pub(crate) async fn run(args: &CheckArgs, output: &Output) -> Result<(), Failure
     let storage = directory(&settings, &mut report).await;
     accounts(&settings, storage.as_ref(), &mut report);
     certificates(&settings, &mut report);
+    client_certificates(&settings, &mut report);
     addresses(&settings, &mut report);
     protection(&settings, &report);
     passive_ports(&settings, &mut report);
@@ -131,6 +132,35 @@ fn certificates(settings: &Settings, report: &mut Report<'_>) {
         )),
         Ok(None) => {}
         Err(failure) => report.bad(&failure),
+    }
+}
+
+/// Who signs the certificates by which clients are known, and whether they must show one.
+fn client_certificates(settings: &Settings, report: &mut Report<'_>) {
+    let tls = &settings.tls;
+    let Some(believed) = tls.clients() else {
+        return;
+    };
+    if let Err(error) = believed.verifier() {
+        report.bad(&Failure::new(Exit::Config, format!("TLS: {error}")));
+        return;
+    }
+    let files = |all: &[PathBuf]| {
+        let all = all.iter().map(|it| it.display().to_string());
+        all.collect::<Vec<_>>().join(", ")
+    };
+    let who = files(&tls.client_ca);
+    report.good(&if believed.required {
+        format!("clients must show a certificate of {who}")
+    } else {
+        format!("clients may log in by certificates of {who}")
+    });
+    if !tls.client_crl.is_empty() {
+        let lists = files(&tls.client_crl);
+        report.good(&format!("revoked certificates of clients {lists}"));
+    }
+    if settings.login.users.is_none() {
+        report.warn("no users file says whose the certificates of clients are: they open no login by themselves");
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use wharf_accounts::{Anonymous, Authenticator, Chain, Single, UsersFile};
 use wharf_broker::message::Kept;
 use wharf_net::Recorder;
-use wharf_net::tls::{ServerTls, TlsVersions};
+use wharf_net::tls::{ServerTls, TlsError, TlsVersions};
 use wharf_proto::data_connection::advertise::Network;
 use wharf_proto::{Pathname, Secret};
 use wharf_server::TlsPolicy;
@@ -293,14 +293,18 @@ pub(crate) fn tls_policy(
     certificates: &Certificates,
 ) -> Result<TlsPolicy, Failure> {
     let wanted = &settings.tls;
-    let tls = ServerTls::new(certificates.store.clone(), None, TlsVersions::All)
-        .map_err(|error| Failure::new(Exit::Config, error.to_string()))?;
+    let unusable = |error: TlsError| Failure::new(Exit::Config, format!("TLS: {error}"));
+    let clients = wanted.clients().map(|believed| believed.verifier());
+    let clients = clients.transpose().map_err(unusable)?;
+    let tls = ServerTls::new(certificates.store.clone(), clients, TlsVersions::All);
+    let tls = tls.map_err(unusable)?;
     Ok(TlsPolicy {
         control: wanted.control.into(),
         data: wanted.data().into(),
         data_session: wanted.data_session.into(),
         exceptions: wanted.exceptions.iter().map(|it| it.0.clone()).collect(),
         truncation: wanted.truncation.into(),
+        client_certificates: wanted.client_certificates().into(),
         ccc: wanted.ccc,
         ..TlsPolicy::new(tls)
     })

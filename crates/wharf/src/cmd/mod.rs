@@ -29,3 +29,4 @@ pub(crate) mod serve;
 pub(crate) mod stat;
 mod state_directory;
 pub(crate) mod user;
+mod user_certificate;

@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 
 use etcetera::{BaseStrategy, choose_base_strategy};
 use serde_json::json;
-use wharf_accounts::{UserList, UsersError};
+use wharf_accounts::{Besides, CertificateRule, UserList, UsersError};
 use wharf_proto::{Pathname, Secret};
 
+use super::user_certificate;
 use crate::args::UserCommand;
 use crate::args::serve::{NewPasswordArg, UsersFileArg};
+use crate::args::user_certificate::UserCertificateArgs;
 use crate::exit::{Exit, Failure};
 use crate::listing::Lines;
 use crate::output::Output;
@@ -20,10 +22,30 @@ pub(crate) fn run(command: &UserCommand, output: &Output) -> Result<(), Failure>
         UserCommand::Add {
             file,
             password,
+            certificate,
             name,
             home,
             read_only,
-        } => add(file, password, name, home.as_deref(), *read_only, output),
+        } => {
+            let known_by = user_certificate::rule(certificate)?;
+            let asked = match &known_by {
+                Some(rule) if rule.besides == Besides::Nothing => password.password_file.is_some(),
+                _ => true,
+            };
+            let new = New {
+                name,
+                known_by,
+                password: asked.then_some(password),
+                home: home.as_deref(),
+                read_only: *read_only,
+            };
+            add(file, &new, output)
+        }
+        UserCommand::Certify {
+            file,
+            certificate,
+            name,
+        } => certify(file, certificate, name, output),
         UserCommand::Passwd {
             file,
             password,
@@ -34,14 +56,18 @@ pub(crate) fn run(command: &UserCommand, output: &Output) -> Result<(), Failure>
     }
 }
 
-fn add(
-    file: &UsersFileArg,
-    password: &NewPasswordArg,
-    name: &str,
-    home: Option<&str>,
+/// A user to be added.
+struct New<'a> {
+    name: &'a str,
+    known_by: Option<CertificateRule>,
+    /// `None`: gets none.
+    password: Option<&'a NewPasswordArg>,
+    home: Option<&'a str>,
     read_only: bool,
-    output: &Output,
-) -> Result<(), Failure> {
+}
+
+fn add(file: &UsersFileArg, new: &New<'_>, output: &Output) -> Result<(), Failure> {
+    let name = new.name;
     let path = users_path(file)?;
     let mut users = match UserList::load(&path) {
         Err(error) if error.is_missing() => UserList::new(),
@@ -51,16 +77,24 @@ fn add(
         return Err(failure(&UsersError::Exists(name.to_owned()))
             .with_hint(format!("wharf user passwd {name}")));
     }
-    let home = home
+    let home = new
+        .home
         .map(|home| {
             Pathname::new(home.as_bytes())
                 .map(|home| Pathname::root().join(&home).normalize())
                 .map_err(|error| Failure::new(Exit::ServerUsage, format!("home: {error}")))
         })
         .transpose()?;
-    let secret = new_password(password, name)?;
+    let secret = new.password.map(|from| new_password(from, name));
+    let (known_by, secret) = (new.known_by.as_ref(), secret.transpose()?);
     users
-        .add(name, &secret, home.as_ref(), read_only)
+        .add_known_by(
+            name,
+            known_by,
+            secret.as_ref(),
+            home.as_ref(),
+            new.read_only,
+        )
         .map_err(|error| failure(&error))?;
     save(&mut users, &path)?;
     output.info(&format!("added {name} to {}", path.display()));
@@ -87,6 +121,37 @@ fn passwd(
     Ok(())
 }
 
+fn certify(
+    file: &UsersFileArg,
+    certificate: &UserCertificateArgs,
+    name: &str,
+    output: &Output,
+) -> Result<(), Failure> {
+    let rule = user_certificate::rule(certificate)?;
+    let path = users_path(file)?;
+    let mut users = load(&path)?;
+    let Some(user) = users.users().find(|user| user.name == name) else {
+        return Err(failure(&UsersError::Unknown(name.to_owned())));
+    };
+    let needs_password = rule
+        .as_ref()
+        .is_none_or(|it| it.besides == Besides::Password);
+    if needs_password && user.password.is_none() {
+        let message = format!("{name} has no password, so that nothing would let {name} in");
+        return Err(
+            Failure::new(Exit::ServerUsage, message).with_hint(format!("wharf user passwd {name}"))
+        );
+    }
+    users
+        .set_certificate(name, rule.as_ref())
+        .map_err(|error| failure(&error))?;
+    save(&mut users, &path)?;
+    let user = users.users().find(|user| user.name == name);
+    let known_by = user.and_then(user_certificate::words).unwrap_or("password");
+    output.info(&format!("{name} logs in by {known_by}"));
+    Ok(())
+}
+
 fn list(file: &UsersFileArg, as_json: bool) -> Result<(), Failure> {
     let path = users_path(file)?;
     let users = load(&path)?;
@@ -94,14 +159,25 @@ fn list(file: &UsersFileArg, as_json: bool) -> Result<(), Failure> {
     for user in users.users() {
         let home = user.home.display().to_string();
         let line = if as_json {
-            json!({ "name": user.name, "home": home, "read_only": user.read_only }).to_string()
+            let rule = user.certificate.clone().unwrap_or_default();
+            let fingerprints = rule.fingerprints.iter().map(ToString::to_string);
+            json!({
+                "name": user.name, "home": home, "read_only": user.read_only,
+                "password": user.password.is_some(),
+                "certificates": fingerprints.collect::<Vec<_>>(),
+                "certificate_names": rule.names,
+                "certificate_and_password": rule.besides == Besides::Password && !rule.is_empty(),
+            })
+            .to_string()
         } else {
             let rights = if user.read_only {
                 "read-only"
             } else {
                 "may write"
             };
-            format!("{:<20} {rights:<10} {home}", user.name)
+            let known_by = user_certificate::words(user).map(|words| format!(" ({words})"));
+            let known_by = known_by.unwrap_or_default();
+            format!("{:<20} {rights:<10} {home}{known_by}", user.name)
         };
         lines.push(line.as_bytes());
     }

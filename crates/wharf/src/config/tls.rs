@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use wharf_net::tls::PemPair;
+use wharf_net::tls::{ClientCertificates, PemPair};
 
 use crate::args::serve_tls::{DataSession, Exception, Requirement, TlsArgs, Truncation};
 
@@ -16,6 +16,12 @@ pub(crate) struct TlsSettings {
     /// Each with the key of the same place.
     pub(crate) certificates: Vec<PathBuf>,
     pub(crate) keys: Vec<PathBuf>,
+    /// Whether clients show certificates to log in; `None`: they may where there is an authority for them.
+    pub(crate) client_certificates: Option<Requirement>,
+    /// Who signs the certificates of clients.
+    pub(crate) client_ca: Vec<PathBuf>,
+    /// Lists of those that were revoked.
+    pub(crate) client_crl: Vec<PathBuf>,
     pub(crate) data_session: DataSession,
     pub(crate) truncation: Truncation,
     pub(crate) ccc: bool,
@@ -31,6 +37,9 @@ impl Default for TlsSettings {
             data: None,
             certificates: Vec::new(),
             keys: Vec::new(),
+            client_certificates: None,
+            client_ca: Vec::new(),
+            client_crl: Vec::new(),
             data_session: DataSession::Require,
             truncation: Truncation::Strict,
             ccc: false,
@@ -51,6 +60,13 @@ impl TlsSettings {
         if !args.tls_cert.is_empty() || !args.tls_key.is_empty() {
             self.certificates.clone_from(&args.tls_cert);
             self.keys.clone_from(&args.tls_key);
+        }
+        self.client_certificates = args.tls_client_certificates.or(self.client_certificates);
+        if !args.tls_client_ca.is_empty() {
+            self.client_ca.clone_from(&args.tls_client_ca);
+        }
+        if !args.tls_client_crl.is_empty() {
+            self.client_crl.clone_from(&args.tls_client_crl);
         }
         self.data_session = args.tls_data_session.unwrap_or(self.data_session);
         self.truncation = args.tls_truncation.unwrap_or(self.truncation);
@@ -73,6 +89,25 @@ impl TlsSettings {
         pairs.map(pair).collect()
     }
 
+    /// Whether clients show certificates to log in.
+    pub(crate) fn client_certificates(&self) -> Requirement {
+        match self.client_certificates {
+            Some(requirement) => requirement,
+            None if self.client_ca.is_empty() => Requirement::Off,
+            None => Requirement::Allowed,
+        }
+    }
+
+    /// Which certificates of clients are believed; `None`: nobody is asked for one.
+    pub(crate) fn clients(&self) -> Option<ClientCertificates> {
+        let requirement = self.client_certificates();
+        (requirement != Requirement::Off).then(|| ClientCertificates {
+            authorities: self.client_ca.clone(),
+            required: requirement == Requirement::Required,
+            revoked: self.client_crl.clone(),
+        })
+    }
+
     /// Of data connections.
     pub(crate) fn data(&self) -> Requirement {
         self.data.unwrap_or(self.control)
@@ -89,7 +124,29 @@ impl TlsSettings {
             )),
             _ => {}
         }
+        let clients = self.client_certificates();
+        if clients != Requirement::Off && self.client_ca.is_empty() {
+            found.push(
+                "certificates of clients need an authority that signs them: client_ca".to_owned(),
+            );
+        }
+        if clients == Requirement::Required && self.control == Requirement::Allowed {
+            found.push(
+                "certificates of clients are required, and only TLS has them: control = \"required\" belongs to it"
+                    .to_owned(),
+            );
+        }
+        if clients == Requirement::Off && !(self.client_ca.is_empty() && self.client_crl.is_empty())
+        {
+            found.push(
+                "an authority for certificates of clients is named, or what it has revoked, and nobody is asked for one"
+                    .to_owned(),
+            );
+        }
         if self.control == Requirement::Off {
+            if clients != Requirement::Off {
+                found.push("certificates of clients are asked for, and TLS is off".to_owned());
+            }
             if self.data() != Requirement::Off {
                 found.push(
                     "TLS on data connections needs TLS on the control connection, which is off"

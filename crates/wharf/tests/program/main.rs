@@ -7,6 +7,7 @@ mod bans;
 mod boundary;
 mod fake_server;
 
+mod client_certificates;
 mod configuration;
 mod crashes;
 mod devices;

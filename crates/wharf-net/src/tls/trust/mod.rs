@@ -22,7 +22,7 @@ pub use distrust::Distrust;
 
 use self::judgement::{Shown, Trusted, Unsigned, judge};
 use super::described::Described;
-use super::{Fingerprint, TlsError, provider};
+use super::{Fingerprint, TlsError, fingerprint_of, provider};
 
 /// Handshakes whose server was judged and has not yet proved that it holds the key.
 const UNPROVED: usize = 64;
@@ -105,12 +105,23 @@ impl Trust {
 /// # Errors
 /// [`TlsError::Certificate`]: it cannot be read, is damaged, or holds none.
 pub(super) fn authorities(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let text = super::files::read(path, FILE).map_err(|error| TlsError::Certificate {
+        what: path.display().to_string(),
+        why: error.to_string(),
+    })?;
+    authorities_in(path, &text)
+}
+
+/// The same of a file that was read already.
+pub(super) fn authorities_in(
+    path: &Path,
+    text: &[u8],
+) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let fault = |why: String| TlsError::Certificate {
         what: path.display().to_string(),
         why,
     };
-    let text = super::files::read(path, FILE).map_err(|error| fault(error.to_string()))?;
-    let found: Vec<_> = CertificateDer::pem_slice_iter(&text)
+    let found: Vec<_> = CertificateDer::pem_slice_iter(text)
         .collect::<Result<_, _>>()
         .map_err(|error| fault(format!("not PEM: {error}")))?;
     if found.is_empty() {
@@ -176,7 +187,7 @@ impl Verifier {
 
     fn proved(&self, certificate: &CertificateDer<'_>) {
         let Some(known) = &self.known else { return };
-        let fingerprint = Fingerprint::of(certificate);
+        let fingerprint = fingerprint_of(certificate);
         let mut unproved = self.unproved.lock().unwrap_or_else(PoisonError::into_inner);
         let at = unproved.iter().position(|(it, _)| *it == fingerprint);
         let found = at.map(|at| unproved.remove(at));

@@ -32,6 +32,24 @@ pub(super) const KEYS: &[Setting] = &[
         set: |s, v, base| paths(v, base).map(|paths| s.tls.keys = paths),
     },
     Setting {
+        key: "tls.client_certificates",
+        example: "\"allowed\"",
+        help: "Whether clients show a certificate to log in: off, allowed, or required (no TLS and no login without one). Whose it is stands in the users file. Default: allowed where `client_ca` is set, else off.",
+        set: |s, v, _| text(v, tls::requirement).map(|when| s.tls.client_certificates = Some(when)),
+    },
+    Setting {
+        key: "tls.client_ca",
+        example: "\"/etc/wharf/clients-ca.pem\"",
+        help: "Who signs the certificates of clients, PEM; several as an array. A client's own certificate in it is believed itself. Default: none.",
+        set: |s, v, base| paths(v, base).map(|paths| s.tls.client_ca = paths),
+    },
+    Setting {
+        key: "tls.client_crl",
+        example: "\"/etc/wharf/clients-crl.pem\"",
+        help: "Lists of revoked certificates of clients (CRL), PEM or DER. With it every certificate needs a list of its authority that has not ended. Read again on SIGHUP. Default: none.",
+        set: |s, v, base| paths(v, base).map(|paths| s.tls.client_crl = paths),
+    },
+    Setting {
         key: "tls.data_session",
         example: "\"require\"",
         help: "Whether a data connection must resume the TLS session of its control connection, which proves whose it is: require, prefer (others are judged by their address), or off.",
