@@ -1,7 +1,7 @@
 //! `kill -9` at random moments: what stands under a final name afterwards is whole, or what stood
 //! there before, or nothing.
 //!
-//! Twenty times each: the server in mid-upload; a foreign client in mid-upload (its kernel closes
+//! Twenty times each: the server in mid-upload, with each way to put an upload on the disk; a foreign client in mid-upload (its kernel closes
 //! both connections with FIN, which on the data connection alone looks like a complete file);
 //! wharf's client in mid-upload and in mid-download.
 
@@ -30,6 +30,34 @@ const AFTERMATH: Duration = Duration::from_millis(250);
 /// What stood under the name before; every second time.
 const BEFORE: &[u8] = b"what stood here before";
 
+/// What may stand under a name after the server was killed in mid-upload.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kept {
+    /// All of it, what was there before, or nothing.
+    Whole,
+    /// As much of it as came, for it is written in place; nothing else, and nothing of what was there before behind it.
+    Beginning,
+}
+
+const POLICIES: &[(&str, &[&str], Kept)] = &[
+    ("server in mid-upload", &[], Kept::Whole),
+    (
+        "server in mid-upload, --fsync full",
+        &["--fsync", "full"],
+        Kept::Whole,
+    ),
+    (
+        "server in mid-upload, --uploads direct",
+        &["--uploads", "direct"],
+        Kept::Beginning,
+    ),
+    (
+        "server in mid-upload, --uploads direct --fsync data",
+        &["--uploads", "direct", "--fsync", "data"],
+        Kept::Beginning,
+    ),
+];
+
 type Killing = fn(&Stage, &Path) -> Result<String>;
 
 /// Kills and looks.
@@ -40,7 +68,9 @@ pub(crate) fn run(settings: &Settings, tally: &Tally) -> Result<()> {
     let large = stage.root.join("large.bin");
     payload::write(&large, 192 << 20)?;
     println!("\nkill -9, {TIMES} times each");
-    tally.check("server in mid-upload", server_killed(&stage, &source));
+    for (name, arguments, kept) in POLICIES {
+        tally.check(name, server_killed(&stage, &source, arguments, *kept));
+    }
     let server = stage.serve()?;
     let killings: [(&str, &Path, Killing); 3] = [
         ("python's ftplib in mid-upload", &source, ftplib_killed),
@@ -63,6 +93,7 @@ pub(crate) fn run(settings: &Settings, tally: &Tally) -> Result<()> {
 struct Found {
     nothing: u32,
     before: u32,
+    beginning: u32,
     whole: u32,
 }
 
@@ -84,13 +115,26 @@ impl Found {
         Ok(())
     }
 
+    /// Looks at a name into which is written in place.
+    fn look_at_beginning(&mut self, name: &Path, whole: &[u8]) -> Result<()> {
+        match fs::read(name) {
+            Err(_) => self.nothing += 1,
+            Ok(found) if found == BEFORE => self.before += 1,
+            Ok(found) if found == whole => self.whole += 1,
+            Ok(found) if whole.starts_with(&found) => self.beginning += 1,
+            Ok(found) => return Err(format!("{} bytes that nobody sent", found.len()).into()),
+        }
+        let _ = fs::remove_file(name);
+        Ok(())
+    }
+
     fn summary(&self) -> Result<String> {
         let summary = format!(
-            "{} nothing, {} as before, {} whole",
-            self.nothing, self.before, self.whole
+            "{} nothing, {} as before, {} beginnings, {} whole",
+            self.nothing, self.before, self.beginning, self.whole
         );
         // If every transfer had ended before the kill, nothing would have been tried.
-        if self.nothing + self.before == 0 {
+        if self.nothing + self.before + self.beginning == 0 {
             return Err(format!("no kill came in time: {summary}").into());
         }
         Ok(summary)
@@ -106,14 +150,14 @@ fn prepare(name: &Path, round: u32) -> Result<bool> {
 }
 
 /// A paced upload by hand; the server is killed while it runs.
-fn server_killed(stage: &Stage, source: &Path) -> Result<String> {
+fn server_killed(stage: &Stage, source: &Path, arguments: &[&str], kept: Kept) -> Result<String> {
     let mut random = Random::from_clock();
     let mut found = Found::default();
     let bytes = fs::read(source)?;
     for round in 0..TIMES {
         let name = stage.root.join(format!("server-{round}.bin"));
         let had_before = prepare(&name, round)?;
-        let mut server = stage.serve()?;
+        let mut server = stage.serve_with(arguments)?;
         let mut wire = Wire::login(&stage.network.client, stage.network.control())?;
         let at = wire.passive()?;
         wire.send(&format!("STOR server-{round}.bin"))?;
@@ -135,9 +179,11 @@ fn server_killed(stage: &Stage, source: &Path) -> Result<String> {
             server.daemon.kill_9();
             over.store(true, Ordering::Relaxed);
         });
-        found
-            .look(&name, source, had_before)
-            .map_err(|error| format!("killed after {} ms: {error}", moment.as_millis()))?;
+        let looked = match kept {
+            Kept::Whole => found.look(&name, source, had_before),
+            Kept::Beginning => found.look_at_beginning(&name, &bytes),
+        };
+        looked.map_err(|error| format!("killed after {} ms: {error}", moment.as_millis()))?;
     }
     found.summary()
 }
