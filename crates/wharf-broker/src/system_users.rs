@@ -21,10 +21,14 @@ use crate::message::Request;
 
 /// Lets in whom the broker lets in. What it gives is a process that is that user.
 pub struct SystemUsers {
+    asker: Arc<Asker>,
+    permissions: Permissions,
+}
+
+struct Asker {
     channel: Arc<Channel>,
     waiting: Arc<Waiting>,
     last: AtomicU32,
-    permissions: Permissions,
 }
 
 type Answered = (Outcome, Option<OwnedFd>);
@@ -39,16 +43,24 @@ impl Waiting {
 }
 
 impl SystemUsers {
-    /// Everybody may do so much, where the files of the system do not say less.
+    /// Asks the broker from now on, which it can be asked for once.
     ///
     /// # Errors
     /// The broker lets no system users in, or is gone.
-    pub fn new(link: &Link, permissions: Permissions) -> io::Result<Self> {
-        let channel = Channel::of(link.descriptor(&Request::Logins)?);
-        Self::at(channel, permissions)
+    pub fn new(link: &Link) -> io::Result<Self> {
+        Self::at(Channel::of(link.descriptor(&Request::Logins)?))
     }
 
-    pub(crate) fn at(channel: Channel, permissions: Permissions) -> io::Result<Self> {
+    /// The same users: everybody may do so much, where the files of the system do not say less.
+    #[must_use]
+    pub fn with_permissions(&self, permissions: Permissions) -> Self {
+        Self {
+            asker: Arc::clone(&self.asker),
+            permissions,
+        }
+    }
+
+    fn at(channel: Channel) -> io::Result<Self> {
         let channel = Arc::new(channel);
         let waiting = Arc::new(Waiting(Mutex::new(Some(HashMap::new()))));
         let (heard, answers) = (Arc::clone(&channel), Arc::clone(&waiting));
@@ -61,13 +73,17 @@ impl SystemUsers {
                 *answers.all() = None;
             })?;
         Ok(Self {
-            channel,
-            waiting,
-            last: AtomicU32::new(0),
-            permissions,
+            asker: Arc::new(Asker {
+                channel,
+                waiting,
+                last: AtomicU32::new(0),
+            }),
+            permissions: Permissions::FULL,
         })
     }
+}
 
+impl Asker {
     async fn ask(&self, login: Login) -> Result<Answered, Denied> {
         let gone = || Denied::Broken("the broker lets no system users in any more".into());
         let Some(packet) = login.encode() else {
@@ -112,12 +128,12 @@ impl Authenticator for SystemUsers {
         // A name that is no text is nobody's, and takes the time of everybody's.
         let name = std::str::from_utf8(who.user.as_bytes()).unwrap_or_default();
         let login = Login {
-            number: self.last.fetch_add(1, Ordering::Relaxed),
+            number: self.asker.last.fetch_add(1, Ordering::Relaxed),
             name: name.to_owned(),
             password: who.password.clone(),
             from: who.peer,
         };
-        let (outcome, descriptor) = self.ask(login).await?;
+        let (outcome, descriptor) = self.asker.ask(login).await?;
         let (home, connection) = match (outcome, descriptor) {
             (Outcome::Welcome { home }, Some(connection)) => (home, connection),
             (Outcome::Welcome { .. }, None) => {
@@ -131,6 +147,11 @@ impl Authenticator for SystemUsers {
         // Whether the worker could begin; its own log says why not.
         let begun = remote.metadata(&Pathname::root()).await;
         begun.map_err(|error| Denied::Broken(error.into()))?;
+        // One that is not there, or is closed to its own user, is no reason to stay outside.
+        let home = match remote.metadata(&home).await {
+            Ok(found) if found.is_dir() => home,
+            _ => Pathname::root(),
+        };
         let remote: Arc<dyn Storage> = Arc::new(remote);
         let storage = if self.permissions == Permissions::FULL {
             remote
@@ -170,7 +191,9 @@ mod tests {
     /// A broker that answers as many logins, anna's with a connection.
     fn broker(logins: usize, served: &Path) -> (SystemUsers, tokio::task::JoinHandle<()>) {
         let (own, theirs) = Channel::pair().unwrap();
-        let users = SystemUsers::at(theirs, Permissions::READ_ONLY).unwrap();
+        let users = SystemUsers::at(theirs)
+            .unwrap()
+            .with_permissions(Permissions::READ_ONLY);
         let store = Local::open(served, LocalOptions::default()).unwrap();
         let store: Arc<dyn Storage> = Arc::new(store);
         let runtime = tokio::runtime::Handle::current();
@@ -204,6 +227,7 @@ mod tests {
     async fn the_broker_decides() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("a"), "hello").unwrap();
+        std::fs::create_dir(dir.path().join("in")).unwrap();
         let (users, answering) = broker(6, dir.path());
         let granted = users.login(&who(b"anna")).await.unwrap();
         assert_eq!(

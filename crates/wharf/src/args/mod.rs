@@ -19,6 +19,7 @@ pub(crate) mod proxy;
 pub(crate) mod proxy_tls;
 pub(crate) mod serve;
 pub(crate) mod serve_acme;
+pub(crate) mod serve_system;
 pub(crate) mod serve_tls;
 pub(crate) mod tls;
 pub(crate) mod user_certificate;
@@ -210,7 +211,7 @@ mod tests {
             if (command.as_str(), id) == ("forget", "all") {
                 continue; // said where it is defined
             }
-            if id == "network_process" {
+            if matches!(id, "network_process" | "storage_worker") {
                 continue; // between two processes of this program, not for people
             }
             if command == "doctor" && matches!(id, "server" | "ask" | "listen_for") {

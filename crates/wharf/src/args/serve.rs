@@ -81,6 +81,9 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "FILE", env = "WHARF_USERS", value_hint = ValueHint::FilePath, help_heading = "Login")]
     pub(crate) users: Option<PathBuf>,
 
+    #[command(flatten)]
+    pub(crate) system: super::serve_system::SystemArgs,
+
     /// Let `anonymous` and `ftp` in with any password, read-only
     #[arg(long, env = "WHARF_ANONYMOUS", help_heading = "Login")]
     pub(crate) anonymous: bool,
@@ -301,6 +304,10 @@ pub(crate) struct ServeArgs {
     /// This is the process that talks to the network; its standard input is the broker
     #[arg(long, hide = true)]
     pub(crate) network_process: bool,
+
+    /// This is the process of a user of the system; its standard input is the broker
+    #[arg(long, hide = true)]
+    pub(crate) storage_worker: bool,
 
     /// How log lines are written [default: human]
     #[arg(

@@ -197,6 +197,54 @@ pub(crate) fn sandbox(text: &str) -> Result<SandboxLevel, String> {
         .map_err(|_| format!("`{text}` is not known: expected strict, best-effort or off"))
 }
 
+/// Whose passwords are good.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Auth {
+    /// Those of --user, --users and anonymous
+    #[default]
+    Own,
+    /// And those of the users of this system
+    System,
+}
+
+/// Reads `own` or `system`.
+pub(crate) fn auth(text: &str) -> Result<Auth, String> {
+    clap::ValueEnum::from_str(text, false)
+        .map_err(|_| format!("`{text}` is not known: expected own or system"))
+}
+
+/// What a user of the system sees as the root.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Jail {
+    /// The home directory
+    #[default]
+    Home,
+    /// The directory that is served
+    Directory,
+}
+
+/// Reads `home` or `directory`.
+pub(crate) fn jail(text: &str) -> Result<Jail, String> {
+    clap::ValueEnum::from_str(text, false)
+        .map_err(|_| format!("`{text}` is not known: expected home or directory"))
+}
+
+/// Which shells a user of the system may have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Shells {
+    /// Those in /etc/shells
+    #[default]
+    Listed,
+    /// Any, also one that keeps people from a terminal
+    Any,
+}
+
+/// Reads `listed` or `any`.
+pub(crate) fn shells(text: &str) -> Result<Shells, String> {
+    clap::ValueEnum::from_str(text, false)
+        .map_err(|_| format!("`{text}` is not known: expected listed or any"))
+}
+
 /// Who may use the control port for data behind one address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum SharedAddress {

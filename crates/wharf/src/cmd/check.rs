@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use tokio::time::timeout;
+use wharf_accounts::SystemRules;
 use wharf_net::{Net, TcpNet};
 use wharf_proto::Pathname;
 use wharf_proto::data_connection::advertise::is_public;
@@ -14,10 +15,10 @@ use wharf_storage::{ListOrder, Storage};
 
 use super::in_force::{self, Finding};
 use super::serve::start_log;
-use super::{acme, certificate, foundation};
+use super::{acme, certificate, foundation, system_users};
 use crate::args::CheckArgs;
 use crate::args::serve_tls::{DataSession, Requirement, Truncation};
-use crate::args::value::{AdvertiseHost, OnePort, wildcard};
+use crate::args::value::{AdvertiseHost, Auth, Jail, OnePort, wildcard};
 use crate::config::Settings;
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
@@ -207,6 +208,17 @@ fn accounts(settings: &Settings, storage: Option<&Arc<dyn Storage>>, report: &mu
     if let (Some(path), Some(storage)) = (&login.users, storage) {
         let opened = foundation::users_file(path, storage);
         report.result(&format!("users file {}", path.display()), opened.map(drop));
+    }
+    if login.auth == Auth::System {
+        let sees = match login.jail {
+            Jail::Home => "their home directories",
+            Jail::Directory => "the directory",
+        };
+        let line = format!(
+            "users of the system from uid {} on, each in a process that is that user, see {sees}",
+            login.least_uid.unwrap_or(SystemRules::default().least_uid)
+        );
+        report.result(&line, system_users::possible(settings));
     }
 }
 

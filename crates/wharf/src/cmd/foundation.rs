@@ -102,7 +102,7 @@ pub(crate) fn storage(settings: &Settings, directory: &Local) -> Arc<dyn Storage
     }
 }
 
-fn local_options(settings: &Settings) -> LocalOptions {
+pub(crate) fn local_options(settings: &Settings) -> LocalOptions {
     LocalOptions {
         resume: settings.resume_uploads,
         uploads: match settings.uploads {
@@ -141,7 +141,7 @@ pub(crate) async fn home(settings: &Settings, storage: &dyn Storage) -> Result<P
 pub(crate) fn owner(settings: &Settings) -> Result<Option<Owner>, Failure> {
     let login = &settings.login;
     let Some(name) = &login.user else {
-        if login.users.is_some() || login.anonymous {
+        if login.users.is_some() || login.anonymous || login.auth != value::Auth::Own {
             return Ok(None);
         }
         let text = password::generate()?;
@@ -207,6 +207,7 @@ pub(crate) fn accounts(
         let users = users.keeping_broken_uploads(settings.resume_uploads);
         sources.push(Arc::new(users));
     }
+    sources.extend(super::system_users::source(settings)?);
     Ok(Arc::new(Chain::new(sources)))
 }
 

@@ -28,5 +28,7 @@ pub(crate) mod remove;
 pub(crate) mod serve;
 pub(crate) mod stat;
 mod state_directory;
+mod storage_worker;
+mod system_users;
 pub(crate) mod user;
 mod user_certificate;

@@ -23,10 +23,10 @@ use wharf_net::{Net, TcpNet};
 
 use super::custody::Custody;
 use super::orders::Signals;
-use super::{ban, foundation, kept, serve, state_directory};
+use super::{ban, foundation, kept, serve, state_directory, storage_worker, system_users};
 use crate::args::ServeArgs;
 use crate::args::serve_tls::Requirement;
-use crate::args::value::{AdvertiseHost, SandboxLevel};
+use crate::args::value::{AdvertiseHost, Auth, SandboxLevel};
 use crate::config::Settings;
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
@@ -68,7 +68,11 @@ pub(crate) fn run(args: &ServeArgs, output: &Output) -> Result<(), Failure> {
     if args.network_process {
         return network(args, output);
     }
+    if args.storage_worker {
+        return storage_worker::run(args);
+    }
     let settings = foundation::settings(args)?;
+    system_users::possible(&settings)?;
     if is_brokered(&settings) {
         broker(args, &settings, output)
     } else {
@@ -85,7 +89,7 @@ pub(crate) fn is_brokered(settings: &Settings) -> bool {
     }
 }
 
-fn is_root() -> bool {
+pub(super) fn is_root() -> bool {
     own_uid() == 0
 }
 
@@ -221,16 +225,22 @@ fn stops_within(settings: &Settings) -> Duration {
     settings.limits.stop_timeout.unwrap_or(serve::STOP_TIMEOUT)
 }
 
+/// By its name, which is what process lists show; an upgrade may have removed it.
+pub(super) fn this_program() -> Command {
+    let program = std::env::current_exe().ok().filter(|path| path.is_file());
+    let mut command = Command::new(program.unwrap_or_else(|| "/proc/self/exe".into()));
+    let word = std::env::args_os().next();
+    command.arg0(word.unwrap_or_else(|| OsString::from("wharf")));
+    command
+}
+
 /// The first process: keeps the rights and answers the second.
 fn broker(args: &ServeArgs, settings: &Settings, output: &Output) -> Result<(), Failure> {
     serve::start_log(args, settings)?;
     // Before there is a second process to be told so.
     identity(settings)?;
-    // By its name, which is what process lists show; an upgrade may have removed it.
-    let program = std::env::current_exe().ok().filter(|path| path.is_file());
-    let mut command = Command::new(program.unwrap_or_else(|| "/proc/self/exe".into()));
-    let mut words = std::env::args_os();
-    command.arg0(words.next().unwrap_or_else(|| OsString::from("wharf")));
+    let mut command = this_program();
+    let words = std::env::args_os().skip(1);
     let mut before = true;
     for word in words {
         let verb = before && word == "serve";
@@ -264,10 +274,18 @@ fn broker(args: &ServeArgs, settings: &Settings, output: &Output) -> Result<(), 
     let custody = Custody::take(settings)?;
     let mut broker = Broker::start(command, grant(settings), custody.keys()).map_err(fault)?;
     broker.stops_within(stops_within(settings));
+    let gate = (settings.login.auth == Auth::System).then(|| {
+        let (logins, gate) = system_users::logins(args, settings);
+        broker.lets_in(logins);
+        gate
+    });
     let watchman = custody.watch(broker.teller())?;
     let ended = broker.run(|| {
         let reloaded = foundation::settings(args).and_then(|settings| {
             watchman.reload(&settings)?;
+            if let Some(gate) = &gate {
+                gate.reload(&settings);
+            }
             Ok(Reloaded {
                 grant: grant(&settings),
                 stops_within: stops_within(&settings),

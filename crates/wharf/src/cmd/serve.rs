@@ -21,7 +21,7 @@ use super::kept;
 use super::orders::{Got, Signals};
 use super::privilege::Standing;
 use crate::args::ServeArgs;
-use crate::args::value::{OnePort, wildcard};
+use crate::args::value::{Auth, OnePort, wildcard};
 use crate::config::Settings;
 use crate::exit::{Exit, Failure};
 use crate::listing::percent;
@@ -205,17 +205,22 @@ pub(super) fn not_reloaded(failure: &Failure) {
 
 /// The log of `serve` and `check`: --log-level, -v, WHARF_LOG, the file, in this order.
 pub(crate) fn start_log(args: &ServeArgs, settings: &Settings) -> Result<(), Failure> {
+    let filter = log_filter(args, settings);
+    logging::init(settings.log.format.unwrap_or_default(), &filter)
+        .map_err(|message| Failure::new(Exit::ServerUsage, message))
+}
+
+/// What is told.
+pub(super) fn log_filter(args: &ServeArgs, settings: &Settings) -> String {
     let base = if args.quiet { "warn" } else { "info" };
     let variable = std::env::var("WHARF_LOG").ok().filter(|it| !it.is_empty());
-    let filter = match (&args.log_level, variable, &settings.log.level) {
+    match (&args.log_level, variable, &settings.log.level) {
         (Some(level), _, _) => level.clone(),
         _ if args.verbose > 0 => logging::filter_for(base, args.verbose).to_owned(),
         (None, Some(variable), _) => variable,
         (None, None, Some(level)) => level.clone(),
         (None, None, None) => base.to_owned(),
-    };
-    logging::init(settings.log.format.unwrap_or_default(), &filter)
-        .map_err(|message| Failure::new(Exit::ServerUsage, message))
+    }
 }
 
 fn recorder(settings: &Settings) -> Result<Option<Arc<dyn Recorder>>, Failure> {
@@ -279,7 +284,9 @@ async fn reload(
     };
     let storage = foundation::storage(&settings, other.as_ref().unwrap_or(directory));
     let home = foundation::home(&settings, &*storage).await?;
-    let nobody_else = settings.login.users.is_none() && !settings.login.anonymous;
+    let nobody_else = settings.login.users.is_none()
+        && !settings.login.anonymous
+        && settings.login.auth == Auth::Own;
     let owner = match owner {
         // Asked for on a terminal or made up: cannot be asked for again.
         Some(owner) if settings.login.user.as_ref() == Some(&owner.name) => {
@@ -440,6 +447,9 @@ fn announcement(told: &Told<'_>) -> Vec<Line> {
     }
     if let Some(users) = &login.users {
         lines.push(Line::Hint(format!("users      {}", users.display())));
+    }
+    if login.auth == Auth::System {
+        lines.push(Line::Hint(format!("system     its users ({rights})")));
     }
     if login.anonymous {
         let rights = if login.writable && !login.read_only {

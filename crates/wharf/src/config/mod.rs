@@ -23,7 +23,8 @@ pub(crate) use tls::TlsSettings;
 
 use crate::args::ServeArgs;
 use crate::args::value::{
-    Advertise, Fsync, OnePort, PortPolicy, SandboxLevel, SharedAddress, UploadPolicy,
+    Advertise, Auth, Fsync, Jail, OnePort, PortPolicy, SandboxLevel, SharedAddress, Shells,
+    UploadPolicy,
 };
 use crate::logging::LogFormat;
 
@@ -71,6 +72,13 @@ pub(crate) struct LoginSettings {
     pub(crate) read_only: bool,
     /// Where the user and anonymous start, below the directory.
     pub(crate) home: Option<String>,
+    /// Whether users of this system may log in.
+    pub(crate) auth: Auth,
+    /// What they see.
+    pub(crate) jail: Jail,
+    /// Which of them; `None` is the accounts library's default.
+    pub(crate) least_uid: Option<u32>,
+    pub(crate) shells: Shells,
 }
 
 /// Data connections.
@@ -192,6 +200,10 @@ impl Settings {
         let granted = login.user.is_some() && !login.anonymous && !login.read_only;
         login.writable |= args.writable && !granted;
         over_some(&mut login.home, args.home.as_ref());
+        over(&mut login.auth, args.system.auth.as_ref());
+        over(&mut login.jail, args.system.jail.as_ref());
+        over_some(&mut login.least_uid, args.system.least_uid.as_ref());
+        over(&mut login.shells, args.system.shells.as_ref());
 
         let data = &mut self.data;
         over(&mut data.passive_ports, args.passive_ports.as_ref());
@@ -267,6 +279,13 @@ impl Settings {
             found.push((
                 "login",
                 "a password file needs the user it belongs to".to_owned(),
+            ));
+        }
+        if login.auth == Auth::System && self.sandbox == SandboxLevel::Off {
+            found.push((
+                "login",
+                "users of the system, and no sandbox: say sandbox = \"best-effort\" (--sandbox best-effort), which puts what checks passwords and what talks to the network apart"
+                    .to_owned(),
             ));
         }
         if let Some(ports) = self.data.port {

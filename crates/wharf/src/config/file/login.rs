@@ -1,8 +1,8 @@
 //! `[login]`: who may log in, and what they may do.
 
 use super::Setting;
-use super::toml_value::{boolean, path, text};
-use crate::args::user_name;
+use super::toml_value::{boolean, integer, path, text};
+use crate::args::{user_name, value};
 
 pub(super) const KEYS: &[Setting] = &[
     Setting {
@@ -46,5 +46,32 @@ pub(super) const KEYS: &[Setting] = &[
         example: "\"/\"",
         help: "Folder inside `directory` in which `user` and anonymous start.",
         set: |s, v, _| text(v, |text| Ok(text.to_owned())).map(|home| s.login.home = Some(home)),
+    },
+    Setting {
+        key: "login.auth",
+        example: "\"own\"",
+        help: "own or system: with `system` users of this system log in, too, with the password of /etc/shadow; a process that is that user touches the files. Takes root and a sandbox.",
+        set: |s, v, _| text(v, value::auth).map(|auth| s.login.auth = auth),
+    },
+    Setting {
+        key: "login.jail",
+        example: "\"home\"",
+        help: "home or directory: what a user of the system sees as `/`.",
+        set: |s, v, _| text(v, value::jail).map(|jail| s.login.jail = jail),
+    },
+    Setting {
+        key: "login.least_uid",
+        example: "1000",
+        help: "The lowest uid of a user of the system that may log in; root never may.",
+        set: |s, v, _| {
+            integer(v, 1, u64::from(u32::MAX))
+                .map(|uid| s.login.least_uid = u32::try_from(uid).ok())
+        },
+    },
+    Setting {
+        key: "login.shells",
+        example: "\"listed\"",
+        help: "listed or any: whether the shell of a user of the system must be in /etc/shells.",
+        set: |s, v, _| text(v, value::shells).map(|shells| s.login.shells = shells),
     },
 ];
