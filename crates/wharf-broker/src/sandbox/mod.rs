@@ -123,9 +123,13 @@ pub enum SandboxError {
     },
 }
 
-/// Others of the same user do not read it, trace it or find it in a file after a crash.
-fn hide() -> Result<(), String> {
-    set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(|error| error.to_string())?;
+/// Others do not find it in a file after a crash, and those of the same user, which may be another service's, do not read
+/// or trace it. Where there is no broker the same user is the one who started it, and may look at it: `wharf doctor
+/// --server` does.
+fn hide(from_own_user: bool) -> Result<(), String> {
+    if from_own_user {
+        set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(|error| error.to_string())?;
+    }
     let none = Rlimit {
         current: Some(0),
         maximum: Some(0),
@@ -147,7 +151,12 @@ impl Sandbox {
         let files = files::Prepared::new(self)?;
         identity::give_up(self.identity.as_ref(), &mut in_force)?;
         // After the user: the kernel takes both back when that changes.
-        in_force.take("its memory is nobody else's", hide());
+        let what = if self.ends_with_parent {
+            "its memory is nobody else's"
+        } else {
+            "no memory left in files"
+        };
+        in_force.take(what, hide(self.ends_with_parent));
         if self.ends_with_parent {
             in_force.take(
                 "ends with the broker",

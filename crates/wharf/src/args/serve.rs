@@ -277,8 +277,8 @@ pub(crate) struct ServeArgs {
 
     /// User as whom the server talks to the network [default: the owner of DIR]
     ///
-    /// For a server that root starts: what takes rights stays with a process that reads nothing from the
-    /// network, and all else is done as this user, without capabilities.
+    /// For a server that root starts: what takes rights stays with a process that reads nothing from
+    /// clients, and all else is done as this user, without capabilities.
     #[arg(
         long,
         value_name = "USER",
@@ -287,7 +287,7 @@ pub(crate) struct ServeArgs {
     )]
     pub(crate) run_as: Option<String>,
 
-    /// How much of the sandbox there must be [default: off]
+    /// How much of the sandbox there must be [default: best-effort]
     ///
     /// The process that talks to the network opens files below DIR only, listens on its own ports only,
     /// starts no process and makes only the system calls of a file server. `wharf check` says what of it

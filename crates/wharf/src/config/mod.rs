@@ -164,7 +164,7 @@ impl Default for Settings {
             log: LogSettings::default(),
             source: None,
             run_as: None,
-            sandbox: SandboxLevel::Off,
+            sandbox: SandboxLevel::BestEffort,
         }
     }
 }
