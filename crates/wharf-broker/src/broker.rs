@@ -2,10 +2,9 @@
 //!
 //! One thread and no runtime: a question is answered before the next one is heard, and each takes microseconds.
 
-use std::fs::File;
+use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
@@ -23,7 +22,9 @@ use crate::grant::Grant;
 use crate::keys::Keys;
 use crate::link::PASSED_ON;
 use crate::logins::Logins;
-use crate::message::{Answer, Kept, Order, Request};
+use crate::message::{Answer, Order, Request};
+use crate::opening;
+use crate::sandbox::{InForce, Own};
 
 /// What SIGHUP brings.
 #[derive(Debug)]
@@ -122,6 +123,13 @@ impl Broker {
         let (signatures, their_signatures) = Channel::pair()?;
         let beside = [their_requests.as_fd(), their_signatures.as_fd()];
         orders.send(&Order::Begin.encode(), &beside)?;
+        // What this process was given by whoever started it is not for the network: files, and secrets among the variables.
+        close_fds::set_fds_cloexec_threadsafe(3, &[]);
+        for (name, _) in std::env::vars_os() {
+            if !is_told(&name) {
+                network.env_remove(name);
+            }
+        }
         let child = network.stdin(Stdio::from(theirs.into_fd())).spawn()?;
         let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
         let pid = pid.ok_or_else(|| io::Error::other("the process has no number"))?;
@@ -141,6 +149,14 @@ impl Broker {
             deadline: None,
             logins: None,
         })
+    }
+
+    /// Gives away what is not needed any more, for this thread and those that it starts. See [`Own::keep`]. To be called
+    /// before there is another thread, and after [`lets_in`](Self::lets_in).
+    pub fn gives_up(&self, own: &Own) -> InForce {
+        let mut own = own.clone();
+        own.users |= self.logins.is_some();
+        own.keep()
     }
 
     /// Lets users of this system in, too.
@@ -352,16 +368,9 @@ impl Broker {
             }
             Request::Open(kept) => {
                 let path = self.grant.file(*kept).map_err(policy)?;
-                let log = kept.is_appended();
-                // Passwords are masked in a transcript, what people do with their files is not.
-                let mode = if *kept == Kept::Trace { 0o600 } else { 0o666 };
-                let opened = File::options()
-                    .read(!log)
-                    .append(log)
-                    .create(log)
-                    .mode(mode)
-                    .open(path);
-                opened.map(OwnedFd::from).map_err(system)
+                opening::open(*kept, path)
+                    .map(OwnedFd::from)
+                    .map_err(system)
             }
             Request::Logins => {
                 let logins = self.logins.take();
@@ -379,9 +388,50 @@ impl Broker {
     }
 }
 
+/// Whether the network process is told a variable: those of wharf, and what words, times and places look like.
+fn is_told(name: &OsStr) -> bool {
+    const NAMES: [&str; 9] = [
+        "COLUMNS",
+        "HOME",
+        "LANG",
+        "LANGUAGE",
+        "NO_COLOR",
+        "RUST_BACKTRACE",
+        "STATE_DIRECTORY",
+        "TERM",
+        "TZ",
+    ];
+    const FAMILIES: [&str; 3] = ["WHARF_", "LC_", "XDG_"];
+    let name = name.to_string_lossy();
+    NAMES.contains(&&*name) || FAMILIES.iter().any(|family| name.starts_with(family))
+}
+
 impl Drop for Broker {
     fn drop(&mut self) {
         // Whatever ended us, nobody is left behind. Dead already, as a rule.
         let _ = pidfd_send_signal(&self.process, rustix::process::Signal::KILL);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_of_others_are_not_told() {
+        let table = [
+            ("WHARF_USERS", true),
+            ("LC_ALL", true),
+            ("TZ", true),
+            ("STATE_DIRECTORY", true),
+            ("AWS_SECRET_ACCESS_KEY", false),
+            ("NOTIFY_SOCKET", false),
+            ("LISTEN_FDS", false),
+            ("SSH_AUTH_SOCK", false),
+            ("LD_PRELOAD", false),
+        ];
+        for (name, told) in table {
+            assert_eq!(is_told(OsStr::new(name)), told, "{name}");
+        }
     }
 }

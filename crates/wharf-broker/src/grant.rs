@@ -74,7 +74,11 @@ impl Grant {
         let is_theirs = |client: &IpAddr| {
             let client = canonical(*client);
             let pooled = |pool: &Network| pool.contains(client) && pool.contains(target);
-            let balanced = |network: &Network| network.contains(client);
+            // Behind a balancer may be anybody, but nobody who is this machine or its neighbour.
+            let here = |ip: IpAddr| ip.is_loopback() || is_local(ip);
+            let balanced = |network: &Network| {
+                network.contains(client) && (!here(target) || (here(client) && !is_local(target)))
+            };
             client == target || self.pools.iter().any(pooled) || self.balancers.iter().any(balanced)
         };
         if clients.iter().any(is_theirs) {
@@ -97,6 +101,16 @@ impl Grant {
     /// Whether connections to that port of ours may be control connections.
     pub(crate) fn is_control(&self, port: u16) -> bool {
         self.listen.iter().any(|it| it.port() == port)
+    }
+}
+
+/// Addresses that name no client wherever they are seen: this machine in other words, neighbours of the link, many.
+fn is_local(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(v4) => {
+            v4.is_unspecified() || v4.is_link_local() || v4.is_multicast() || v4.is_broadcast()
+        }
+        IpAddr::V6(v6) => v6.is_unspecified() || v6.is_unicast_link_local() || v6.is_multicast(),
     }
 }
 
@@ -166,5 +180,35 @@ mod tests {
         };
         let outcome = passive_only.connects(at("0.0.0.0:20"), at("203.0.113.5:5000"), &clients);
         assert!(outcome.is_err());
+    }
+
+    /// Who stands behind a balancer is not known here; that it is not this machine is.
+    #[test]
+    fn behind_a_balancer_is_anybody_but_this_machine() {
+        let network = |text: &str, bits| Network::new(text.parse().unwrap(), bits).unwrap();
+        let outside = Grant {
+            balancers: vec![network("192.0.2.0", 24)],
+            ..grant()
+        };
+        let inside = Grant {
+            balancers: vec![network("127.0.0.0", 8)],
+            ..grant()
+        };
+        let table = [
+            (&outside, "192.0.2.1", "203.0.113.9:5000", true),
+            (&outside, "192.0.2.1", "10.1.1.1:5000", true),
+            (&outside, "192.0.2.1", "127.0.0.1:5432", false),
+            (&outside, "192.0.2.1", "[::ffff:127.0.0.1]:5432", false),
+            (&outside, "192.0.2.1", "0.0.0.0:5432", false),
+            (&outside, "192.0.2.1", "[::1]:5432", false),
+            (&outside, "192.0.2.1", "169.254.169.254:5000", false),
+            (&outside, "203.0.113.5", "203.0.113.9:5000", false),
+            (&inside, "127.0.0.1", "127.0.0.2:5000", true),
+            (&inside, "127.0.0.1", "0.0.0.0:5000", false),
+        ];
+        for (grant, client, to, expected) in table {
+            let outcome = grant.connects(at("0.0.0.0:0"), at(to), &[client.parse().unwrap()]);
+            assert_eq!(outcome.is_ok(), expected, "{client} {to}: {outcome:?}");
+        }
     }
 }

@@ -118,6 +118,29 @@ impl Link {
         }
     }
 
+    /// Any bytes, with a descriptor beside them or without: for the drill.
+    ///
+    /// # Errors
+    /// The broker is gone, or was not amused.
+    #[cfg(feature = "drill")]
+    pub fn drill(&self, bytes: &[u8], beside: bool) -> io::Result<Answer> {
+        let channel = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
+        let descriptors: Vec<_> = beside.then(|| channel.as_fd()).into_iter().collect();
+        channel.send(bytes, &descriptors)?;
+        let packet = channel.receive()?.ok_or(io::ErrorKind::BrokenPipe)?;
+        Answer::decode(&packet.bytes).map_err(io::Error::other)
+    }
+
+    /// Any bytes, and the answer is left where it is: for the drill.
+    ///
+    /// # Errors
+    /// The broker is gone.
+    #[cfg(feature = "drill")]
+    pub fn drill_unread(&self, bytes: &[u8]) -> io::Result<()> {
+        let channel = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
+        channel.send(bytes, &[])
+    }
+
     fn ask(&self, request: &Request) -> io::Result<(Answer, Vec<OwnedFd>)> {
         talk(&self.requests, request)
     }

@@ -29,6 +29,9 @@ pub(super) const STRANGER: &str = "192.0.2.9:7777";
 /// A name among abstract sockets.
 pub(super) const ABSTRACT: &str = "wharf-lab-drill";
 
+/// A variable of whoever starts the server, and nothing to do with it.
+pub(super) const SECRET: &str = "DRILL_SECRET";
+
 /// How `wharf serve` is started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Way {
@@ -172,7 +175,7 @@ pub(super) struct Seat<'g> {
     pub(super) ground: &'g Ground,
     pub(super) way: Way,
     folder: PathBuf,
-    server: Daemon,
+    pub(super) server: Daemon,
     wire: Wire,
     victim: Option<Daemon>,
 }
@@ -194,6 +197,9 @@ impl Came {
             rest.split(')').next()?.parse::<i32>().ok()
         };
         let first = self.said.split(':').next().unwrap_or_default();
+        if first == "killed" {
+            return first.to_owned();
+        }
         match number(&self.said) {
             Some(1) => "EPERM".to_owned(),
             Some(13) => "EACCES".to_owned(),
@@ -206,6 +212,11 @@ impl Came {
 
 impl<'g> Seat<'g> {
     pub(super) fn take(ground: &'g Ground, way: Way) -> Result<Self> {
+        let folder = ground.work.path().join(way.folder());
+        if folder.exists() {
+            // An earlier seat's.
+            fs::remove_dir_all(&folder)?;
+        }
         let folder = ground.work.directory(way.folder())?;
         fs::set_permissions(&folder, fs::Permissions::from_mode(0o755))?;
         let served = folder.join("served");
@@ -252,7 +263,7 @@ impl<'g> Seat<'g> {
     /// Runs an attempt inside the process that talks to the network.
     pub(super) fn attempt(&mut self, words: &str) -> Result<Came> {
         if !self.server.alive() {
-            (self.server, self.wire) = started(self.ground, self.way, &self.folder)?;
+            self.again()?;
         }
         self.wire.send(&format!("SITE DRILL {words}"))?;
         let Some(reply) = self.wire.next(Duration::from_secs(20))? else {
@@ -277,6 +288,42 @@ impl<'g> Seat<'g> {
         }
     }
 
+    /// An attempt that must be the end of the server: its broker ends the other one, and says so.
+    pub(super) fn last_attempt(&mut self, words: &str) -> Result<Came> {
+        let came = self.attempt(words);
+        let code = self.code(Duration::from_secs(20))?;
+        let said = self.server.said();
+        if code == 70 && said.contains("no honest one asks for") {
+            return Ok(Came {
+                done: false,
+                said: "killed".to_owned(),
+            });
+        }
+        Err(format!("exit {code}, {}; {}", came?.said, tail(&said)).into())
+    }
+
+    /// The server's exit status, which must come within this time.
+    pub(super) fn code(&mut self, patience: Duration) -> Result<i32> {
+        let start = Instant::now();
+        loop {
+            if let Some(code) = self.server.ended() {
+                // Its last words may still be on their way through the pipe.
+                std::thread::sleep(Duration::from_millis(50));
+                return Ok(code);
+            }
+            if start.elapsed() > patience {
+                return Err(format!("it goes on: {}", tail(&self.server.said())).into());
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// The next server at the same port.
+    pub(super) fn again(&mut self) -> Result<()> {
+        (self.server, self.wire) = started(self.ground, self.way, &self.folder)?;
+        Ok(())
+    }
+
     fn ended(&mut self) -> Result<()> {
         let start = Instant::now();
         while self.server.alive() {
@@ -294,7 +341,7 @@ impl<'g> Seat<'g> {
     }
 
     /// The process that talks to the network.
-    fn network(&self) -> Result<u32> {
+    pub(super) fn network(&self) -> Result<u32> {
         let pid = self.server.pid();
         if !self.way.has_broker() {
             return Ok(pid);
@@ -432,9 +479,10 @@ fn started(ground: &Ground, way: Way, folder: &Path) -> Result<(Daemon, Wire)> {
     command.arg(folder.join("own/key.pem")).arg("--users");
     command.arg(folder.join("own/users.toml"));
     command.args(["--passive-ports", "40000-40009"]);
-    command.args(["--sandbox", way.sandbox()]);
+    command.args(["--sandbox", way.sandbox(), "--stop-timeout", "1s"]);
     isolate(&mut command, folder);
     command.env("STATE_DIRECTORY", folder.join("state"));
+    command.env(SECRET, "nobody's business");
     command.current_dir(folder);
     let mut daemon = Daemon::start(command)?;
     let start = Instant::now();

@@ -5,6 +5,7 @@
 //! must be refused, unless the row says what a server without a broker cannot do without. The columns without a sandbox are
 //! the witness: there the attempt must succeed where it can, so that a refusal is wharf's doing and not a hook's fault.
 
+mod ending;
 mod ground;
 mod rows;
 
@@ -26,7 +27,7 @@ pub(crate) fn run(settings: &Settings, tally: &Tally) -> Result<()> {
         .iter()
         .map(|way| Seat::take(&ground, *way))
         .collect::<Result<Vec<_>>>()?;
-    let mut open = Vec::new();
+    let (mut open, mut granted) = (Vec::new(), Vec::new());
     for row in ROWS.iter().filter(|row| settings.wants(row.name)) {
         let mut cells = Vec::new();
         for seat in &mut seats {
@@ -44,13 +45,24 @@ pub(crate) fn run(settings: &Settings, tally: &Tally) -> Result<()> {
         if let Some(why) = row.alone {
             open.push(format!("{}: {why}", row.name));
         }
+        if let Some(why) = row.granted {
+            granted.push(format!("{}: {why}", row.name));
+        }
     }
     matrix.print("an attacker's code in the process that talks to the network");
-    println!("\nwithout a broker:");
-    for line in open {
+    told("without a broker", &open);
+    told("with one", &granted);
+    drop(seats);
+    ending::run(&ground, tally);
+    Ok(())
+}
+
+/// What is not refused, and why.
+fn told(when: &str, lines: &[String]) {
+    println!("\n{when}:");
+    for line in lines {
         println!("  {line}");
     }
-    Ok(())
 }
 
 /// Beside the program under test: `target/drill/wharf`.
@@ -74,7 +86,11 @@ fn judged(row: &Row, seat: &mut Seat<'_>) -> (String, Result<()>) {
         Ok(None) => return ("-".to_owned(), Ok(())),
         Err(failure) => return ("?".to_owned(), Err(failure)),
     };
-    let may = seat.way.is_witness() || (!seat.way.has_broker() && row.alone.is_some());
+    let may = match seat.way {
+        way if way.is_witness() => true,
+        way if way.has_broker() => row.granted.is_some(),
+        _ => row.alone.is_some(),
+    };
     let must = match seat.way {
         Way::RootOff => row.works.as_root(),
         Way::UserOff => row.works.as_user(),

@@ -10,6 +10,8 @@ pub(super) struct Row {
     pub(super) attempt: fn(&mut Seat<'_>) -> Result<Option<Came>>,
     /// Why a server without a broker cannot refuse it.
     pub(super) alone: Option<&'static str>,
+    /// Why a broker grants it.
+    pub(super) granted: Option<&'static str>,
     /// Where it must succeed without a sandbox.
     pub(super) works: Works,
 }
@@ -42,6 +44,7 @@ const fn row(
         name,
         attempt,
         alone: None,
+        granted: None,
         works,
     }
 }
@@ -52,6 +55,25 @@ impl Row {
         self.alone = Some(why);
         self
     }
+}
+
+/// Asked of the broker, where there is one.
+const fn asked(name: &'static str, attempt: fn(&mut Seat<'_>) -> Result<Option<Came>>) -> Row {
+    row(name, Works::Perhaps, attempt)
+}
+
+fn question(seat: &mut Seat<'_>, words: &str) -> Result<Option<Came>> {
+    if seat.broker().is_none() {
+        return Ok(None);
+    }
+    tried(seat, words)
+}
+
+fn last_question(seat: &mut Seat<'_>, words: &str) -> Result<Option<Came>> {
+    if seat.broker().is_none() {
+        return Ok(None);
+    }
+    seat.last_attempt(words).map(Some)
 }
 
 fn tried(seat: &mut Seat<'_>, words: &str) -> Result<Option<Came>> {
@@ -198,4 +220,39 @@ pub(super) const ROWS: &[Row] = &[
         tried(seat, "chroot")
     }),
     row("io_uring", Works::Perhaps, |seat| tried(seat, "io-uring")),
+    asked("ask for a file that is not configured", |seat| {
+        question(seat, "ask-file")
+    }),
+    asked("ask for another port", |seat| {
+        question(seat, "ask-port 127.0.0.1:4444")
+    }),
+    asked("ask for a connection to a stranger", |seat| {
+        question(seat, &format!("ask-connection {STRANGER}"))
+    }),
+    asked("ask for a connection to a service here", |seat| {
+        question(seat, "ask-connection 127.0.0.1:25")
+    }),
+    asked("have a letter signed", |seat| question(seat, "ask-letter")),
+    asked("have a certificate signed", |seat| {
+        question(seat, "ask-certificate")
+    }),
+    Row {
+        granted: Some("it is what a server signs, as long as the process lives"),
+        ..asked("have a handshake signed", |seat| {
+            question(seat, "ask-handshake")
+        })
+    },
+    Row {
+        granted: Some("the network process checks the passwords of these users itself"),
+        ..asked("ask for the users' hashes", |seat| {
+            question(seat, "ask-users")
+        })
+    },
+    asked("ask nonsense", |seat| last_question(seat, "ask-nonsense")),
+    asked("ask with a descriptor beside it", |seat| {
+        last_question(seat, "ask-beside")
+    }),
+    asked("ask and read no answer", |seat| {
+        last_question(seat, "ask-unread")
+    }),
 ];

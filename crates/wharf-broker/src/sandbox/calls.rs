@@ -214,7 +214,7 @@ const OPERATIONS: [u64; 5] = [
 ];
 
 /// The type of a socket; beside it are `SOCK_NONBLOCK` and `SOCK_CLOEXEC`.
-const KIND: u64 = 0xF;
+pub(super) const KIND: u64 = 0xF;
 
 /// `prctl`: the name of a thread, and of memory.
 const NAMES: [i32; 2] = [libc::PR_SET_NAME, libc::PR_SET_VMA];
@@ -331,7 +331,7 @@ impl Calls {
     }
 }
 
-fn clone3() -> Result<BpfProgram, seccompiler::BackendError> {
+pub(super) fn clone3() -> Result<BpfProgram, seccompiler::BackendError> {
     let rules = BTreeMap::from([(libc::SYS_clone3, Vec::new())]);
     compile(
         rules,
@@ -346,7 +346,7 @@ fn options() -> Result<Vec<SeccompRule>, seccompiler::BackendError> {
     rules.into_iter().collect()
 }
 
-fn compile(
+pub(super) fn compile(
     rules: BTreeMap<i64, Vec<SeccompRule>>,
     otherwise: SeccompAction,
     listed: SeccompAction,
@@ -355,7 +355,7 @@ fn compile(
     SeccompFilter::new(rules, otherwise, listed, here)?.try_into()
 }
 
-fn only<const N: usize>(
+pub(super) fn only<const N: usize>(
     conditions: [SeccompCondition; N],
 ) -> Result<SeccompRule, seccompiler::BackendError> {
     SeccompRule::new(conditions.to_vec())
@@ -369,16 +369,23 @@ fn condition(
     SeccompCondition::new(argument, SeccompCmpArgLen::Dword, operator, value)
 }
 
-fn is(argument: u8, value: u64) -> Result<SeccompCondition, seccompiler::BackendError> {
+pub(super) fn is(argument: u8, value: u64) -> Result<SeccompCondition, seccompiler::BackendError> {
     condition(argument, SeccompCmpOp::Eq, value)
 }
 
-fn masked(
+pub(super) fn masked(
     argument: u8,
     mask: u64,
     value: u64,
 ) -> Result<SeccompCondition, seccompiler::BackendError> {
     condition(argument, SeccompCmpOp::MaskedEq(mask), value)
+}
+
+pub(super) fn condition_not(
+    argument: u8,
+    value: u64,
+) -> Result<SeccompCondition, seccompiler::BackendError> {
+    condition(argument, SeccompCmpOp::Ne, value)
 }
 
 /// All 64 bits: a pointer.
@@ -387,11 +394,11 @@ fn wide(argument: u8, value: u64) -> Result<SeccompCondition, seccompiler::Backe
 }
 
 /// Constants of the C library are signed, and none of these is negative.
-fn flag(constant: i32) -> u64 {
+pub(super) fn flag(constant: i32) -> u64 {
     u64::from(constant.unsigned_abs())
 }
 
-fn refusal(errno: i32) -> u32 {
+pub(super) fn refusal(errno: i32) -> u32 {
     errno.unsigned_abs()
 }
 

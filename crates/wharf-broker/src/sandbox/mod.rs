@@ -5,8 +5,10 @@
 //! has one thread. Each measure is told on its own ([`InForce`]): which kernel knows which of them differs.
 
 mod calls;
+mod denied;
 mod files;
 mod identity;
+mod own;
 
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -19,6 +21,7 @@ use rustix::process::{
 
 pub use calls::Calls;
 pub use identity::{Identity, IdentityError};
+pub use own::Own;
 
 /// How much of the sandbox there must be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]

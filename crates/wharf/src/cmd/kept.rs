@@ -19,7 +19,7 @@ pub(super) fn ask(broker: Link) {
 }
 
 /// Who keeps files and keys, where it is not this process.
-pub(super) fn broker() -> Option<&'static Link> {
+pub(crate) fn broker() -> Option<&'static Link> {
     BROKER.get()
 }
 

@@ -32,3 +32,6 @@ mod storage_worker;
 mod system_users;
 pub(crate) mod user;
 mod user_certificate;
+
+#[cfg(feature = "drill")]
+pub(crate) use kept::broker;

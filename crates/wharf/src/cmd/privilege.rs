@@ -16,7 +16,7 @@ use std::time::Duration;
 use rustix::fs::Access;
 use wharf_broker::message::Kept;
 use wharf_broker::{
-    Broker, BrokeredNet, End, Grant, Identity, InForce, Link, Reloaded, Sandbox, SandboxError,
+    Broker, BrokeredNet, End, Grant, Identity, InForce, Link, Own, Reloaded, Sandbox, SandboxError,
     Strictness,
 };
 use wharf_net::{Net, TcpNet};
@@ -279,9 +279,17 @@ fn broker(args: &ServeArgs, settings: &Settings, output: &Output) -> Result<(), 
         broker.lets_in(logins);
         gate
     });
+    let own = own(settings);
+    give_up(&broker, &own, settings, output)?;
     let watchman = custody.watch(broker.teller())?;
     let ended = broker.run(|| {
         let reloaded = foundation::settings(args).and_then(|settings| {
+            if let Some(what) = own.lacks(&self::own(&settings)) {
+                return Err(Failure::new(
+                    Exit::NoPermission,
+                    format!("{what}: the broker has given that right away, and nothing brings it back but a restart"),
+                ));
+            }
             watchman.reload(&settings)?;
             if let Some(gate) = &gate {
                 gate.reload(&settings);
@@ -320,6 +328,55 @@ fn broker(args: &ServeArgs, settings: &Settings, output: &Output) -> Result<(), 
         )
         .with_hint("it may have been taken over; look at what clients sent before: --trace FILE")),
     }
+}
+
+/// What the broker keeps for itself.
+pub(crate) fn own(settings: &Settings) -> Own {
+    let grant = grant(settings);
+    let is_low = |port: u16| (1..1024).contains(&port);
+    let authority = !settings.acme.domains.is_empty();
+    let mut read: Vec<PathBuf> = Vec::new();
+    let mut written: Vec<PathBuf> = Vec::new();
+    for (kept, path) in grant.files {
+        if kept.is_appended() {
+            written.push(path);
+        } else {
+            read.push(path);
+        }
+    }
+    for pair in settings.tls.pairs() {
+        read.extend([pair.chain, pair.key]);
+    }
+    if settings.tls.control != Requirement::Off {
+        written.extend(state_directory::of_server());
+    }
+    Own {
+        low_ports: authority
+            || grant.active.is_some_and(is_low)
+            || grant.listen.iter().any(|at| is_low(at.port()))
+            || grant.data.iter().any(|range| is_low(range.lo())),
+        connects: authority,
+        users: settings.login.auth == Auth::System,
+        read,
+        written,
+    }
+}
+
+/// The broker's share of the sandbox.
+fn give_up(
+    broker: &Broker,
+    own: &Own,
+    settings: &Settings,
+    output: &Output,
+) -> Result<(), Failure> {
+    let Some(missing) = broker.gives_up(own).missing() else {
+        return Ok(());
+    };
+    if strictness(settings) == Strictness::Strict {
+        return Err(sandbox_failure(&SandboxError::Missing(missing)));
+    }
+    output.warning(&format!("the sandbox is not complete: {missing}"));
+    Ok(())
 }
 
 /// The second process: talks to the network.

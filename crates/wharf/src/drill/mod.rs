@@ -7,6 +7,7 @@
 mod files;
 mod kernel;
 mod processes;
+mod requests;
 mod sockets;
 
 /// What came of an attempt: what was got, or what was said instead.
@@ -46,6 +47,16 @@ const ATTEMPTS: &[(&str, Attempt)] = &[
     ("setns", kernel::setns),
     ("chroot", kernel::chroot),
     ("io-uring", kernel::io_uring),
+    ("ask-file", requests::file),
+    ("ask-users", requests::users),
+    ("ask-port", requests::port),
+    ("ask-connection", requests::connection),
+    ("ask-letter", requests::letter),
+    ("ask-certificate", requests::certificate),
+    ("ask-handshake", requests::handshake),
+    ("ask-nonsense", requests::nonsense),
+    ("ask-beside", requests::beside),
+    ("ask-unread", requests::unread),
 ];
 
 /// Runs one on a thread of its own, which keeps what is done to a thread.
