@@ -32,7 +32,7 @@ impl Own {
     /// been started, and before there is another thread.
     pub fn keep(&self) -> InForce {
         let mut in_force = InForce::default();
-        in_force.take("broker: its memory is nobody else's", hide());
+        in_force.take("broker: its memory is nobody else's", hide(true));
         let kept = self.capabilities();
         in_force.take(told(&kept), reduce(&kept));
         in_force.take(
