@@ -50,6 +50,7 @@ mod one_port;
 mod proxy;
 mod races;
 mod refusal;
+mod system_users;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -181,6 +182,11 @@ const PARTS: &[(&str, Part, &str)] = &[
         "flood",
         attacks::flood::run,
         "idle sockets and a flood of logins: what another session waits",
+    ),
+    (
+        "system-users",
+        system_users::run,
+        "users of the system: whose processes, whose files, who is refused",
     ),
     (
         "racer",

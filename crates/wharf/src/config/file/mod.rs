@@ -284,5 +284,11 @@ login_timeout = "soon"
                 login: writable only concerns anonymous, and anonymous is not on (named users may write already)
             "]],
         );
+        check(
+            "sandbox = \"off\"\n[login]\nauth = \"system\"\n",
+            expect![[r#"
+                login: users of the system, and no sandbox: say sandbox = "best-effort" (--sandbox best-effort), which puts what checks passwords and what talks to the network apart
+            "#]],
+        );
     }
 }
