@@ -22,6 +22,10 @@ pub enum Kept {
     Users,
     /// The password of the one user.
     Password,
+    /// Who signs the certificates of clients.
+    ClientAuthorities,
+    /// Which of those were revoked.
+    ClientRevocations,
     /// The log of transfers, opened for appending.
     TransferLog,
     /// The transcript of dialogues, opened for appending.
@@ -29,10 +33,12 @@ pub enum Kept {
 }
 
 impl Kept {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 7] = [
         Self::Configuration,
         Self::Users,
         Self::Password,
+        Self::ClientAuthorities,
+        Self::ClientRevocations,
         Self::TransferLog,
         Self::Trace,
     ];
@@ -487,7 +493,7 @@ mod tests {
             (&[], "the packet is too short"),
             (&[0], "no such request"),
             (&[9], "no such request"),
-            (&[3, 5], "no such file"),
+            (&[3, 7], "no such file"),
             (&[1, 5, 0, 0], "no such address family"),
             (&[1, 4, 1, 2, 3, 4, 0, 21, 2], "neither yes nor no"),
             (&[5, 0, 0, 0, 0, 0, 0, 4, 3, 4, 1], "a field is too long"),

@@ -313,3 +313,108 @@ async fn clients_show_who_they_are() {
         }
     }
 }
+
+#[tokio::test]
+async fn revoked_certificates_are_refused_and_lists_must_be_in_force() {
+    let directory = tempfile::tempdir().unwrap();
+    let own = write(directory.path(), "server", "ftp.example");
+    let store = Keeper::open(vec![own], Vec::new()).unwrap().store();
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let name = "Example CA";
+    params.distinguished_name.push(DnType::CommonName, name);
+    let key = KeyPair::generate().unwrap();
+    let ca = directory.path().join("ca.pem");
+    fs::write(&ca, params.self_signed(&key).unwrap().pem()).unwrap();
+    let authority = Issuer::new(params, key);
+
+    let list = |ends: i32, revoked: u64| {
+        let list = rcgen::CertificateRevocationListParams {
+            this_update: rcgen::date_time_ymd(2000, 1, 1),
+            next_update: rcgen::date_time_ymd(ends, 1, 1),
+            crl_number: 1.into(),
+            issuing_distribution_point: None,
+            revoked_certs: vec![rcgen::RevokedCertParams {
+                serial_number: revoked.into(),
+                revocation_time: rcgen::date_time_ymd(2000, 1, 1),
+                reason_code: None,
+                invalidity_date: None,
+            }],
+            key_identifier_method: rcgen::KeyIdMethod::Sha256,
+        };
+        list.signed_by(&authority).unwrap()
+    };
+    let shown = |serial: u64| {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.serial_number = Some(serial.into());
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.signed_by(&key, &authority).unwrap();
+        let (chain, key) = (certificate.pem(), key.serialize_pem());
+        CertificateStore::from_pem("client", chain.as_bytes(), key.as_bytes()).unwrap()
+    };
+    let file = directory.path().join("revoked");
+    let believed = ClientCertificates {
+        authorities: vec![ca],
+        required: true,
+        revoked: vec![file.clone()],
+    };
+    for (bytes, serial, expected) in [
+        (list(4000, 5).pem().unwrap().into_bytes(), 4, Ok(())),
+        (list(4000, 5).der().to_vec(), 4, Ok(())),
+        (list(4000, 5).der().to_vec(), 5, Err("it was revoked")),
+        (list(2001, 5).der().to_vec(), 4, Err("not believed")),
+    ] {
+        fs::write(&file, bytes).unwrap();
+        let clients = Some(believed.verifier().unwrap());
+        let server = ServerTls::new(store.clone(), clients, TlsVersions::All).unwrap();
+        let resolver = rustls::sign::SingleCertAndKey::from(shown(serial));
+        let (got, _) = handshake(&server, "ftp.example", Some(Arc::new(resolver))).await;
+        match (got, expected) {
+            (Ok(conn), Ok(())) => {
+                let handshake = conn.handshake().unwrap();
+                let now = SystemTime::now();
+                server.believes(&handshake, now).unwrap();
+                let later = now + Duration::from_hours(24 * 365 * 3000);
+                let error = server.believes(&handshake, later).unwrap_err();
+                assert!(error.is_about_the_peers_certificate(), "{error}");
+            }
+            (Err(error), Err(why)) => {
+                assert!(error.is_about_the_peers_certificate());
+                assert!(error.to_string().contains(why), "{error}");
+            }
+            (got, expected) => panic!("{got:?} {expected:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_pair_that_is_broken_when_settings_are_read_again_stays_as_it_was() {
+    let directory = tempfile::tempdir().unwrap();
+    let kept = write(directory.path(), "kept", "kept.example");
+    let new = write(directory.path(), "new", "new.example");
+    let before = Keeper::open(vec![kept.clone()], Vec::new()).unwrap();
+    let before = before.from_files();
+    fs::write(&kept.key, "half a fi").unwrap();
+    let pairs = vec![new.clone(), kept.clone()];
+    let (mut keeper, noticed) = Keeper::reopen(pairs, Vec::new(), &before).unwrap();
+    let [Noticed::Broken { pair, error }] = noticed.as_slice() else {
+        panic!("{noticed:?}");
+    };
+    assert_eq!(pair, &kept);
+    let file = kept.key.display().to_string();
+    assert!(error.to_string().contains(&file), "{error}");
+    let in_force = |keeper: &Keeper| -> Vec<_> {
+        let loaded = keeper.loaded();
+        loaded
+            .map(|(_, it)| it.described.dns_names.concat())
+            .collect()
+    };
+    assert_eq!(in_force(&keeper), ["new.example", "kept.example"]);
+    assert!(keeper.refresh(false).is_empty(), "told once");
+    write(directory.path(), "kept", "again.example");
+    assert_eq!(keeper.refresh(false).len(), 1);
+    assert_eq!(in_force(&keeper), ["new.example", "again.example"]);
+    // A pair that never was in force cannot stay so.
+    fs::write(&new.key, "half a fi").unwrap();
+    assert!(Keeper::reopen(vec![new], Vec::new(), &before).is_err());
+}

@@ -63,11 +63,30 @@ impl Keeper {
     /// # Errors
     /// [`TlsError::Certificate`]: one of `pairs` is of no use.
     pub fn open(pairs: Vec<PemPair>, later: Vec<PemPair>) -> Result<Self, TlsError> {
+        Self::reopen(pairs, later, &[]).map(|(keeper, _)| keeper)
+    }
+
+    /// The same while a server runs: what is broken now, and was in force `before` from the same files, stays in force, and
+    /// is told.
+    ///
+    /// # Errors
+    /// [`TlsError::Certificate`]: one of `pairs` is of no use, and nothing stands in for it.
+    pub fn reopen(
+        pairs: Vec<PemPair>,
+        later: Vec<PemPair>,
+        before: &[(PemPair, LoadedPair)],
+    ) -> Result<(Self, Vec<Noticed>), TlsError> {
+        let known = |pair: &PemPair| {
+            let known = before.iter().find(|(it, _)| it == pair);
+            known.map(|(_, loaded)| loaded.clone())
+        };
+        let mut noticed = Vec::new();
         let mut kept = Vec::new();
         for pair in later {
             let stamp = pair.stamp().ok();
             // Broken ones are told of when they are looked at again, with a new stamp or by demand.
             let loaded = stamp.and_then(|_| pair.load().ok());
+            let loaded = loaded.or_else(|| known(&pair));
             kept.push(Kept {
                 pair,
                 stamp,
@@ -76,7 +95,17 @@ impl Keeper {
         }
         for pair in pairs {
             let stamp = pair.stamp().ok();
-            let loaded = Some(pair.load()?);
+            let loaded = match pair.load() {
+                Ok(loaded) => Some(loaded),
+                Err(error) => {
+                    let Some(loaded) = known(&pair) else {
+                        return Err(error);
+                    };
+                    let pair = pair.clone();
+                    noticed.push(Noticed::Broken { pair, error });
+                    Some(loaded)
+                }
+            };
             kept.push(Kept {
                 pair,
                 stamp,
@@ -89,7 +118,7 @@ impl Keeper {
             fixed: None,
         };
         keeper.store.replace(keeper.certified());
-        Ok(keeper)
+        Ok((keeper, noticed))
     }
 
     /// Adds one that is in no file, behind all others.
@@ -109,6 +138,14 @@ impl Keeper {
     pub fn certified(&self) -> Vec<Arc<CertifiedKey>> {
         let loaded = self.loaded();
         loaded.map(|(_, it)| Arc::clone(&it.certified)).collect()
+    }
+
+    /// What is in force from files, for [`reopen`](Self::reopen).
+    pub fn from_files(&self) -> Vec<(PemPair, LoadedPair)> {
+        let loaded = self.loaded();
+        loaded
+            .filter_map(|(pair, it)| Some((pair?.clone(), it.clone())))
+            .collect()
     }
 
     /// What is in force, with its files.

@@ -38,6 +38,7 @@ use rustls::version::{TLS12, TLS13};
 
 pub use rustls::client::ResolvesClientCert;
 pub use rustls::client::danger::ServerCertVerifier;
+pub use rustls::server::danger::ClientCertVerifier;
 
 pub use certificate::CertificateStore;
 pub use client_certificate::{ClientCertificates, Identity};

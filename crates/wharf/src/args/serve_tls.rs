@@ -47,19 +47,19 @@ pub(crate) struct TlsArgs {
     )]
     pub(crate) tls_client_certificates: Option<Requirement>,
 
-    /// Authority that signs the certificates of clients, PEM; may be repeated
+    /// Authorities that sign the certificates of clients, PEM
     ///
     /// A client's own certificate does as well: then it is believed itself. A client that shows a
     /// certificate which is not believed gets no TLS at all.
     #[arg(long, value_name = "FILE", env = "WHARF_TLS_CLIENT_CA", value_hint = ValueHint::FilePath)]
-    pub(crate) tls_client_ca: Vec<PathBuf>,
+    pub(crate) tls_client_ca: Option<PathBuf>,
 
-    /// List of revoked certificates of clients (CRL), PEM or DER; may be repeated
+    /// Lists of revoked certificates of clients (CRL), PEM or DER
     ///
     /// With it every certificate needs a list of its authority that has not ended. It is read again on
     /// SIGHUP.
     #[arg(long, value_name = "FILE", env = "WHARF_TLS_CLIENT_CRL", value_hint = ValueHint::FilePath)]
-    pub(crate) tls_client_crl: Vec<PathBuf>,
+    pub(crate) tls_client_crl: Option<PathBuf>,
 
     /// Whether data connections must resume the TLS session of their control connection [default: require]
     ///

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use rustls::sign::CertifiedKey;
@@ -43,18 +43,34 @@ enum Kept {
 }
 
 /// Keeps certificates as their files say; ends when it is dropped.
-pub(crate) struct Watch(tokio::task::JoinHandle<()>);
+pub(crate) struct Watch {
+    task: tokio::task::JoinHandle<()>,
+    in_force: Arc<Mutex<InForce>>,
+}
 
-impl Drop for Watch {
-    fn drop(&mut self) {
-        self.0.abort();
+/// What is in force, with the files it came from.
+pub(crate) type InForce = Vec<(PemPair, LoadedPair)>;
+
+impl Watch {
+    /// What was in force when it was looked at last.
+    pub(crate) fn in_force(&self) -> InForce {
+        let in_force = self.in_force.lock();
+        in_force.unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
-/// As the settings say; none where TLS is off. `listen` is for the names of one that has to be made.
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// As the settings say; none where TLS is off. `listen` is for the names of one that has to be made. What of it is broken
+/// and was in force `before` stays in force; the log is told.
 pub(crate) fn certificates(
     settings: &Settings,
     listen: &[SocketAddr],
+    before: &InForce,
 ) -> Result<Option<Certificates>, Failure> {
     if settings.tls.control == Requirement::Off {
         return Ok(None);
@@ -72,15 +88,19 @@ pub(crate) fn certificates(
         .map(wharf_acme::Settings::pair)
         .collect();
     if !given.is_empty() {
-        let keeper = Keeper::open(given, later).map_err(|error| unusable(&error))?;
+        let keeper = reopened(given, later, before)?;
         return Ok(Some(Certificates::of(keeper, None)));
     }
     let now = SystemTime::now();
     if let Some(path) = own_file() {
+        let own = vec![PemPair::together(&path)];
         match kept(&path, listen, now) {
+            Err(_) if before.iter().any(|(pair, _)| own.contains(pair)) => {
+                let keeper = reopened(own, later, before)?;
+                return Ok(Some(Certificates::of(keeper, Some(path))));
+            }
             Ok(()) => {
-                let own = vec![PemPair::together(&path)];
-                let keeper = Keeper::open(own, later).map_err(|error| unusable(&error))?;
+                let keeper = reopened(own, later, before)?;
                 return Ok(Some(Certificates::of(keeper, Some(path))));
             }
             Err(error) => tracing::warn!(
@@ -95,6 +115,13 @@ pub(crate) fn certificates(
         .map_err(|error| unusable(&error))?;
     let keeper = Keeper::open(Vec::new(), later).map_err(|error| unusable(&error))?;
     Ok(Some(Certificates::of(keeper.with(made), None)))
+}
+
+fn reopened(pairs: Vec<PemPair>, later: Vec<PemPair>, before: &InForce) -> Result<Keeper, Failure> {
+    let reopened = Keeper::reopen(pairs, later, before);
+    let (keeper, noticed) = reopened.map_err(|error| unusable(&error))?;
+    log_noticed(noticed);
+    Ok(keeper)
 }
 
 /// Those of the broker, which signs with their keys: this process has none.
@@ -217,12 +244,19 @@ impl Certificates {
         self,
         changed: impl FnMut(Vec<Arc<CertifiedKey>>) + Send + 'static,
     ) -> Watch {
-        Watch(tokio::spawn(keep(self, changed)))
+        let in_force = match &self.kept {
+            Kept::Here { keeper, .. } => keeper.from_files(),
+            Kept::Elsewhere(_) => InForce::new(),
+        };
+        let in_force = Arc::new(Mutex::new(in_force));
+        let task = tokio::spawn(keep(self, Arc::clone(&in_force), changed));
+        Watch { task, in_force }
     }
 }
 
 async fn keep(
     mut certificates: Certificates,
+    in_force: Arc<Mutex<InForce>>,
     mut changed: impl FnMut(Vec<Arc<CertifiedKey>>) + Send,
 ) {
     let mut told = Instant::now();
@@ -237,6 +271,7 @@ async fn keep(
             .iter()
             .any(|it| matches!(it, Noticed::Renewed { .. }))
         {
+            *in_force.lock().unwrap_or_else(PoisonError::into_inner) = keeper.from_files();
             changed(keeper.certified());
         }
         log_noticed(noticed);

@@ -142,22 +142,18 @@ fn client_certificates(settings: &Settings, report: &mut Report<'_>) {
     let Some(believed) = tls.clients() else {
         return;
     };
-    if let Err(error) = believed.verifier() {
+    if let Err(error) = foundation::believers(&believed) {
         report.bad(&Failure::new(Exit::Config, format!("TLS: {error}")));
         return;
     }
-    let files = |all: &[PathBuf]| {
-        let all = all.iter().map(|it| it.display().to_string());
-        all.collect::<Vec<_>>().join(", ")
-    };
-    let who = files(&tls.client_ca);
+    let shown = |path: &Option<PathBuf>| path.as_ref().map(|it| it.display().to_string());
+    let who = shown(&tls.client_ca).unwrap_or_default();
     report.good(&if believed.required {
         format!("clients must show a certificate of {who}")
     } else {
         format!("clients may log in by certificates of {who}")
     });
-    if !tls.client_crl.is_empty() {
-        let lists = files(&tls.client_crl);
+    if let Some(lists) = shown(&tls.client_crl) {
         report.good(&format!("revoked certificates of clients {lists}"));
     }
     if settings.login.users.is_none() {

@@ -9,7 +9,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use wharf_broker::{Keys, Teller};
 
 use super::acme::{self, Renewal};
-use super::certificate::{self, Certificates, Watch};
+use super::certificate::{self, Certificates, InForce, Watch};
 use super::foundation;
 use crate::config::Settings;
 use crate::exit::{Exit, Failure};
@@ -36,7 +36,7 @@ impl Custody {
     /// # Errors
     /// Those of [`certificate::certificates`] and of [`Renewal::apply`].
     pub(super) fn take(settings: &Settings) -> Result<Self, Failure> {
-        let certificates = current(settings)?;
+        let certificates = current(settings, &InForce::new())?;
         let held = certificates.as_ref().map(Certificates::held);
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -134,7 +134,8 @@ impl Held {
     }
 
     async fn reload(&mut self, settings: &Settings) -> Result<(), Failure> {
-        let certificates = current(settings)?;
+        let before = self.watch.as_ref().map(Watch::in_force);
+        let certificates = current(settings, &before.unwrap_or_default())?;
         let wanted = acme::settings(settings)?;
         let held = certificates.as_ref().map(Certificates::held);
         self.keys.replace(held.unwrap_or_default());
@@ -144,8 +145,8 @@ impl Held {
     }
 }
 
-fn current(settings: &Settings) -> Result<Option<Certificates>, Failure> {
+fn current(settings: &Settings, before: &InForce) -> Result<Option<Certificates>, Failure> {
     // Where it will listen, as far as it is known: for the names of a certificate that has to be made.
     let listen = foundation::wanted_addresses(settings);
-    certificate::certificates(settings, &listen)
+    certificate::certificates(settings, &listen, before)
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use wharf_accounts::{Anonymous, Authenticator, Chain, Single, UsersFile};
 use wharf_broker::message::Kept;
 use wharf_net::Recorder;
-use wharf_net::tls::{ServerTls, TlsError, TlsVersions};
+use wharf_net::tls::{ClientCertVerifier, ClientCertificates, ServerTls, TlsError, TlsVersions};
 use wharf_proto::data_connection::advertise::Network;
 use wharf_proto::{Pathname, Secret};
 use wharf_server::TlsPolicy;
@@ -22,6 +22,9 @@ use crate::args::value::{self, AdvertiseHost, wildcard};
 use crate::config::{self, Settings};
 use crate::exit::{Exit, Failure};
 use crate::password;
+
+/// Most bytes of a file about certificates of clients: lists of revoked ones can be long.
+const CLIENTS_FILE: u64 = 16 * 1024 * 1024;
 
 /// The FTP control port (RFC 959 §8), which needs a privilege on most systems.
 const STANDARD_PORT: u16 = 21;
@@ -288,6 +291,20 @@ pub(crate) fn server_config(
     }
 }
 
+/// Who judges the certificates of clients; the files come from whoever may open them.
+pub(crate) fn believers(
+    believed: &ClientCertificates,
+) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
+    believed.verifier_of(|path| {
+        let kept = if believed.authorities.iter().any(|it| it == path) {
+            Kept::ClientAuthorities
+        } else {
+            Kept::ClientRevocations
+        };
+        super::kept::bytes(kept, path, CLIENTS_FILE)
+    })
+}
+
 /// TLS as the settings want it, with these certificates.
 pub(crate) fn tls_policy(
     settings: &Settings,
@@ -295,7 +312,7 @@ pub(crate) fn tls_policy(
 ) -> Result<TlsPolicy, Failure> {
     let wanted = &settings.tls;
     let unusable = |error: TlsError| Failure::new(Exit::Config, format!("TLS: {error}"));
-    let clients = wanted.clients().map(|believed| believed.verifier());
+    let clients = wanted.clients().map(|believed| believers(&believed));
     let clients = clients.transpose().map_err(unusable)?;
     let tls = ServerTls::new(certificates.store.clone(), clients, TlsVersions::All);
     let tls = tls.map_err(unusable)?;

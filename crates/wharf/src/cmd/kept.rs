@@ -2,7 +2,7 @@
 //! away.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read as _};
 use std::path::Path;
 use std::sync::OnceLock;
 
@@ -30,6 +30,17 @@ pub(crate) fn open(kept: Kept, path: &Path) -> io::Result<File> {
         None if kept.is_appended() => File::options().append(true).create(true).open(path),
         None => File::open(path),
     }
+}
+
+/// The same, read: at most `most` bytes.
+pub(crate) fn bytes(kept: Kept, path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let mut file = open(kept, path)?.take(most + 1);
+    file.read_to_end(&mut bytes)?;
+    if u64::try_from(bytes.len()).is_ok_and(|length| length <= most) {
+        return Ok(bytes);
+    }
+    Err(io::Error::other(format!("larger than {most} bytes")))
 }
 
 /// The same, read.

@@ -203,6 +203,8 @@ fn grant(settings: &Settings) -> Grant {
         (Kept::Configuration, &settings.source),
         (Kept::Users, &settings.login.users),
         (Kept::Password, &settings.login.password_file),
+        (Kept::ClientAuthorities, &settings.tls.client_ca),
+        (Kept::ClientRevocations, &settings.tls.client_crl),
         (Kept::TransferLog, &settings.log.xferlog),
         (Kept::Trace, &settings.log.trace),
     ];

@@ -15,7 +15,7 @@ use wharf_server::{Server, TlsPolicy};
 use wharf_storage::Local;
 
 use super::acme::{self, Renewal};
-use super::certificate::{self, Certificates};
+use super::certificate::{self, Certificates, InForce, Watch};
 use super::foundation::{self, Owner};
 use super::kept;
 use super::orders::{Got, Signals};
@@ -63,7 +63,8 @@ pub(crate) fn open(args: &ServeArgs) -> Result<Opened, Failure> {
     let recorder = recorder(&settings)?;
     let bans = super::ban::bans(&settings.bans)?.map(Arc::new);
     let listen = foundation::listen(&settings)?;
-    let certificates = certificate::certificates(&settings, &everywhere(&settings, &listen))?;
+    let certificates =
+        certificate::certificates(&settings, &everywhere(&settings, &listen), &InForce::new())?;
     let path = std::fs::canonicalize(&settings.directory);
     Ok(Opened {
         directory,
@@ -156,6 +157,7 @@ pub(crate) async fn run(
                     owner: owner.as_ref(),
                     recorder: recorder.clone(),
                     bans: bans.as_ref(),
+                    in_force: watch.as_ref().map(Watch::in_force).unwrap_or_default(),
                 };
                 let reloading = reload(args, old, &handle);
                 // The server itself opens and closes the addresses, so it must go on meanwhile.
@@ -258,6 +260,7 @@ struct Old<'a> {
     owner: Option<&'a Owner>,
     recorder: Option<Arc<dyn Recorder>>,
     bans: Option<&'a Arc<Bans>>,
+    in_force: InForce,
 }
 
 /// SIGHUP: flags and environment stay, file and users are read again. A made-up password stays.
@@ -274,6 +277,7 @@ async fn reload(
         owner,
         recorder,
         bans,
+        in_force,
     } = old;
     let settings = foundation::settings(args)?;
     standing.allows(&settings)?;
@@ -307,7 +311,8 @@ async fn reload(
     } else {
         settings.listen.clone()
     };
-    let certificates = certificate::certificates(&settings, &everywhere(&settings, &listen))?;
+    let certificates =
+        certificate::certificates(&settings, &everywhere(&settings, &listen), &in_force)?;
     let tls = tls(&settings, certificates.as_ref())?;
     let mut config = foundation::server_config(&settings, listen, tls, recorder);
     // What has been counted stays, unless it is another list.

@@ -19,9 +19,9 @@ pub(crate) struct TlsSettings {
     /// Whether clients show certificates to log in; `None`: they may where there is an authority for them.
     pub(crate) client_certificates: Option<Requirement>,
     /// Who signs the certificates of clients.
-    pub(crate) client_ca: Vec<PathBuf>,
+    pub(crate) client_ca: Option<PathBuf>,
     /// Lists of those that were revoked.
-    pub(crate) client_crl: Vec<PathBuf>,
+    pub(crate) client_crl: Option<PathBuf>,
     pub(crate) data_session: DataSession,
     pub(crate) truncation: Truncation,
     pub(crate) ccc: bool,
@@ -38,8 +38,8 @@ impl Default for TlsSettings {
             certificates: Vec::new(),
             keys: Vec::new(),
             client_certificates: None,
-            client_ca: Vec::new(),
-            client_crl: Vec::new(),
+            client_ca: None,
+            client_crl: None,
             data_session: DataSession::Require,
             truncation: Truncation::Strict,
             ccc: false,
@@ -62,11 +62,13 @@ impl TlsSettings {
             self.keys.clone_from(&args.tls_key);
         }
         self.client_certificates = args.tls_client_certificates.or(self.client_certificates);
-        if !args.tls_client_ca.is_empty() {
-            self.client_ca.clone_from(&args.tls_client_ca);
-        }
-        if !args.tls_client_crl.is_empty() {
-            self.client_crl.clone_from(&args.tls_client_crl);
+        for (own, given) in [
+            (&mut self.client_ca, &args.tls_client_ca),
+            (&mut self.client_crl, &args.tls_client_crl),
+        ] {
+            if given.is_some() {
+                own.clone_from(given);
+            }
         }
         self.data_session = args.tls_data_session.unwrap_or(self.data_session);
         self.truncation = args.tls_truncation.unwrap_or(self.truncation);
@@ -93,7 +95,7 @@ impl TlsSettings {
     pub(crate) fn client_certificates(&self) -> Requirement {
         match self.client_certificates {
             Some(requirement) => requirement,
-            None if self.client_ca.is_empty() => Requirement::Off,
+            None if self.client_ca.is_none() => Requirement::Off,
             None => Requirement::Allowed,
         }
     }
@@ -102,9 +104,9 @@ impl TlsSettings {
     pub(crate) fn clients(&self) -> Option<ClientCertificates> {
         let requirement = self.client_certificates();
         (requirement != Requirement::Off).then(|| ClientCertificates {
-            authorities: self.client_ca.clone(),
+            authorities: self.client_ca.iter().cloned().collect(),
             required: requirement == Requirement::Required,
-            revoked: self.client_crl.clone(),
+            revoked: self.client_crl.iter().cloned().collect(),
         })
     }
 
@@ -125,7 +127,7 @@ impl TlsSettings {
             _ => {}
         }
         let clients = self.client_certificates();
-        if clients != Requirement::Off && self.client_ca.is_empty() {
+        if clients != Requirement::Off && self.client_ca.is_none() {
             found.push(
                 "certificates of clients need an authority that signs them: client_ca".to_owned(),
             );
@@ -136,8 +138,7 @@ impl TlsSettings {
                     .to_owned(),
             );
         }
-        if clients == Requirement::Off && !(self.client_ca.is_empty() && self.client_crl.is_empty())
-        {
+        if clients == Requirement::Off && (self.client_ca.is_some() || self.client_crl.is_some()) {
             found.push(
                 "an authority for certificates of clients is named, or what it has revoked, and nobody is asked for one"
                     .to_owned(),

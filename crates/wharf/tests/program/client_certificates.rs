@@ -28,7 +28,7 @@ fn client(place: &Place, authority: &CertifiedIssuer<'static, KeyPair>, name: &s
     let key = KeyPair::generate().unwrap();
     let certificate = params.signed_by(&key, authority).unwrap();
     let both = certificate.pem() + &key.serialize_pem();
-    place.write(&format!("{name}.pem"), both);
+    place.write(format!("{name}.pem"), both);
 }
 
 #[test]
@@ -172,4 +172,34 @@ fn settings_about_certificates_of_clients_must_agree() {
         let all = format!("{}{}", ended.text(), ended.stderr);
         assert!(all.contains(said), "{words:?}: {all}");
     }
+}
+
+#[test]
+fn a_broken_certificate_file_keeps_nothing_else_from_being_reloaded() {
+    let place = Place::new();
+    let ours = authority(&place, "Example CA");
+    client(&place, &ours, "server");
+    place.write("files/a", "abc");
+    let configuration = |anonymous: bool| {
+        let text = format!(
+            "[tls]\ncontrol = \"allowed\"\ncertificate = \"server.pem\"\nkey = \"server.pem\"\n\
+             [login]\nuser = \"ann\"\npassword_file = \"password\"\nanonymous = {anonymous}\n"
+        );
+        place.write("wharf.toml", text);
+    };
+    place.write("password", "geheim\n");
+    configuration(false);
+    let mut server = Server::start_bare(&place, &["--config", "wharf.toml", "--tls", "allowed"]);
+    let url = format!("ftpes://{}/a", server.address);
+    place.run(["cat", "--ca", "ca.pem", &url]).expect(4);
+    configuration(true);
+    place.write("server.pem", "half a fi");
+    server.running.signal("HUP");
+    let line = server
+        .running
+        .complains("of no use; what was in force stays");
+    assert!(line.contains("server.pem"), "{line}");
+    server.running.complains("reloaded");
+    let got = place.run(["cat", "--ca", "ca.pem", &url]).expect(0);
+    assert_eq!(got.text(), "abc");
 }

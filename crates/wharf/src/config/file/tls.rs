@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use super::Setting;
-use super::toml_value::{boolean, list, paths, text};
+use super::toml_value::{boolean, list, path, paths, text};
 use crate::args::{serve_tls as tls, value};
 
 pub(super) const KEYS: &[Setting] = &[
@@ -40,14 +40,14 @@ pub(super) const KEYS: &[Setting] = &[
     Setting {
         key: "tls.client_ca",
         example: "\"/etc/wharf/clients-ca.pem\"",
-        help: "Who signs the certificates of clients, PEM; several as an array. A client's own certificate in it is believed itself. Default: none.",
-        set: |s, v, base| paths(v, base).map(|paths| s.tls.client_ca = paths),
+        help: "Who signs the certificates of clients, PEM. A client's own certificate in it is believed itself. Default: none.",
+        set: |s, v, base| path(v, base).map(|path| s.tls.client_ca = Some(path)),
     },
     Setting {
         key: "tls.client_crl",
         example: "\"/etc/wharf/clients-crl.pem\"",
         help: "Lists of revoked certificates of clients (CRL), PEM or DER. With it every certificate needs a list of its authority that has not ended. Read again on SIGHUP. Default: none.",
-        set: |s, v, base| paths(v, base).map(|paths| s.tls.client_crl = paths),
+        set: |s, v, base| path(v, base).map(|path| s.tls.client_crl = Some(path)),
     },
     Setting {
         key: "tls.data_session",
