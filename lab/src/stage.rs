@@ -81,6 +81,11 @@ impl Stage {
 
     /// Starts the server; wharf's with further arguments besides those of the topology.
     pub(crate) fn serve_with(&self, further: &[&str]) -> Result<Server> {
+        self.serve_bearing(further, "require")
+    }
+
+    /// The same; `data_session`: whether data connections have to resume the control connection's TLS session.
+    pub(crate) fn serve_bearing(&self, further: &[&str], data_session: &str) -> Result<Server> {
         let further = [self.row.wharf, further].concat();
         server::start(
             self.kind,
@@ -97,7 +102,10 @@ impl Stage {
                 max_sessions: 0,
                 further: &further,
                 lines: &[],
-                tls: self.certificates.as_ref().map(Tls::explicit),
+                tls: self.certificates.as_ref().map(|certificates| Tls {
+                    data_session,
+                    ..Tls::explicit(certificates)
+                }),
             },
         )
     }

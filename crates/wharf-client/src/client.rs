@@ -22,7 +22,7 @@ use crate::error::{Access, Error, ErrorKind, Result};
 use crate::experience::AFTER_CCC;
 use crate::options::{DataModeChoice, Options};
 use crate::target::Endpoint;
-use crate::tls::CccChoice;
+use crate::tls::{CccChoice, TlsChoice};
 
 /// A user-PI that is logged in. See the methods: one a verb, and the helpers for local files.
 pub struct Client {
@@ -357,6 +357,50 @@ impl Client {
         let refused = |reply| Error::refused(Access::Other, Command::Ccc.redacted(), reply);
         left.map_err(refused)?;
         self.place.ccc = true;
+        Ok(())
+    }
+
+    /// Takes the session into TLS, if it is not in it: logs in anew, for whatever was said in clear may have been changed on
+    /// the way. From here on TLS is required.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Tls`] and those of a login; the session is over then.
+    pub async fn enter_tls(&mut self) -> Result<()> {
+        self.ready().await?;
+        let options = Arc::make_mut(&mut self.place.options);
+        options.tls.choice = TlsChoice::Require;
+        if self.dialogue.control().is_secured() {
+            return Ok(());
+        }
+        let Endpoint { host, port } = &self.place.endpoint;
+        let verifier = options.tls.trust.verifier(host, *port);
+        self.place.verifier = Some(verifier.map_err(|error| self.place.no_tls(error))?);
+        self.place.ccc = false;
+        self.log_in_anew("TLS was asked for").await
+    }
+
+    /// Whether data connections are to be in TLS (PROT P, PROT C), those of later logins of this client, too.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Argument`] without TLS, and for data in clear where TLS is required; the server refuses.
+    pub async fn protect_data(&mut self, protect: bool) -> Result<()> {
+        self.ready().await?;
+        let argument = |what: &str| Err(Error::new(ErrorKind::Argument, what));
+        let Some(protection) = &self.dialogue.protection else {
+            return argument(
+                "without TLS on the control connection no data connection can be in TLS",
+            );
+        };
+        if !protect && protection.is_required() {
+            return argument("TLS is required, for data connections as well");
+        }
+        let within = self.place.options.reply_timeout;
+        let reply = self.dialogue.protect(protect, within).await?;
+        if reply.class() != ReplyClass::Completion {
+            let level = if protect { "PROT P" } else { "PROT C" };
+            return Err(Error::refused(Access::Other, level, reply));
+        }
+        self.place.data_in_clear = !protect;
         Ok(())
     }
 

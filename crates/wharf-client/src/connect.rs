@@ -77,6 +77,8 @@ pub(crate) struct Place {
     pub(crate) tls_versions: Option<TlsVersions>,
     /// Control connections leave TLS after the login.
     pub(crate) ccc: bool,
+    /// Somebody wants data connections in clear although there is TLS.
+    pub(crate) data_in_clear: bool,
 }
 
 /// What is needed to be logged in once more as the same user in the same directory.
@@ -121,6 +123,7 @@ pub async fn connect(net: Arc<dyn Net>, to: &Endpoint, options: Options) -> Resu
         endpoint: to.clone(),
         addresses,
         ccc: options.tls.ccc == CccChoice::Always,
+        data_in_clear: false,
         options: Arc::new(options),
         tls_versions: None,
         verifier: None,
@@ -181,6 +184,11 @@ impl Greeting {
             features,
             welcome,
         ))
+    }
+
+    /// Whether the connection is in TLS.
+    pub fn is_in_tls(&self) -> bool {
+        self.dialogue.control().is_secured()
     }
 
     pub(crate) fn place(&self) -> &Place {

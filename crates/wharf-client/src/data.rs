@@ -28,6 +28,7 @@ use crate::experience::Fresh;
 use crate::reach::{Content, Failures, Reached, Way, evidence, tried};
 use crate::scout::{Scout, address_as_seen};
 use crate::secured::{Shaken, is_about_resumption};
+use crate::tls::CccChoice;
 
 /// So soon a server resets the data connection of a stranger that it has said 150 to, the way back not counted.
 const SOON: Duration = Duration::from_millis(5);
@@ -95,7 +96,9 @@ impl Client {
         let line = command.redacted();
         self.still_hopeless(line.split_once(' ').map_or(&*line, |(_, name)| name))?;
         let mut plan = self.plan.clone();
-        plan.set_blind(self.dialogue.control().is_secured());
+        let blind = self.dialogue.control().is_secured();
+        let wanted = self.options().tls.ccc == CccChoice::Always;
+        plan.set_blind(blind, blind && wanted);
         if let Some(known) = self.recall(&plan) {
             if known.leaves {
                 let left = self.leave_tls_for_data().await?;

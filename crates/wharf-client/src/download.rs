@@ -14,7 +14,7 @@ use crate::data::Opened;
 use crate::error::{Access, Error, ErrorKind, Result};
 use crate::reach::Content;
 use crate::secured::end_download;
-use crate::transfer::{Known, Running};
+use crate::transfer::{Known, Running, paced};
 
 /// One read from the data connection while line ends are converted.
 const ASCII_READ: usize = 64 * 1024;
@@ -288,15 +288,17 @@ impl<'c> Download<'c> {
             Conversion::Verbatim
         };
         let pump = wharf_net::pump::receive(data, writer, conversion, progress, stall.after);
+        let pump = paced(stall.after, progress.clone(), pump);
         match overheard
             .unless_ended(client, || progress.moved(), pump)
             .await
         {
-            Some(Ok(moved)) => {
+            Some(Ok(Ok(moved))) => {
                 self.ended = true;
                 Ok(moved)
             }
-            Some(Err(error)) => Err(self.running.pump_failed(error).await),
+            Some(Ok(Err(error))) => Err(self.running.pump_failed(error).await),
+            Some(Err(dripped)) => Err(self.running.too_slow(dripped)),
             None => Err(self.running.ended_by_server().await),
         }
     }
@@ -323,8 +325,8 @@ impl<'c> Download<'c> {
             Poll::Pending => self.running.poll_stall(cx),
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
             Poll::Ready(Ok(())) => {
-                self.running.stall.moved();
                 let read = buffer.filled().len() - before;
+                self.running.stall.moved(read);
                 self.running.progress.add(read as u64);
                 self.ended |= read == 0 && buffer.remaining() > 0;
                 Poll::Ready(Ok(()))

@@ -132,12 +132,19 @@ pub(crate) struct Protection {
     data: bool,
     /// CCC comes after the login.
     leaves: bool,
+    /// PROT C comes instead of PROT P.
+    data_in_clear: bool,
 }
 
 impl Protection {
     /// What data connections are protected with; `None`: they are in clear.
     pub(crate) fn of_data(&self) -> Option<TlsSession> {
         self.data.then(|| self.session.clone().into())
+    }
+
+    /// Whether nothing may go in clear.
+    pub(crate) fn is_required(&self) -> bool {
+        self.required
     }
 }
 
@@ -170,6 +177,7 @@ impl Place {
             required: tls.choice == TlsChoice::Require || tls.implicit,
             data: false,
             leaves: self.ccc,
+            data_in_clear: self.data_in_clear,
         }))
     }
 
@@ -272,21 +280,16 @@ impl Dialogue {
             return Ok(());
         };
         let (required, leaves) = (protection.required, protection.leaves);
+        let wanted = required || !protection.data_in_clear;
         let buffer_size = Command::Pbsz(Text::lossy("0"));
         self.send(&buffer_size).await?;
-        self.send(&Command::Prot(Text::lossy("P"))).await?;
-        // Only the second matters: with TLS the first is a formality, and a server without it is no worse.
-        self.final_reply(within).await?;
-        let reply: Reply = self.final_reply(within).await?;
-        let protected = reply.class() == ReplyClass::Completion;
-        if !protected && required {
+        let reply = self.protect(wanted, within).await?;
+        let done = reply.class() == ReplyClass::Completion;
+        if wanted && !done && required {
             let what = "the server does not protect data connections (PROT P)";
             return Err(Error::new(ErrorKind::Tls, what).with_reply(reply));
         }
-        if let Some(protection) = &mut self.protection {
-            protection.data = protected;
-        }
-        if !protected {
+        if wanted && !done {
             self.warn(format!(
                 "only the control connection is in TLS: files and listings go in clear, for the server refuses PROT P ({})",
                 said(&reply)
@@ -299,6 +302,23 @@ impl Dialogue {
             ));
         }
         Ok(())
+    }
+
+    /// PROT P or C; the final replies to whatever was sent before it are read, too.
+    pub(crate) async fn protect(&mut self, private: bool, within: Duration) -> Result<Reply> {
+        let level = if private { "P" } else { "C" };
+        self.send(&Command::Prot(Text::lossy(level))).await?;
+        // With TLS the reply to PBSZ is a formality, and a server without it is no worse.
+        let mut reply = self.final_reply(within).await?;
+        while !self.in_step() && !self.is_lost() {
+            reply = self.final_reply(within).await?;
+        }
+        if let Some(protection) = &mut self.protection
+            && reply.class() == ReplyClass::Completion
+        {
+            protection.data = private;
+        }
+        Ok(reply)
     }
 
     /// CCC, the end of TLS on both sides, and NOOP: a helper follows the lines by their place in the stream, and is in step

@@ -406,6 +406,18 @@ impl<'c> Running<'c> {
         self.error(ErrorKind::Stalled, &what)
     }
 
+    /// So little moved that nobody can mean it.
+    pub(crate) fn too_slow(&mut self, dripped: Dripped) -> Error {
+        self.data = None;
+        let Dripped { bytes, within } = dripped;
+        let all = self.moved();
+        let what = format!(
+            "only {bytes} bytes moved within {} s, after {all} bytes",
+            seconds(within)
+        );
+        self.error(ErrorKind::Stalled, &what)
+    }
+
     /// An operation on the data connection that is pending: becomes an error when the server has ended the transfer, or
     /// when the stall time is over. [`Self::explain`] tells which.
     pub(crate) fn poll_stall<T>(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
@@ -414,17 +426,57 @@ impl<'c> Running<'c> {
         if ended.is_ready() {
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
-        ready!(self.stall.poll(cx));
-        let error = self.stalled(self.stall.after);
+        let error = match ready!(self.stall.poll(cx)) {
+            0 => self.stalled(self.stall.after),
+            bytes => self.too_slow(Dripped {
+                bytes,
+                within: self.stall.after,
+            }),
+        };
         Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, error)))
     }
 }
 
-/// Notices that nothing moves. The timer is touched only when an operation has to wait, never once a chunk.
+/// A transfer that moves, but fewer than this many bytes in the stall time, has stalled, too: a server that sends a byte now
+/// and then must not hold us for ever.
+const LEAST: u64 = 512;
+
+/// What little has moved.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Dripped {
+    pub(crate) bytes: u64,
+    pub(crate) within: Duration,
+}
+
+/// Moves data until that is done, or until [`Dripped`]. That nothing moves at all is found out by the work itself.
+pub(crate) async fn paced<T>(
+    within: Duration,
+    progress: Progress,
+    work: impl Future<Output = T>,
+) -> std::result::Result<T, Dripped> {
+    let mut work = std::pin::pin!(work);
+    loop {
+        let before = progress.moved();
+        if let Ok(done) = timeout(within, &mut work).await {
+            return Ok(done);
+        }
+        let bytes = progress.moved() - before;
+        if (1..LEAST).contains(&bytes) {
+            return Err(Dripped { bytes, within });
+        }
+    }
+}
+
+/// Notices that nothing moves, or hardly anything. The timer is touched only when an operation has to wait, never once a
+/// chunk, and only such waits count: what the caller takes for itself is not the server's.
 pub(crate) struct Stall {
     pub(crate) after: Duration,
     timer: Option<Pin<Box<Sleep>>>,
-    armed: bool,
+    /// Since when an operation waits.
+    waits: Option<Instant>,
+    /// So long was waited, and so much came, since enough has moved for the last time.
+    waited: Duration,
+    moved: u64,
 }
 
 impl Stall {
@@ -432,23 +484,37 @@ impl Stall {
         Self {
             after,
             timer: None,
-            armed: false,
+            waits: None,
+            waited: Duration::ZERO,
+            moved: 0,
         }
     }
 
-    pub(crate) fn moved(&mut self) {
-        self.armed = false;
+    /// Bytes have moved.
+    pub(crate) fn moved(&mut self, bytes: usize) {
+        if let Some(since) = self.waits.take() {
+            self.waited += since.elapsed();
+        }
+        self.moved += bytes as u64;
+        // Somebody who looks only now has waited for something else meanwhile.
+        if self.moved >= LEAST || self.waited >= self.after {
+            (self.waited, self.moved) = (Duration::ZERO, 0);
+        }
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let at = Instant::now() + self.after;
+    /// Ready when it is over, with the bytes that have moved in dribs.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<u64> {
+        let at = Instant::now() + self.after.saturating_sub(self.waited);
         let timer = self
             .timer
             .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(at)));
-        if !self.armed {
+        if self.waits.is_none() {
             timer.as_mut().reset(at);
-            self.armed = true;
+            self.waits = Some(Instant::now());
         }
-        timer.as_mut().poll(cx)
+        ready!(timer.as_mut().poll(cx));
+        // Silence nearly all the time is silence.
+        let silent = self.waited < self.after / 10;
+        Poll::Ready(if silent { 0 } else { self.moved })
     }
 }

@@ -14,7 +14,7 @@ use wharf_proto::{AsciiEncoder, Command, Pathname, Reply};
 use crate::client::Client;
 use crate::error::{Access, Error, ErrorKind, Result};
 use crate::reach::Content;
-use crate::transfer::Running;
+use crate::transfer::{Running, paced};
 
 /// Bytes taken from one `write` while line ends are converted.
 const ASCII_WRITE: usize = 64 * 1024;
@@ -230,12 +230,14 @@ impl Upload<'_> {
             return Ok(());
         };
         let sending = send(file, offset, data, conversion, progress, stall.after);
+        let sending = paced(stall.after, progress.clone(), sending);
         match overheard
             .unless_ended(client, || progress.moved(), sending)
             .await
         {
-            Some(Ok(())) => Ok(()),
-            Some(Err(error)) => Err(self.running.pump_failed(error).await),
+            Some(Ok(Ok(()))) => Ok(()),
+            Some(Ok(Err(error))) => Err(self.running.pump_failed(error).await),
+            Some(Err(dripped)) => Err(self.running.too_slow(dripped)),
             None => Err(self.running.ended_by_server().await),
         }
     }
@@ -256,7 +258,7 @@ impl Upload<'_> {
         match Pin::new(data).poll_write(cx, bytes) {
             Poll::Pending => self.running.poll_stall(cx),
             Poll::Ready(Ok(n)) => {
-                self.running.stall.moved();
+                self.running.stall.moved(n);
                 self.running.progress.add(n as u64);
                 Poll::Ready(Ok(n))
             }

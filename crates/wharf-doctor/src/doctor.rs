@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 use wharf_client::examine::{self, Door, Examiner};
-use wharf_client::{Endpoint, Error, ErrorKind, FamilyChoice, Login, Options};
+use wharf_client::{Endpoint, Error, ErrorKind, FamilyChoice, Login, Options, Tls, TlsChoice};
 use wharf_net::{Net, Source, touch};
 use wharf_proto::data_connection::{as_seen, canonical};
 use wharf_proto::{Command, Reply, Text};
@@ -65,7 +65,7 @@ impl Doctor {
     /// Why no session came about at all, with a report that says who must act about that.
     pub async fn examine(&self) -> Result<Report, Box<Stopped>> {
         let began = Instant::now();
-        let subject = format!("ftp://{}/", self.endpoint);
+        let subject = subject(&self.options.tls, &self.endpoint);
         match Box::pin(self.gather(began)).await {
             Ok(facts) => Ok(checks::report(
                 &facts,
@@ -267,4 +267,35 @@ async fn silent(door: &Door, time: Duration) -> Result<(), String> {
     let answer = session.ask(&Command::Noop, LOGIN).await;
     session.quit().await;
     answer.map(|_| ()).map_err(|error| error.to_string())
+}
+
+/// The address that was examined, with the scheme that wants the same of TLS.
+fn subject(tls: &Tls, endpoint: &Endpoint) -> String {
+    let scheme = match (tls.choice, tls.implicit) {
+        (TlsChoice::Off | TlsChoice::Prefer, _) => "ftp",
+        (TlsChoice::Require, false) => "ftpes",
+        (TlsChoice::Require, true) => "ftps",
+    };
+    format!("{scheme}://{endpoint}/")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wharf_client::Target;
+
+    #[test]
+    fn the_heading_is_the_address_that_was_asked_for() {
+        for address in [
+            "ftp://a.example/",
+            "ftpes://a.example/",
+            "ftps://a.example/",
+            "ftp://a.example:2121/",
+        ] {
+            let target: Target = address.parse().unwrap();
+            let options = Options::default().for_scheme(target.scheme());
+            let heading = subject(&options.tls, target.endpoint());
+            assert_eq!(heading.replace(":990", ""), address, "{heading}");
+        }
+    }
 }

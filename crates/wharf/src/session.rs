@@ -180,15 +180,18 @@ impl Connector {
         let greeting = wharf_client::connect(self.net(), endpoint, self.options_for(*scheme))
             .await
             .map_err(|error| failure(&error))?;
-        greeting.login(login).await.map_err(|error| {
-            let failure = failure(&error);
-            if failure.exit == Exit::Login && anonymous {
-                failure
-                    .with_hint("this was anonymous; name a user: ftp://USER@host/ or --user NAME")
-            } else {
-                failure
-            }
-        })
+        let client = greeting.login(login).await;
+        client.map_err(|error| login_failure(&error, anonymous))
+    }
+}
+
+/// Why a login came to nothing.
+pub(crate) fn login_failure(error: &wharf_client::Error, anonymous: bool) -> Failure {
+    let failure = failure(error);
+    if failure.exit == Exit::Login && anonymous {
+        failure.with_hint("this was anonymous; name a user: ftp://USER@host/ or --user NAME")
+    } else {
+        failure
     }
 }
 

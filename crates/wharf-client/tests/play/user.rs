@@ -275,6 +275,11 @@ async fn act(client: &mut Client, disk: &Disk, verb: &str, rest: &str) -> Result
             )
         }
         "warnings" => client.take_warnings().join(" | "),
+        "protect" => client
+            .protect_data(rest == "p")
+            .await
+            .map(|()| String::new())?,
+        "enter-tls" => client.enter_tls().await.map(|()| String::new())?,
         "leave-tls" => client.leave_tls().await.map(|()| String::new())?,
         "notes" => client.take_notes().join(" | "),
         _ => panic!("unknown operation: {verb}"),

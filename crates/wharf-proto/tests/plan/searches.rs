@@ -615,7 +615,7 @@ fn tls_is_left_when_nothing_else_leads_to_a_data_connection() {
         ),
     ] {
         let mut plan = Plan::new(policy);
-        plan.set_blind(blind);
+        plan.set_blind(blind, false);
         let mut run = Run::new(plan, network, ROUND_TRIP);
         run.clear = clear.map(Box::new);
         let (plan, winner, took, steps) = run.finish();

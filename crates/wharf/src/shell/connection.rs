@@ -77,11 +77,7 @@ impl Shell {
         self.pending = Some(server.clone());
         if !self.auto_login && user.is_none() {
             // The server is looked at now; `user` logs in on a connection of its own.
-            let options = self.connector.options_for(*scheme);
-            let greeting = wharf_client::connect(self.connector.net(), endpoint, options)
-                .await
-                .map_err(|error| session::failure(&error))?;
-            self.greeting = Some(greeting);
+            self.greeting = Some(self.greeted(*scheme, endpoint).await?);
             return Ok(());
         }
         let login = self.login_for(endpoint, user, password).await?;
@@ -116,14 +112,14 @@ impl Shell {
     }
 
     async fn log_in(&mut self, server: &Server, login: Login) -> Result<(), Failure> {
-        let client = match self.greeting.take() {
-            Some(greeting) => greeting
-                .login(login)
-                .await
-                .map_err(|error| session::failure(&error))?,
-            None => self.connector.open(server, login).await?,
+        let (scheme, endpoint) = server;
+        let anonymous = login.user.is_word("anonymous");
+        let greeting = match self.greeting.take() {
+            Some(greeting) => greeting,
+            None => self.greeted(*scheme, endpoint).await?,
         };
-        self.client = Some(client);
+        let client = greeting.login(login).await;
+        self.client = Some(client.map_err(|error| session::login_failure(&error, anonymous))?);
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 //!
 //! In reading order: [`words`] (a line becomes words), [`table`] (which command a word is), [`mod@run`]
 //! (one arm a command), [`settings`] (switches), [`transfer`] (get, put and their relatives), [`connection`] (open, user,
-//! close), [`fetch`] (`ftp ftp://host/file`), [`pattern`] (wildcards).
+//! close), [`security`] (TLS, and whom to believe), [`fetch`] (`ftp ftp://host/file`), [`pattern`] (wildcards).
 //!
 //! Replies of the server go to stdout when `verbose` is on, as `ftp` has always done; messages of
 //! this program go to stderr.
@@ -12,6 +12,7 @@ mod connection;
 mod fetch;
 mod pattern;
 mod run;
+mod security;
 mod settings;
 mod table;
 mod transfer;

@@ -29,7 +29,8 @@ pub(super) async fn line(shell: &mut Shell, line: &[u8]) -> Result<(), Failure> 
         return Ok(());
     }
     let row = look_up(&words[0])?;
-    if row.connected && row.action != Action::User && row.action != Action::Close {
+    let without_login = [Action::User, Action::Close];
+    if row.connected && !without_login.contains(&row.action) {
         shell.client()?;
     }
     words.remove(0);
@@ -82,6 +83,7 @@ async fn execute(shell: &mut Shell, action: Action, words: &Words) -> Result<(),
         }
         Action::Append => shell.append(words).await,
         Action::Ascii => set_type(shell, RepresentationType::Ascii(Format::NonPrint)),
+        Action::Auth => shell.auth(words).await,
         Action::Auto => {
             data_mode(shell, DataModeChoice::Auto);
             Ok(())
@@ -89,6 +91,7 @@ async fn execute(shell: &mut Shell, action: Action, words: &Words) -> Result<(),
         Action::Binary => set_type(shell, RepresentationType::Image),
         Action::Bye => bye(shell).await,
         Action::Cat => shell.cat(words).await,
+        Action::Ccc => shell.ccc().await,
         Action::Cd => cd(shell, words).await,
         Action::Cdup => {
             let client = shell.client()?;
@@ -141,6 +144,7 @@ async fn execute(shell: &mut Shell, action: Action, words: &Words) -> Result<(),
         Action::Passive => passive(shell, words),
         Action::Progress => switch(&mut shell.progress, "progress", words, &shell.output),
         Action::Prompt => switch(&mut shell.prompt, "prompt", words, &shell.output),
+        Action::Prot => shell.prot(words).await,
         Action::Put => shell.put(words, false).await,
         Action::Pwd => {
             let path = shell.client()?.current_dir().await.map_err(failed)?;
@@ -356,11 +360,7 @@ async fn status(shell: &mut Shell) -> Result<(), Failure> {
                 shell.host,
                 client.peer_addr()
             ));
-            lines.push(match client.tls() {
-                Some(tls) if client.protects_data() => format!("{tls}, data connections as well"),
-                Some(tls) => format!("{tls}, data connections in clear"),
-                None => "no TLS".to_owned(),
-            });
+            lines.push(super::security::line(client));
             lines.push(format!("type {}", type_word(client.representation())));
         }
         None => lines.push("not connected".to_owned()),

@@ -34,6 +34,8 @@ pub enum Distrust {
         self_signed: bool,
         /// Who says to have signed it.
         issuer: String,
+        /// For whom it is and how long, in its own words.
+        says: String,
     },
     /// Another one than when this server was first seen, and no known authority vouches for it.
     Changed {

@@ -75,6 +75,7 @@ pub(super) fn judge(shown: Shown<'_>, trusted: Trusted<'_>) -> Result<Option<Kno
                 shown: fingerprint,
                 self_signed: shown.described.self_signed,
                 issuer: shown.described.issuer.clone(),
+                says: shown.described.to_string(),
             },
             Unsigned::Unfit(why) => Distrust::Unfit(why.clone()),
         }),

@@ -214,10 +214,11 @@ impl Plan {
         &self.policy
     }
 
-    /// Whether the control connection is in TLS, so that no helper on the way can read it. To be said before
-    /// [`begin`](Self::begin); not so unless said.
-    pub fn set_blind(&mut self, blind: bool) {
+    /// Whether the control connection is in TLS, so that no helper on the way can read it, and whether the server has refused
+    /// to end that. To be said before [`begin`](Self::begin); not so unless said.
+    pub fn set_blind(&mut self, blind: bool, stays: bool) {
         self.blind = blind;
+        self.stays_blind |= stays;
     }
 
     /// Whether it is.
