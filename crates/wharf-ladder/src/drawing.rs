@@ -5,11 +5,12 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use wharf_proto::data_connection::{Opener, canonical};
-use wharf_proto::trace::{Event, GIVEN_UP, Side, What};
+use wharf_proto::trace::{Event, GIVEN_UP, Side, TlsStep, What};
 
 use crate::folding::{self, Fold};
 use crate::ladder::{Connection, Direction, Options, Rung, Session, Step};
 use crate::naming::Named;
+use crate::secured::tls_told;
 use crate::shown;
 
 /// The session being drawn.
@@ -133,6 +134,14 @@ impl Drawing {
                 self.session.rungs.extend(held);
             }
             What::Closed(reason) => self.closed(at, reason),
+            What::Tls { on, step } => {
+                if self.greeting.is_none() {
+                    self.before(at);
+                }
+                let failed = matches!(step, TlsStep::Failed { .. });
+                let text = self.secrets.hide(&tls_told(*on, step));
+                self.push(at, (None, None), Step::Tls { text, failed });
+            }
             What::Note(text) => {
                 // what is said of a session at its beginning does not part the greeting from the login
                 if self.greeting.is_none() {

@@ -137,6 +137,13 @@ pub enum Step {
         /// The side at whose port.
         at: Side,
     },
+    /// TLS began or ended on a connection, or did not begin.
+    Tls {
+        /// In words.
+        text: String,
+        /// It did not, and the connection is gone.
+        failed: bool,
+    },
     /// Nothing happened for a while.
     Pause(Duration),
     /// The control connection ended.

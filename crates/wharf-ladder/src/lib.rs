@@ -21,8 +21,10 @@ mod folding;
 pub mod ladder;
 mod naming;
 pub mod render;
+mod secured;
 mod shown;
 pub mod source;
 
 pub use drawing::Drawing;
 pub use ladder::{Ladder, Options, Session};
+pub use secured::tls_told;

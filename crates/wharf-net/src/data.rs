@@ -20,7 +20,7 @@ use tokio::time::Instant;
 use wharf_proto::data_connection::Opener;
 use wharf_proto::data_connection::guard::Guard;
 use wharf_proto::data_connection::sorting::Refusal;
-use wharf_proto::trace::{DataEnd, GIVEN_UP, What};
+use wharf_proto::trace::{DataEnd, GIVEN_UP, TlsOn, What};
 
 use crate::conn::{Conn, Heard, SourceNote};
 use crate::net::{Flow, ListenAt, Listener, Net, Source};
@@ -511,16 +511,15 @@ impl DataConnection {
         session: &TlsSession,
         patience: Duration,
     ) -> Result<Handshake, TlsError> {
+        let began = Instant::now();
         let secured = session.secure_data(self.conn.take(), patience).await;
-        self.conn = secured.inspect_err(|error| {
-            self.broken = true;
-            self.trace
-                .record(|| What::Note(format!("data connection: {error}")));
-        })?;
-        let handshake = self.conn.handshake().ok_or(TlsError::Injected)?;
-        self.trace
-            .record(|| What::Note(format!("data connection: {handshake}")));
-        Ok(handshake)
+        let shaken = secured.and_then(|conn| {
+            self.conn = conn;
+            self.conn.handshake().ok_or(TlsError::Injected)
+        });
+        self.trace.tls(TlsOn::Data, began, shaken.as_ref());
+        self.broken |= shaken.is_err();
+        shaken
     }
 
     /// Whether it is in TLS.

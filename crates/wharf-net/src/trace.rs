@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 use wharf_proto::data_connection::Opener;
-use wharf_proto::trace::{Event, Side, What};
+use wharf_proto::trace::{Event, Side, TlsOn, TlsStep, What};
+
+use crate::tls::{Fingerprint, Handshake, TlsError};
 
 /// Takes the events of one or many sessions. Called on the session's own task: must not block.
 pub trait Recorder: Send + Sync {
@@ -60,6 +62,30 @@ impl Trace {
     /// Whether anybody listens; saves the work of making an event.
     pub fn is_on(&self) -> bool {
         self.recorder.is_some()
+    }
+
+    /// Tells what a handshake came to that began at `began`.
+    pub(crate) fn tls(&self, on: TlsOn, began: Instant, outcome: Result<&Handshake, &TlsError>) {
+        self.record(|| {
+            let took = began.elapsed();
+            let step = match outcome {
+                Ok(shaken) => TlsStep::Secured {
+                    version: shaken.version.trim_start_matches("TLS ").to_owned(),
+                    suite: shaken.suite.clone(),
+                    resumed: shaken.resumed,
+                    took,
+                    certificate: shaken
+                        .peer_certificates
+                        .first()
+                        .map(|it| Fingerprint::of(it).to_string()),
+                },
+                Err(error) => TlsStep::Failed {
+                    took,
+                    reason: error.to_string(),
+                },
+            };
+            What::Tls { on, step }
+        });
     }
 
     /// Tells the recorder, if there is one. `what` is only made when somebody listens.

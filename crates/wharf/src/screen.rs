@@ -41,6 +41,7 @@ fn screen_lines(what: &What) -> Vec<String> {
         What::DataClosed { bytes, .. } => {
             vec![format!("! data connection closed after {bytes} bytes")]
         }
+        What::Tls { on, step } => vec![format!("* {}", wharf_ladder::tls_told(*on, step))],
         What::Closed(reason) if reason == "closed" => {
             vec!["- control connection closed".to_owned()]
         }

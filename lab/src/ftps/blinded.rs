@@ -166,7 +166,7 @@ impl Run {
             format!("took {}", seconds(self.outcome.elapsed))
         } else if self.says("> CCC") != ccc {
             format!("CCC was {}said", if ccc { "not " } else { "" })
-        } else if !self.says("data connection: TLS") {
+        } else if !self.says("* data secured ") {
             "the data connection was in clear".to_owned()
         } else {
             return None;

@@ -161,6 +161,10 @@ pub(crate) fn shape(rung: &Rung) -> Shape {
             },
             tone: Tone::Alarm,
         },
+        Step::Tls { text, failed } => Shape::Words {
+            text: text.clone(),
+            tone: if *failed { Tone::Alarm } else { Tone::Aside },
+        },
         Step::Pause(time) => Shape::Gap(seconds(*time)),
         Step::Close { reason, orderly } => Shape::End {
             text: match (reason.as_str(), orderly) {

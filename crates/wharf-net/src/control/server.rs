@@ -4,7 +4,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use wharf_proto::trace::{Side, What};
+use tokio::time::Instant;
+use wharf_proto::trace::{Side, TlsOn, TlsStep, What};
 use wharf_proto::{Line, LineDecoder, Reply, ReplyClass};
 
 use super::keepalive::{self, Keepalive};
@@ -166,16 +167,22 @@ impl ServerControl {
         patience: Duration,
     ) -> Result<Handshake, TlsError> {
         self.flush().await.map_err(TlsError::Handshake)?;
+        let began = Instant::now();
+        let shaken = self.shake(session, patience).await;
+        self.end.trace.tls(TlsOn::Control, began, shaken.as_ref());
+        shaken
+    }
+
+    async fn shake(
+        &mut self,
+        session: &ServerSession,
+        patience: Duration,
+    ) -> Result<Handshake, TlsError> {
         if !self.decoder.is_empty() {
             return Err(TlsError::Injected);
         }
-        let conn = session.secure_control(self.conn.take(), patience).await?;
-        self.conn = conn;
-        let handshake = self.conn.handshake().ok_or(TlsError::Injected)?;
-        self.end
-            .trace
-            .record(|| What::Note(format!("control connection: {handshake}")));
-        Ok(handshake)
+        self.conn = session.secure_control(self.conn.take(), patience).await?;
+        self.conn.handshake().ok_or(TlsError::Injected)
     }
 
     /// Goes on in clear (CCC, RFC 4217 §12.3), which is for the sake of NATs that must read along. A user may take `patience`
@@ -198,9 +205,10 @@ impl ServerControl {
         let (conn, first) = self.end.note(parted)?;
         self.conn = conn;
         self.decoder.push(first.as_slice());
-        self.end
-            .trace
-            .record(|| What::Note("control connection: in clear again".to_owned()));
+        self.end.trace.record(|| What::Tls {
+            on: TlsOn::Control,
+            step: TlsStep::Cleared,
+        });
         Ok(())
     }
 

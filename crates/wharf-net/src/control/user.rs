@@ -7,7 +7,8 @@ use std::task::Poll;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, ReadBuf};
-use wharf_proto::trace::{Side, What};
+use tokio::time::Instant;
+use wharf_proto::trace::{Side, TlsOn, TlsStep, What};
 use wharf_proto::{Command, Reply, ReplyDecoder, ReplyError, ReplyLimits, Text};
 
 use super::keepalive::{self, Keepalive};
@@ -202,16 +203,22 @@ impl UserControl {
         patience: Duration,
     ) -> Result<Handshake, TlsError> {
         self.flush().await.map_err(TlsError::Handshake)?;
+        let began = Instant::now();
+        let shaken = self.shake(session, patience).await;
+        self.end.trace.tls(TlsOn::Control, began, shaken.as_ref());
+        shaken
+    }
+
+    async fn shake(
+        &mut self,
+        session: &UserSession,
+        patience: Duration,
+    ) -> Result<Handshake, TlsError> {
         if !self.decoder.is_empty() {
             return Err(TlsError::Injected);
         }
-        let conn = session.secure_control(self.conn.take(), patience).await?;
-        self.conn = conn;
-        let handshake = self.conn.handshake().ok_or(TlsError::Injected)?;
-        self.end
-            .trace
-            .record(|| What::Note(format!("control connection: {handshake}")));
-        Ok(handshake)
+        self.conn = session.secure_control(self.conn.take(), patience).await?;
+        self.conn.handshake().ok_or(TlsError::Injected)
     }
 
     /// Goes on in clear (CCC, RFC 4217 §12.3), which is for the sake of NATs and firewalls that must read along. A server
@@ -241,9 +248,10 @@ impl UserControl {
         if early.await {
             return Err(io::ErrorKind::InvalidData.into());
         }
-        self.end
-            .trace
-            .record(|| What::Note("control connection: in clear again".to_owned()));
+        self.end.trace.record(|| What::Tls {
+            on: TlsOn::Control,
+            step: TlsStep::Cleared,
+        });
         Ok(())
     }
 

@@ -14,7 +14,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, sleep_until};
 use wharf_proto::data_connection::guard::Guard;
-use wharf_proto::trace::What;
+use wharf_proto::trace::{TlsOn, What};
 
 use super::{
     DataConnection, DataPort, OpenError, STRANGERS_BORNE, STRANGERS_NAMED, Unsettled,
@@ -95,6 +95,7 @@ impl DataPort {
             parted: 0,
             failed: None,
             second_best: None,
+            taken: None,
         };
         let opened = lobby.wait(listener).await;
         unsettled.trace = None;
@@ -112,7 +113,8 @@ impl DataPort {
                     peer,
                     error: TlsError::Injected,
                 })?;
-                trace.record(|| What::Note(format!("data connection: {handshake}")));
+                let began = lobby.taken.unwrap_or_else(Instant::now);
+                trace.tls(TlsOn::Data, began, Ok(&handshake));
                 Ok((data, handshake))
             }
             Err(error) => {
@@ -170,11 +172,14 @@ struct Lobby<'a> {
     failed: Option<(Instant, OpenError)>,
     /// [`DataSession::Prefer`]: did not resume, and is taken if nobody does
     second_best: Option<(Instant, Conn)>,
+    /// When the handshake began of the connection that is, or would be, taken
+    taken: Option<Instant>,
 }
 
 struct Present {
     peer: SocketAddr,
     admitted: bool,
+    began: Instant,
     task: AbortHandle,
 }
 
@@ -267,6 +272,7 @@ impl Lobby<'_> {
         self.present.push_back(Present {
             peer,
             admitted,
+            began: Instant::now(),
             task,
         });
     }
@@ -291,7 +297,12 @@ impl Lobby<'_> {
     /// The connection, if it is to be taken now
     fn judge(&mut self, shaken: Shaken) -> Option<Conn> {
         let Shaken { peer, outcome } = shaken;
+        let present = self.present.iter().find(|it| it.peer == peer);
+        let began = present.map_or_else(Instant::now, |it| it.began);
         self.present.retain(|it| it.peer != peer);
+        if outcome.is_ok() {
+            self.taken = Some(began);
+        }
         let admitted = self.guard.admits(peer.ip());
         let error = match outcome {
             Ok(conn) if conn.handshake().is_some_and(|it| it.resumed) => {
@@ -322,7 +333,10 @@ impl Lobby<'_> {
         }
         self.turned_away += 1;
         tracing::warn!(%peer, at = %self.at, "{error}");
-        self.trace.record(|| What::Note(error.to_string()));
+        match &error {
+            OpenError::Handshake { error, .. } => self.trace.tls(TlsOn::Data, began, Err(error)),
+            error => self.trace.record(|| What::Note(error.to_string())),
+        }
         match &mut self.failed {
             Some((_, worst)) if badness(&error) > badness(worst) => *worst = error,
             Some(_) => {}

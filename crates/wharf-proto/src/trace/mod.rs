@@ -15,9 +15,20 @@
 //! ```
 //!
 //! The first sign says who speaks: `>` user to server, `<` server to user, `!` the data connection, `+` and `-` begin
-//! and end of the control connection, `#` a note. Before it may stand `@seconds` since the beginning of the recording
+//! and end of the control connection, `*` TLS on one of the two, `#` a note. Before it may stand `@seconds` since the beginning of the recording
 //! and `sN`, the session; both count on until they are given again, so that a transcript written by hand needs neither.
 //! A line with nothing behind `@seconds` only moves the time on.
+//!
+//! ```text
+//! @0.103 s1 * control secured 1.3 TLS13_AES_256_GCM_SHA384 anew 98 AB:CD:EF:...
+//! @0.117 s1 * data secured 1.3 TLS13_AES_256_GCM_SHA384 resumed 2 -
+//! @0.150 s1 * data failed 12 the peer cut the connection
+//! @0.160 s1 * control cleared
+//! ```
+//!
+//! A handshake on the control or the data connection: the version, the suite, whether it resumed a session, milliseconds, the
+//! SHA-256 of the certificate that the other side has shown (`-`: none); or why it failed; or the end of TLS where the
+//! connection goes on (CCC).
 //!
 //! Bytes: UTF-8 as it is, a backslash doubled, everything else (controls, invalid UTF-8) as `\xNN`; reading gives back
 //! the same bytes. Times have milliseconds. Whoever makes the events masks secrets first
@@ -105,10 +116,53 @@ pub enum What {
         /// How it ended.
         end: DataEnd,
     },
+    /// TLS began, did not begin, or ended on a connection that is there.
+    Tls {
+        /// On which.
+        on: TlsOn,
+        /// What came of it.
+        step: TlsStep,
+    },
     /// The control connection ended; the reason in words, e.g. `end`, `reset`, `idle`.
     Closed(String),
     /// Anything else worth telling.
     Note(String),
+}
+
+/// Which of FTP's two connections TLS is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TlsOn {
+    /// Commands and replies.
+    Control,
+    /// A file or listing.
+    Data,
+}
+
+/// What became of TLS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TlsStep {
+    /// The handshake is done. Words, without white space.
+    Secured {
+        /// `1.2`, `1.3`.
+        version: String,
+        /// The cipher suite.
+        suite: String,
+        /// The session of the control connection was resumed.
+        resumed: bool,
+        /// The handshake took so long; kept to the millisecond.
+        took: Duration,
+        /// SHA-256 of the certificate that the other side has shown.
+        certificate: Option<String>,
+    },
+    /// The handshake failed, and with it the connection.
+    Failed {
+        /// After so long; kept to the millisecond.
+        took: Duration,
+        /// Why.
+        reason: String,
+    },
+    /// The connection goes on in clear (CCC).
+    Cleared,
 }
 
 /// A side of the control connection.
@@ -219,9 +273,57 @@ impl fmt::Display for Event {
             ),
             What::Stranger { peer } => write!(f, "{head} ! stranger {peer}"),
             What::DataClosed { bytes, end } => write!(f, "{head} ! closed {bytes} {}", end.word()),
+            What::Tls { on, step } => {
+                let on = match on {
+                    TlsOn::Control => "control",
+                    TlsOn::Data => "data",
+                };
+                write!(f, "{head} * {on} {step}")
+            }
             What::Closed(reason) => write!(f, "{head} - {}", escape(reason.as_bytes())),
             What::Note(text) => write!(f, "{head} # {}", escape(text.as_bytes())),
         }
+    }
+}
+
+impl fmt::Display for TlsStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Secured {
+                version,
+                suite,
+                resumed,
+                took,
+                certificate,
+            } => write!(
+                f,
+                "secured {} {} {} {} {}",
+                word(version),
+                word(suite),
+                if *resumed { "resumed" } else { "anew" },
+                took.as_millis(),
+                word(certificate.as_deref().unwrap_or_default())
+            ),
+            Self::Failed { took, reason } => {
+                write!(
+                    f,
+                    "failed {} {}",
+                    took.as_millis(),
+                    escape(reason.as_bytes())
+                )
+            }
+            Self::Cleared => f.write_str("cleared"),
+        }
+    }
+}
+
+/// One word, whatever it was; nothing is `-`.
+fn word(text: &str) -> String {
+    let word = escape(text.as_bytes()).replace(char::is_whitespace, "_");
+    if word.is_empty() {
+        "-".to_owned()
+    } else {
+        word
     }
 }
 
@@ -364,6 +466,53 @@ mod tests {
                 2,
                 What::Command(b"RETR \xff\\\x1b[1m\xe2\x80\xae ".to_vec()),
             ),
+            at(
+                3_600_000,
+                2,
+                What::Tls {
+                    on: TlsOn::Control,
+                    step: TlsStep::Secured {
+                        version: "1.3".to_owned(),
+                        suite: "TLS13_AES_256_GCM_SHA384".to_owned(),
+                        resumed: false,
+                        took: Duration::from_millis(98),
+                        certificate: Some("AB:CD".to_owned()),
+                    },
+                },
+            ),
+            at(
+                3_600_000,
+                2,
+                What::Tls {
+                    on: TlsOn::Data,
+                    step: TlsStep::Secured {
+                        version: "1.2".to_owned(),
+                        suite: "-".to_owned(),
+                        resumed: true,
+                        took: Duration::ZERO,
+                        certificate: None,
+                    },
+                },
+            ),
+            at(
+                3_600_000,
+                2,
+                What::Tls {
+                    on: TlsOn::Data,
+                    step: TlsStep::Failed {
+                        took: Duration::from_secs(2),
+                        reason: "the peer cut the connection".to_owned(),
+                    },
+                },
+            ),
+            at(
+                3_600_000,
+                2,
+                What::Tls {
+                    on: TlsOn::Control,
+                    step: TlsStep::Cleared,
+                },
+            ),
             at(3_600_000, 2, What::Note("a note".to_owned())),
             at(3_600_001, 1, What::Closed("end".to_owned())),
         ]
@@ -387,6 +536,10 @@ mod tests {
             @1.012 s2 ! closed 18446744073709551615 end
             @1.013 s2 ! closed 0 broken
             @3600.000 s2 > RETR \xff\\\x1b[1m\xe2\x80\xae 
+            @3600.000 s2 * control secured 1.3 TLS13_AES_256_GCM_SHA384 anew 98 AB:CD
+            @3600.000 s2 * data secured 1.2 - resumed 0 -
+            @3600.000 s2 * data failed 2000 the peer cut the connection
+            @3600.000 s2 * control cleared
             @3600.000 s2 # a note
             @3600.001 s1 - end
         "]]

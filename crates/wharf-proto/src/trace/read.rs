@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::{DataEnd, Event, HEADER, Side, What};
+use super::{DataEnd, Event, HEADER, Side, TlsOn, TlsStep, What};
 use crate::data_connection::Opener;
 use crate::text::decimal;
 
@@ -99,6 +99,7 @@ impl TraceReader {
             b'<' => return Ok(self.reply_line(unescape(rest).ok_or(Unread)?)),
             b'>' => What::Command(unescape(rest).ok_or(Unread)?),
             b'!' => data(rest).ok_or(Unread)?,
+            b'*' => tls(rest).ok_or(Unread)?,
             b'+' => connected(rest).ok_or(Unread)?,
             b'-' => What::Closed(words(rest).ok_or(Unread)?),
             b'#' => What::Note(words(rest).ok_or(Unread)?),
@@ -236,6 +237,50 @@ fn connected(rest: &[u8]) -> Option<What> {
         local,
         peer: address(rest)?.0,
     })
+}
+
+fn tls(rest: &[u8]) -> Option<What> {
+    let (on, rest) = split_word(rest);
+    let on = match on {
+        b"control" => TlsOn::Control,
+        b"data" => TlsOn::Data,
+        _ => return None,
+    };
+    let millis = |word| decimal(word).map(Duration::from_millis);
+    let (verb, rest) = split_word(rest);
+    let step = match verb {
+        b"secured" => {
+            let (version, rest) = split_word(rest);
+            let (suite, rest) = split_word(rest);
+            let (resumed, rest) = split_word(rest);
+            let (took, rest) = split_word(rest);
+            let (certificate, _) = split_word(rest);
+            TlsStep::Secured {
+                version: words(version)?,
+                suite: words(suite)?,
+                resumed: match resumed {
+                    b"resumed" => true,
+                    b"anew" => false,
+                    _ => return None,
+                },
+                took: millis(took)?,
+                certificate: match certificate {
+                    b"-" | b"" => None,
+                    shown => Some(words(shown)?),
+                },
+            }
+        }
+        b"failed" => {
+            let (took, reason) = split_word(rest);
+            TlsStep::Failed {
+                took: millis(took)?,
+                reason: words(reason)?,
+            }
+        }
+        b"cleared" => TlsStep::Cleared,
+        _ => return None,
+    };
+    Some(What::Tls { on, step })
 }
 
 fn opener(rest: &[u8]) -> Option<(Opener, &[u8])> {
