@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use wharf_proto::data_connection::Opener;
 use wharf_proto::trace::{Event, Side, TlsOn, TlsStep, What};
 
-use crate::tls::{Fingerprint, Handshake, TlsError};
+use crate::tls::{Handshake, TlsError, fingerprint_of};
 
 /// Takes the events of one or many sessions. Called on the session's own task: must not block.
 pub trait Recorder: Send + Sync {
@@ -77,7 +77,7 @@ impl Trace {
                     certificate: shaken
                         .peer_certificates
                         .first()
-                        .map(|it| Fingerprint::of(it).to_string()),
+                        .map(|it| fingerprint_of(it).to_string()),
                 },
                 Err(error) => TlsStep::Failed {
                     took,

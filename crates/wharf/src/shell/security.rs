@@ -149,20 +149,21 @@ impl Shell {
         let typed = self
             .read_line("Believe it? y = yes, remember it; o = once; n = no: ")
             .await?;
-        match Answer::read(&typed.unwrap_or_default()) {
-            Answer::No => return Err(failed(error)),
-            Answer::Once => {}
-            Answer::Remember => {
-                if let Some(known) = &options.tls.trust.known {
-                    let host = endpoint.host.to_ascii_lowercase();
-                    known.remember(&host, endpoint.port, Known::Certificate(shown));
-                }
-            }
+        let answer = Answer::read(&typed.unwrap_or_default());
+        if answer == Answer::No {
+            return Err(failed(error));
         }
         // That one alone, as long as this session lasts.
         options.tls.trust.pins = vec![shown];
+        let known = options.tls.trust.known.clone();
         let connect = wharf_client::connect(self.connector.net(), endpoint, options);
-        connect.await.map_err(failed)
+        let greeting = connect.await.map_err(failed)?;
+        // Only now has the server proved that it holds the key.
+        if let (Answer::Remember, Some(known)) = (answer, known) {
+            let host = endpoint.host.to_ascii_lowercase();
+            known.remember(&host, endpoint.port, Known::Certificate(shown));
+        }
+        Ok(greeting)
     }
 }
 
