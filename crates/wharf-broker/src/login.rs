@@ -4,8 +4,8 @@
 use std::net::IpAddr;
 
 use wharf_proto::{Pathname, Secret, Text};
-
-use crate::message::{In, Malformed, Out};
+use wharf_worker::Malformed;
+use wharf_worker::packet::{In, Out};
 
 /// The longest name of a user.
 const LONGEST_NAME: usize = 256;

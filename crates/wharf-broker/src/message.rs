@@ -4,7 +4,10 @@
 //! The broker believes nothing in a request: who sends it may have been taken over. What cannot be read is not answered,
 //! its sender is ended.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::net::SocketAddr;
+
+pub use wharf_worker::Malformed;
+use wharf_worker::packet::{In, Out};
 
 /// The longest packet in bytes: a chain of certificates, or what is signed.
 pub const LONGEST: usize = 60 * 1024;
@@ -131,11 +134,6 @@ pub enum Order {
     /// The certificates have changed.
     Certificates,
 }
-
-/// The packet makes no sense.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct Malformed(pub &'static str);
 
 impl Request {
     /// As a packet.
@@ -295,128 +293,6 @@ impl Order {
         let order = Self::ALL.get(usize::from(rest.byte()?)).copied();
         rest.end()?;
         order.ok_or(Malformed("no such order"))
-    }
-}
-
-/// A packet on its way out.
-#[derive(Default)]
-pub(crate) struct Out(pub(crate) Vec<u8>);
-
-impl Out {
-    pub(crate) fn byte(&mut self, byte: u8) -> &mut Self {
-        self.0.push(byte);
-        self
-    }
-
-    pub(crate) fn two(&mut self, number: u16) -> &mut Self {
-        self.0.extend(number.to_be_bytes());
-        self
-    }
-
-    pub(crate) fn four(&mut self, number: u32) -> &mut Self {
-        self.0.extend(number.to_be_bytes());
-        self
-    }
-
-    /// Counts here are a handful; a packet with more would not be read.
-    fn count(&mut self, count: usize) -> &mut Self {
-        self.two(u16::try_from(count).unwrap_or(u16::MAX))
-    }
-
-    pub(crate) fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
-        self.count(bytes.len());
-        self.0.extend_from_slice(bytes);
-        self
-    }
-
-    fn address(&mut self, at: SocketAddr) -> &mut Self {
-        match at {
-            SocketAddr::V4(v4) => {
-                self.byte(4).0.extend(v4.ip().octets());
-            }
-            SocketAddr::V6(v6) => {
-                self.byte(6).0.extend(v6.ip().octets());
-                self.four(v6.scope_id());
-            }
-        }
-        self.two(at.port())
-    }
-}
-
-/// A packet as far as it has not been read.
-pub(crate) struct In<'a>(pub(crate) &'a [u8]);
-
-impl<'a> In<'a> {
-    fn take(&mut self, count: usize) -> Result<&'a [u8], Malformed> {
-        let (taken, rest) = self
-            .0
-            .split_at_checked(count)
-            .ok_or(Malformed("the packet is too short"))?;
-        self.0 = rest;
-        Ok(taken)
-    }
-
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], Malformed> {
-        let taken = self.take(N)?;
-        taken
-            .try_into()
-            .map_err(|_| Malformed("the packet is too short"))
-    }
-
-    pub(crate) fn byte(&mut self) -> Result<u8, Malformed> {
-        self.array().map(|[byte]| byte)
-    }
-
-    fn switch(&mut self) -> Result<bool, Malformed> {
-        match self.byte()? {
-            0 => Ok(false),
-            1 => Ok(true),
-            _ => Err(Malformed("neither yes nor no")),
-        }
-    }
-
-    pub(crate) fn two(&mut self) -> Result<u16, Malformed> {
-        self.array().map(u16::from_be_bytes)
-    }
-
-    pub(crate) fn four(&mut self) -> Result<u32, Malformed> {
-        self.array().map(u32::from_be_bytes)
-    }
-
-    pub(crate) fn bytes(&mut self, most: usize) -> Result<&'a [u8], Malformed> {
-        let count = usize::from(self.two()?);
-        if count > most {
-            return Err(Malformed("a field is too long"));
-        }
-        self.take(count)
-    }
-
-    pub(crate) fn text(&mut self, most: usize) -> Result<String, Malformed> {
-        let bytes = self.bytes(most)?.to_vec();
-        String::from_utf8(bytes).map_err(|_| Malformed("not text"))
-    }
-
-    fn address(&mut self) -> Result<SocketAddr, Malformed> {
-        match self.byte()? {
-            4 => {
-                let ip = Ipv4Addr::from(self.array::<4>()?);
-                Ok(SocketAddr::new(IpAddr::V4(ip), self.two()?))
-            }
-            6 => {
-                let ip = Ipv6Addr::from(self.array::<16>()?);
-                let scope = self.four()?;
-                Ok(SocketAddrV6::new(ip, self.two()?, 0, scope).into())
-            }
-            _ => Err(Malformed("no such address family")),
-        }
-    }
-
-    pub(crate) fn end(&self) -> Result<(), Malformed> {
-        if self.0.is_empty() {
-            Ok(())
-        } else {
-            Err(Malformed("the packet is too long"))
-        }
     }
 }
 

@@ -42,7 +42,7 @@ impl Post {
         let mut out = Out::default();
         out.bytes(self.name.as_bytes());
         out.four(self.uid).four(self.gid);
-        out.two(u16::try_from(self.groups.len()).unwrap_or(u16::MAX));
+        out.count(self.groups.len());
         for group in &self.groups {
             out.four(*group);
         }

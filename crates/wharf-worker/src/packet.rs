@@ -1,7 +1,9 @@
 //! The bytes of a message: numbers in network order, texts and names with their length before them.
 //!
-//! Pure. Nothing here knows what the fields mean; what is left over or missing is [`Malformed`].
+//! Pure, and the same for every pair of wharf's processes. Nothing here knows what the fields mean; what is left over or
+//! missing is [`Malformed`].
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::time::{Duration, SystemTime};
 
 use wharf_proto::Pathname;
@@ -12,52 +14,82 @@ pub const LONGEST: usize = 60 * 1024;
 /// The packet makes no sense.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct Malformed(pub(crate) &'static str);
+pub struct Malformed(
+    /// What is wrong with it.
+    pub &'static str,
+);
 
 /// A packet on its way out.
 #[derive(Default)]
-pub(crate) struct Out(pub(crate) Vec<u8>);
+pub struct Out(
+    /// As far as it is written.
+    pub Vec<u8>,
+);
 
 impl Out {
-    pub(crate) fn byte(&mut self, byte: u8) -> &mut Self {
+    /// One byte.
+    pub fn byte(&mut self, byte: u8) -> &mut Self {
         self.0.push(byte);
         self
     }
 
-    pub(crate) fn switch(&mut self, on: bool) -> &mut Self {
+    /// Yes or no, one byte.
+    pub fn switch(&mut self, on: bool) -> &mut Self {
         self.byte(u8::from(on))
     }
 
-    pub(crate) fn two(&mut self, number: u16) -> &mut Self {
+    /// Two bytes.
+    pub fn two(&mut self, number: u16) -> &mut Self {
         self.0.extend(number.to_be_bytes());
         self
     }
 
-    pub(crate) fn four(&mut self, number: u32) -> &mut Self {
+    /// Four bytes.
+    pub fn four(&mut self, number: u32) -> &mut Self {
         self.0.extend(number.to_be_bytes());
         self
     }
 
-    pub(crate) fn eight(&mut self, number: u64) -> &mut Self {
+    /// Eight bytes.
+    pub fn eight(&mut self, number: u64) -> &mut Self {
         self.0.extend(number.to_be_bytes());
         self
     }
 
-    /// What is longer than a field can be is cut; no field of ours is.
-    pub(crate) fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
-        let count = u16::try_from(bytes.len()).unwrap_or(u16::MAX);
-        self.two(count);
-        let kept = bytes.get(..usize::from(count)).unwrap_or_default();
+    /// How many follow. Counts here are a handful; a packet with more would not be read.
+    pub fn count(&mut self, count: usize) -> &mut Self {
+        self.two(u16::try_from(count).unwrap_or(u16::MAX))
+    }
+
+    /// Bytes with their length before them. What is longer than a field can be is cut; no field of ours is.
+    pub fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
+        let kept = bytes.get(..usize::from(u16::MAX)).unwrap_or(bytes);
+        self.count(kept.len());
         self.0.extend_from_slice(kept);
         self
     }
 
-    pub(crate) fn path(&mut self, path: &Pathname) -> &mut Self {
+    /// An address with its family before it and the port behind it.
+    pub fn address(&mut self, at: SocketAddr) -> &mut Self {
+        match at {
+            SocketAddr::V4(v4) => {
+                self.byte(4).0.extend(v4.ip().octets());
+            }
+            SocketAddr::V6(v6) => {
+                self.byte(6).0.extend(v6.ip().octets());
+                self.four(v6.scope_id());
+            }
+        }
+        self.two(at.port())
+    }
+
+    /// A pathname, as [`bytes`](Self::bytes).
+    pub fn path(&mut self, path: &Pathname) -> &mut Self {
         self.bytes(path.as_bytes())
     }
 
     /// Seconds since 1970, rounded down, and nanoseconds after them.
-    pub(crate) fn time(&mut self, time: SystemTime) -> &mut Self {
+    pub fn time(&mut self, time: SystemTime) -> &mut Self {
         let (seconds, nanos) = match time.duration_since(SystemTime::UNIX_EPOCH) {
             Ok(after) => (after.as_secs().cast_signed(), after.subsec_nanos()),
             Err(before) => {
@@ -73,11 +105,7 @@ impl Out {
     }
 
     /// Whether it is there, and then what it is.
-    pub(crate) fn optional<T>(
-        &mut self,
-        value: Option<T>,
-        write: impl FnOnce(&mut Self, T),
-    ) -> &mut Self {
+    pub fn optional<T>(&mut self, value: Option<T>, write: impl FnOnce(&mut Self, T)) -> &mut Self {
         self.switch(value.is_some());
         if let Some(value) = value {
             write(self, value);
@@ -87,7 +115,10 @@ impl Out {
 }
 
 /// A packet as far as it has not been read.
-pub(crate) struct In<'a>(pub(crate) &'a [u8]);
+pub struct In<'a>(
+    /// What is left.
+    pub &'a [u8],
+);
 
 impl<'a> In<'a> {
     fn take(&mut self, count: usize) -> Result<&'a [u8], Malformed> {
@@ -106,11 +137,13 @@ impl<'a> In<'a> {
             .map_err(|_| Malformed("the packet is too short"))
     }
 
-    pub(crate) fn byte(&mut self) -> Result<u8, Malformed> {
+    /// One byte.
+    pub fn byte(&mut self) -> Result<u8, Malformed> {
         self.array().map(|[byte]| byte)
     }
 
-    pub(crate) fn switch(&mut self) -> Result<bool, Malformed> {
+    /// Yes or no.
+    pub fn switch(&mut self) -> Result<bool, Malformed> {
         match self.byte()? {
             0 => Ok(false),
             1 => Ok(true),
@@ -118,19 +151,23 @@ impl<'a> In<'a> {
         }
     }
 
-    pub(crate) fn two(&mut self) -> Result<u16, Malformed> {
+    /// Two bytes.
+    pub fn two(&mut self) -> Result<u16, Malformed> {
         self.array().map(u16::from_be_bytes)
     }
 
-    pub(crate) fn four(&mut self) -> Result<u32, Malformed> {
+    /// Four bytes.
+    pub fn four(&mut self) -> Result<u32, Malformed> {
         self.array().map(u32::from_be_bytes)
     }
 
-    pub(crate) fn eight(&mut self) -> Result<u64, Malformed> {
+    /// Eight bytes.
+    pub fn eight(&mut self) -> Result<u64, Malformed> {
         self.array().map(u64::from_be_bytes)
     }
 
-    pub(crate) fn bytes(&mut self, most: usize) -> Result<&'a [u8], Malformed> {
+    /// Bytes with their length before them, of which there may be so many.
+    pub fn bytes(&mut self, most: usize) -> Result<&'a [u8], Malformed> {
         let count = usize::from(self.two()?);
         if count > most {
             return Err(Malformed("a field is too long"));
@@ -138,17 +175,36 @@ impl<'a> In<'a> {
         self.take(count)
     }
 
-    pub(crate) fn text(&mut self, most: usize) -> Result<String, Malformed> {
+    /// The same in UTF-8.
+    pub fn text(&mut self, most: usize) -> Result<String, Malformed> {
         let bytes = self.bytes(most)?.to_vec();
         String::from_utf8(bytes).map_err(|_| Malformed("not text"))
     }
 
-    pub(crate) fn path(&mut self) -> Result<Pathname, Malformed> {
+    /// An address with its port.
+    pub fn address(&mut self) -> Result<SocketAddr, Malformed> {
+        match self.byte()? {
+            4 => {
+                let ip = Ipv4Addr::from(self.array::<4>()?);
+                Ok(SocketAddr::new(IpAddr::V4(ip), self.two()?))
+            }
+            6 => {
+                let ip = Ipv6Addr::from(self.array::<16>()?);
+                let scope = self.four()?;
+                Ok(SocketAddrV6::new(ip, self.two()?, 0, scope).into())
+            }
+            _ => Err(Malformed("no such address family")),
+        }
+    }
+
+    /// A pathname, as a client could have named it.
+    pub fn path(&mut self) -> Result<Pathname, Malformed> {
         let bytes = self.bytes(Pathname::MAX_LENGTH)?;
         Pathname::new(bytes).map_err(|_| Malformed("not a pathname"))
     }
 
-    pub(crate) fn time(&mut self) -> Result<SystemTime, Malformed> {
+    /// Seconds since 1970 and nanoseconds after them.
+    pub fn time(&mut self) -> Result<SystemTime, Malformed> {
         let seconds = self.eight()?.cast_signed();
         let nanos = self.four()?;
         if nanos >= 1_000_000_000 {
@@ -165,7 +221,8 @@ impl<'a> In<'a> {
             .ok_or(Malformed("not a time"))
     }
 
-    pub(crate) fn optional<T>(
+    /// Whether it is there, and then what it is.
+    pub fn optional<T>(
         &mut self,
         read: impl FnOnce(&mut Self) -> Result<T, Malformed>,
     ) -> Result<Option<T>, Malformed> {
@@ -176,7 +233,8 @@ impl<'a> In<'a> {
         }
     }
 
-    pub(crate) fn end(&self) -> Result<(), Malformed> {
+    /// Nothing may be left.
+    pub fn end(&self) -> Result<(), Malformed> {
         if self.0.is_empty() {
             Ok(())
         } else {
