@@ -37,6 +37,8 @@ pub(super) const SECRET: &str = "DRILL_SECRET";
 pub(super) enum Way {
     /// By root: a broker, and a process with the user's number.
     Root,
+    /// By root, whose the served directory is, too: then both processes are root's, the other one without capabilities.
+    RootOwn,
     /// By an ordinary user who insists: two processes of that user.
     UserStrict,
     /// By an ordinary user: one process.
@@ -48,8 +50,9 @@ pub(super) enum Way {
 }
 
 impl Way {
-    pub(super) const ALL: [Self; 5] = [
+    pub(super) const ALL: [Self; 6] = [
         Self::Root,
+        Self::RootOwn,
         Self::UserStrict,
         Self::User,
         Self::RootOff,
@@ -59,6 +62,7 @@ impl Way {
     pub(super) fn head(self) -> &'static str {
         match self {
             Self::Root => "root",
+            Self::RootOwn => "root, root's",
             Self::UserStrict => "user, strict",
             Self::User => "user, alone",
             Self::RootOff => "(root, off)",
@@ -67,7 +71,7 @@ impl Way {
     }
 
     pub(super) fn has_broker(self) -> bool {
-        matches!(self, Self::Root | Self::UserStrict)
+        matches!(self, Self::Root | Self::RootOwn | Self::UserStrict)
     }
 
     pub(super) fn is_witness(self) -> bool {
@@ -75,12 +79,12 @@ impl Way {
     }
 
     fn is_root(self) -> bool {
-        matches!(self, Self::Root | Self::RootOff)
+        matches!(self, Self::Root | Self::RootOwn | Self::RootOff)
     }
 
     fn sandbox(self) -> &'static str {
         match self {
-            Self::Root | Self::UserStrict => "strict",
+            Self::Root | Self::RootOwn | Self::UserStrict => "strict",
             Self::User => "best-effort",
             Self::RootOff | Self::UserOff => "off",
         }
@@ -89,6 +93,7 @@ impl Way {
     fn folder(self) -> &'static str {
         match self {
             Self::Root => "root",
+            Self::RootOwn => "root-own",
             Self::UserStrict => "user-strict",
             Self::User => "user",
             Self::RootOff => "root-off",
@@ -99,6 +104,7 @@ impl Way {
     fn port(self) -> u16 {
         match self {
             Self::Root => 21,
+            Self::RootOwn => 2125,
             Self::UserStrict => 2121,
             Self::User => 2122,
             Self::RootOff => 2123,
@@ -221,7 +227,8 @@ impl<'g> Seat<'g> {
         fs::set_permissions(&folder, fs::Permissions::from_mode(0o755))?;
         let served = folder.join("served");
         fs::create_dir_all(&served)?;
-        chown(&served, Some(UID), Some(UID))?;
+        let whose = if way == Way::RootOwn { 0 } else { UID };
+        chown(&served, Some(whose), Some(whose))?;
         let owner = if way.is_root() { 0 } else { UID };
         // What is the server's alone: its key, its users, its state.
         for name in ["own", "state"] {
@@ -358,7 +365,7 @@ impl<'g> Seat<'g> {
         {
             return Ok(victim.pid());
         }
-        let as_root = self.way == Way::RootOff;
+        let as_root = matches!(self.way, Way::RootOwn | Way::RootOff);
         let mut command = self.ground.command(as_root, Path::new("sleep"));
         command.arg("600");
         let victim = Daemon::start(command)?;

@@ -46,6 +46,26 @@ impl Own {
         in_force
     }
 
+    /// In words, for whoever asks what the broker may do.
+    pub fn told(&self) -> String {
+        let mut kept = vec![
+            "files that the configuration names",
+            "ending the other process",
+        ];
+        let further = [
+            (self.low_ports, "ports below 1024"),
+            (self.connects, "connections to an authority"),
+            (self.users, "processes of this system's users"),
+        ];
+        kept.extend(
+            further
+                .into_iter()
+                .filter(|(held, _)| *held)
+                .map(|(_, what)| what),
+        );
+        kept.join(", ")
+    }
+
     /// What of another configuration cannot be had any more; `None` when all can.
     pub fn lacks(&self, wanted: &Self) -> Option<&'static str> {
         let table = [
@@ -207,6 +227,10 @@ mod tests {
             ..authority.clone()
         };
         assert_eq!(authority.lacks(&users), Some("users of this system"));
+        assert_eq!(
+            users.told(),
+            "files that the configuration names, ending the other process, ports below 1024, connections to an authority, processes of this system's users"
+        );
     }
 
     #[test]

@@ -30,6 +30,12 @@ pub(super) fn findings(settings: &Settings) -> Vec<Finding> {
     let brokered = privilege::is_brokered(settings);
     let sandbox = privilege::sandbox(settings, brokered);
     found.push(Finding::Good(processes(brokered).to_owned()));
+    if brokered {
+        found.push(Finding::Good(format!(
+            "of its rights the broker keeps: {}",
+            privilege::own(settings).told()
+        )));
+    }
     match privilege::identity(settings) {
         Ok(Some(it)) if it.is_root() => found.push(Finding::Warning(
             "the network is talked to as root (uid 0) without capabilities, for root owns the directory: files of root are still its own; better: chown the directory, or --run-as USER".to_owned(),
