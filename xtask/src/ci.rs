@@ -25,7 +25,7 @@ pub(crate) fn ci() -> Outcome {
     docs::docs(true)?;
     deny()?;
     fuzz::fuzz(&[])?;
-    lab::lab(&["all".to_owned()])?;
+    lab::lab(&["all".to_owned()], true)?;
     note(&format!(
         "\neverything passed in {:.1} minutes",
         started.elapsed().as_secs_f32() / 60.0

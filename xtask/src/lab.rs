@@ -2,7 +2,8 @@
 
 use crate::run::{Outcome, cargo, check, root};
 
-pub(crate) fn lab(args: &[String]) -> Outcome {
+/// `tested`: the tests of the whole workspace, with all features, have just been built.
+pub(crate) fn lab(args: &[String], tested: bool) -> Outcome {
     check(cargo(&[
         "build",
         "--release",
@@ -12,7 +13,7 @@ pub(crate) fn lab(args: &[String]) -> Outcome {
         "wharf-lab",
     ]))?;
     if args.is_empty() || args.iter().any(|it| it == "all" || it == "drill") {
-        hooked()?;
+        hooked(tested)?;
     }
     let mut command = cargo(&["run", "--quiet", "--release", "-p", "wharf-lab", "--"]);
     if args.is_empty() {
@@ -22,18 +23,20 @@ pub(crate) fn lab(args: &[String]) -> Outcome {
     check(command)
 }
 
-/// The program with the hook of the drill, beside the others and never in their place. Unoptimized: `cargo test` has built
-/// nearly all of it already.
-fn hooked() -> Outcome {
-    check(cargo(&["build", "-p", "wharf", "--features", "drill"]))?;
+/// The program with the hook of the drill, beside the others and never in their place. Unoptimized, and with all features:
+/// in CI it is what the tests were built with, so that next to nothing is left to do.
+fn hooked(tested: bool) -> Outcome {
+    check(if tested {
+        cargo(&["test", "--workspace", "--all-features", "--no-run"])
+    } else {
+        cargo(&["build", "-p", "wharf", "--features", "drill"])
+    })?;
     let target = std::env::var_os("CARGO_TARGET_DIR")
         .map_or_else(|| root().join("target"), std::path::PathBuf::from);
-    let folder = target.join("drill");
-    let copied = std::fs::create_dir_all(&folder).and_then(|()| {
-        let built = target.join("debug");
-        std::fs::copy(built.join("wharf"), folder.join("wharf"))
-    });
-    copied.map_err(|error| format!("{}: {error}", folder.display()))?;
-    // Nobody shall find it where the usual one is.
-    check(cargo(&["build", "-p", "wharf"]))
+    let (built, folder) = (target.join("debug/wharf"), target.join("drill"));
+    // Nobody shall find it where the usual one is; cargo puts that back.
+    std::fs::create_dir_all(&folder)
+        .and_then(|()| std::fs::copy(&built, folder.join("wharf")))
+        .and_then(|_| std::fs::remove_file(&built))
+        .map_err(|error| format!("{}: {error}", built.display()))
 }

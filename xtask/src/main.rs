@@ -35,7 +35,7 @@ fn main() -> ExitCode {
         "docs" => docs::docs(rest.iter().any(|a| a == "--check")),
         "deny" => ci::deny(),
         "fuzz" => fuzz::fuzz(rest),
-        "lab" => lab::lab(rest),
+        "lab" => lab::lab(rest, false),
         "bench" => bench::bench(rest),
         "help" | "--help" | "-h" => {
             run::say(USAGE);
