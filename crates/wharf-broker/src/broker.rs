@@ -4,6 +4,7 @@
 
 use std::ffi::OsStr;
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -59,6 +60,17 @@ impl End {
     }
 }
 
+/// What the service manager wants to know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// Clients are served; a reload is over.
+    Ready,
+    /// SIGHUP came.
+    Reloading,
+    /// SIGTERM or SIGINT came.
+    Stopping,
+}
+
 /// The broker with its network process.
 #[derive(Debug)]
 pub struct Broker {
@@ -82,6 +94,12 @@ pub struct Broker {
     deadline: Option<Instant>,
     /// Taken by the network process, once.
     logins: Option<Logins>,
+    /// Listened on since before the broker began.
+    inherited: Vec<(SocketAddr, OwnedFd)>,
+    /// Who hears how far the server is.
+    tells: fn(Progress),
+    /// The network process has something to do of which it will tell that it is done.
+    unready: bool,
 }
 
 /// So many control ports that the system has chosen are known; an honest process asks for as many as are configured.
@@ -148,6 +166,9 @@ impl Broker {
             stopping: false,
             deadline: None,
             logins: None,
+            inherited: Vec::new(),
+            tells: drop,
+            unready: true,
         })
     }
 
@@ -157,6 +178,16 @@ impl Broker {
         let mut own = own.clone();
         own.users |= self.logins.is_some();
         own.keep()
+    }
+
+    /// Sockets that listen already, with the addresses that they are bound to.
+    pub fn inherits(&mut self, sockets: Vec<(SocketAddr, OwnedFd)>) {
+        self.inherited = sockets;
+    }
+
+    /// Who hears how far the server is.
+    pub fn tells(&mut self, whom: fn(Progress)) {
+        self.tells = whom;
     }
 
     /// Lets users of this system in, too.
@@ -240,15 +271,21 @@ impl Broker {
         let signal = i32::try_from(got.ssi_signo).ok();
         let order = match signal.and_then(|number| Signal::try_from(number).ok()) {
             Some(Signal::SIGHUP) => {
+                (self.tells)(Progress::Reloading);
                 let Some(new) = reload() else {
+                    (self.tells)(Progress::Ready);
                     return Ok(());
                 };
+                self.unready = true;
                 self.grant(new.grant);
                 self.stops_within = Some(new.stops_within);
                 Order::Reload
             }
             Some(_) => {
                 let again = std::mem::replace(&mut self.stopping, true);
+                if !again {
+                    (self.tells)(Progress::Stopping);
+                }
                 let time = if again {
                     Some(Duration::ZERO)
                 } else {
@@ -271,7 +308,7 @@ impl Broker {
     /// Sessions that came to a port of before go on, and may still want data.
     fn grant(&mut self, new: Grant) {
         let before = std::mem::replace(&mut self.grant, new);
-        for port in before.listen.iter().map(std::net::SocketAddr::port) {
+        for port in before.listen.iter().map(SocketAddr::port) {
             let known = self.grant.is_control(port) || self.chosen.contains(&port);
             if port != 0 && !known && self.chosen.len() < CHOSEN {
                 self.chosen.push(port);
@@ -299,6 +336,13 @@ impl Broker {
                 message,
             } => (self.keys.sign(*key, *generation, *scheme, message), None),
             Request::Certificate(number) => (self.keys.certificate(*number), None),
+            Request::Ready => {
+                // Once each time: the manager is not to be talked to by whoever has taken the other process over.
+                if std::mem::take(&mut self.unready) && !self.stopping {
+                    (self.tells)(Progress::Ready);
+                }
+                (Answer::Noted, None)
+            }
             other => match self.make(other) {
                 Ok(descriptor) => (Answer::Descriptor, Some(descriptor)),
                 Err(refused) => (refused, None),
@@ -348,6 +392,9 @@ impl Broker {
         match request {
             Request::Listen { at, only_ipv6 } => {
                 self.grant.listens(*at).map_err(policy)?;
+                if let Some((_, socket)) = self.inherited.iter().find(|(bound, _)| bound == at) {
+                    return socket.try_clone().map_err(system);
+                }
                 if at.port() == 0 && self.chosen.len() >= CHOSEN {
                     return Err(policy("too many ports chosen by the system".to_owned()));
                 }
@@ -381,7 +428,7 @@ impl Broker {
                 logins.answer(own).map_err(system)?;
                 Ok(theirs.into_fd())
             }
-            Request::Certificate(_) | Request::Sign { .. } => {
+            Request::Certificate(_) | Request::Sign { .. } | Request::Ready => {
                 Err(policy("no descriptor belongs to it".to_owned()))
             }
         }

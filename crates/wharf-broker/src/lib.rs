@@ -36,7 +36,7 @@ mod signing;
 mod system_users;
 mod workers;
 
-pub use broker::{AT_ONCE, Broker, End, Reloaded, Teller};
+pub use broker::{AT_ONCE, Broker, End, Progress, Reloaded, Teller};
 pub use grant::Grant;
 pub use keys::Keys;
 pub use link::{Link, Orders};

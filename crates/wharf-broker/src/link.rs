@@ -91,6 +91,17 @@ impl Link {
         }
     }
 
+    /// Tells that it listens, or what has come of a reload: for the service manager.
+    ///
+    /// # Errors
+    /// The broker is gone.
+    pub fn ready(&self) -> io::Result<()> {
+        match self.ask(&Request::Ready)?.0 {
+            Answer::Noted => Ok(()),
+            other => Err(unexpected(&other)),
+        }
+    }
+
     pub(crate) fn sign(
         &self,
         key: u16,

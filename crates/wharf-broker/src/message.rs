@@ -86,6 +86,8 @@ pub enum Request {
     },
     /// A connection over which users of this system log in.
     Logins,
+    /// Nothing: it listens, or what SIGHUP brought is in force or refused.
+    Ready,
 }
 
 /// What the broker says to a request. Descriptors travel beside it.
@@ -102,6 +104,8 @@ pub enum Answer {
     },
     /// The signature.
     Signature(Vec<u8>),
+    /// Heard, and there is nothing to say to it.
+    Noted,
     /// No. `errno` is 0 where it was not the system that refused.
     Refused {
         /// What the system said.
@@ -166,6 +170,9 @@ impl Request {
             Self::Logins => {
                 out.byte(6);
             }
+            Self::Ready => {
+                out.byte(7);
+            }
         }
         out.0
     }
@@ -198,6 +205,7 @@ impl Request {
                 message: rest.bytes(LONGEST_SIGNED)?.to_vec(),
             },
             6 => Self::Logins,
+            7 => Self::Ready,
             _ => return Err(Malformed("no such request")),
         };
         rest.end()?;
@@ -234,6 +242,9 @@ impl Answer {
                 out.byte(5).four(errno.unsigned_abs());
                 out.bytes(why.as_bytes());
             }
+            Self::Noted => {
+                out.byte(6);
+            }
         }
         out.0
     }
@@ -268,6 +279,7 @@ impl Answer {
                 errno: i32::try_from(rest.four()?).map_err(|_| Malformed("no such error"))?,
                 why: rest.text(LONGEST)?,
             },
+            6 => Self::Noted,
             _ => return Err(Malformed("no such answer")),
         };
         rest.end()?;
@@ -324,6 +336,7 @@ mod tests {
                 message: vec![0x20; 130],
             },
             Request::Logins,
+            Request::Ready,
         ];
         for request in requests {
             let packet = request.encode();
@@ -338,6 +351,7 @@ mod tests {
             assert!(Request::decode(&longer).is_err(), "{request:?}");
         }
         let answers = [
+            Answer::Noted,
             Answer::Descriptor,
             Answer::Certificate(Certificate {
                 generation: 3,

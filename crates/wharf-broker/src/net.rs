@@ -31,7 +31,12 @@ impl BrokeredNet {
         let mut one = at;
         one.ports = Ports::One(port);
         match self.own.listen(one).await {
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+            // Taken perhaps by the broker itself, which has inherited it.
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::PermissionDenied | io::ErrorKind::AddrInUse
+                ) => {}
             outcome => return outcome,
         }
         let request = Request::Listen {

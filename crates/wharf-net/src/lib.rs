@@ -31,6 +31,8 @@ pub use touch::{Touch, touch};
 mod tcp;
 pub use tcp::TcpNet;
 pub mod handed;
+mod inherited;
+pub use inherited::InheritedNet;
 mod interception;
 pub use interception::TransparentNet;
 mod conn;

@@ -211,7 +211,10 @@ mod tests {
             if (command.as_str(), id) == ("forget", "all") {
                 continue; // said where it is defined
             }
-            if matches!(id, "network_process" | "storage_worker") {
+            if matches!(
+                id,
+                "network_process" | "storage_worker" | "inherited" | "inherited_implicit"
+            ) {
                 continue; // between two processes of this program, not for people
             }
             if command == "doctor" && matches!(id, "server" | "ask" | "listen_for") {

@@ -305,6 +305,14 @@ pub(crate) struct ServeArgs {
     #[arg(long, hide = true)]
     pub(crate) network_process: bool,
 
+    /// Address of a socket that the service manager listens on
+    #[arg(long, hide = true)]
+    pub(crate) inherited: Vec<SocketAddr>,
+
+    /// The same where TLS begins at once
+    #[arg(long, hide = true)]
+    pub(crate) inherited_implicit: Vec<SocketAddr>,
+
     /// This is the process of a user of the system; its standard input is the broker
     #[arg(long, hide = true)]
     pub(crate) storage_worker: bool,

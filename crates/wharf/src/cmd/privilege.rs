@@ -19,11 +19,12 @@ use wharf_broker::{
     Broker, BrokeredNet, End, Grant, Identity, InForce, Link, Own, Reloaded, Sandbox, SandboxError,
     Strictness,
 };
-use wharf_net::{Net, TcpNet};
+use wharf_net::{InheritedNet, Net};
 
 use super::custody::Custody;
+use super::inherited::Inherited;
 use super::orders::Signals;
-use super::{ban, foundation, kept, serve, state_directory, storage_worker, system_users};
+use super::{ban, foundation, kept, notify, serve, state_directory, storage_worker, system_users};
 use crate::args::ServeArgs;
 use crate::args::serve_tls::Requirement;
 use crate::args::value::{AdvertiseHost, Auth, SandboxLevel};
@@ -71,12 +72,14 @@ pub(crate) fn run(args: &ServeArgs, output: &Output) -> Result<(), Failure> {
     if args.storage_worker {
         return storage_worker::run(args);
     }
+    let inherited = Inherited::take()?;
+    let args = &inherited.instead(args);
     let settings = foundation::settings(args)?;
     system_users::possible(&settings)?;
     if is_brokered(&settings) {
-        broker(args, &settings, output)
+        broker(args, &settings, inherited, output)
     } else {
-        alone(args, output)
+        alone(args, inherited, output)
     }
 }
 
@@ -143,6 +146,10 @@ pub(crate) fn sandbox(settings: &Settings, brokered: bool) -> Sandbox {
     if asks {
         read.extend(RESOLVER.map(PathBuf::from));
     }
+    // No secrets, and read again by SIGHUP.
+    let clients = settings.tls.client_ca.iter();
+    let clients = clients.chain(&settings.tls.client_crl);
+    read.extend(clients.map(|path| folder(path)));
     let mut written: Vec<PathBuf> = ban::folder(&settings.bans).into_iter().collect();
     if !brokered {
         // A file that an editor or a log rotation has replaced is another one: its folder counts.
@@ -237,7 +244,12 @@ pub(super) fn this_program() -> Command {
 }
 
 /// The first process: keeps the rights and answers the second.
-fn broker(args: &ServeArgs, settings: &Settings, output: &Output) -> Result<(), Failure> {
+fn broker(
+    args: &ServeArgs,
+    settings: &Settings,
+    inherited: Inherited,
+    output: &Output,
+) -> Result<(), Failure> {
     serve::start_log(args, settings)?;
     // Before there is a second process to be told so.
     identity(settings)?;
@@ -248,7 +260,7 @@ fn broker(args: &ServeArgs, settings: &Settings, output: &Output) -> Result<(), 
         let verb = before && word == "serve";
         command.arg(word);
         if verb {
-            command.arg(NETWORK_PROCESS);
+            command.arg(NETWORK_PROCESS).args(inherited.words());
             before = false;
         }
     }
@@ -276,6 +288,9 @@ fn broker(args: &ServeArgs, settings: &Settings, output: &Output) -> Result<(), 
     let custody = Custody::take(settings)?;
     let mut broker = Broker::start(command, grant(settings), custody.keys()).map_err(fault)?;
     broker.stops_within(stops_within(settings));
+    broker.inherits(inherited.sockets);
+    notify::begin();
+    broker.tells(notify::tell);
     let gate = (settings.login.auth == Auth::System).then(|| {
         let (logins, gate) = system_users::logins(args, settings);
         broker.lets_in(logins);
@@ -400,10 +415,11 @@ fn network(args: &ServeArgs, output: &Output) -> Result<(), Failure> {
 }
 
 /// The only process.
-fn alone(args: &ServeArgs, output: &Output) -> Result<(), Failure> {
+fn alone(args: &ServeArgs, inherited: Inherited, output: &Output) -> Result<(), Failure> {
     let opened = serve::open(args)?;
+    notify::begin();
     let standing = lock_in(&opened, false, output)?;
-    let net: Arc<dyn Net> = Arc::new(TcpNet);
+    let net: Arc<dyn Net> = Arc::new(InheritedNet::new(inherited.sockets));
     in_runtime(async {
         let signals = Signals::new(None)?;
         serve::run(args, opened, net, signals, &standing, output).await

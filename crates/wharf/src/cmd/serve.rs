@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use wharf_accounts::Bans;
+use wharf_broker::Progress;
 use wharf_broker::message::Kept;
 use wharf_net::tls::CertificateStore;
 use wharf_net::{Net, Recorder};
@@ -17,9 +18,9 @@ use wharf_storage::Local;
 use super::acme::{self, Renewal};
 use super::certificate::{self, Certificates, InForce, Watch};
 use super::foundation::{self, Owner};
-use super::kept;
 use super::orders::{Got, Signals};
 use super::privilege::Standing;
+use super::{kept, notify};
 use crate::args::ServeArgs;
 use crate::args::value::{Auth, OnePort, wildcard};
 use crate::config::Settings;
@@ -125,6 +126,7 @@ pub(crate) async fn run(
         renewal.apply(acme::settings(&settings)?).await?;
     }
     announce(&told, output)?;
+    notify::tell(Progress::Ready);
     let mut store = certificates.as_ref().map(|it| Arc::clone(&it.store));
     let mut watch = certificates.map(|it| it.watch(drop));
 
@@ -143,12 +145,14 @@ pub(crate) async fn run(
             }
             Got::Stop => {
                 stopping = true;
+                notify::tell(Progress::Stopping);
                 let sessions = handle.sessions();
                 tracing::info!(sessions, deadline = ?stop_timeout, "stopping");
                 handle.stop(stop_timeout);
             }
             Got::Certificates => take_certificates(store.as_deref()),
             Got::Reload => {
+                notify::tell(Progress::Reloading);
                 let old = Old {
                     directory: &directory,
                     served: &settings.directory,
@@ -180,6 +184,7 @@ pub(crate) async fn run(
                     }
                     Err(failure) => not_reloaded(&failure),
                 }
+                notify::tell(Progress::Ready);
             }
         }
     }

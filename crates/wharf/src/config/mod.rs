@@ -188,6 +188,12 @@ impl Settings {
         }
         over_some(&mut self.greeting, args.greeting.as_ref());
         self.tls.overlay(&args.tls);
+        if !args.inherited.is_empty() || !args.inherited_implicit.is_empty() {
+            self.listen.clone_from(&args.inherited);
+            self.tls
+                .implicit_listen
+                .clone_from(&args.inherited_implicit);
+        }
         self.acme.overlay(&args.acme);
 
         let login = &mut self.login;

@@ -103,7 +103,8 @@ impl Place {
         self.program(&link, words)
     }
 
-    fn program<S: AsRef<OsStr>>(
+    /// Another program in the same environment.
+    pub(crate) fn program<S: AsRef<OsStr>>(
         &self,
         program: &Path,
         words: impl IntoIterator<Item = S>,

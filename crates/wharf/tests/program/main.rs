@@ -23,5 +23,6 @@ mod memory;
 mod names;
 mod proxy;
 mod server_start;
+mod service;
 mod transfers;
 mod users;
