@@ -180,3 +180,35 @@ fn a_long_reason_is_cut_between_characters() {
     };
     assert_eq!(refused("ä".repeat(1000)), "ä".repeat(LONGEST_REASON / 2));
 }
+
+/// Whatever one bit makes of a packet, it is refused or it says one thing: nothing is read that would be written
+/// otherwise.
+#[test]
+fn a_packet_says_one_thing() {
+    let mut read = 0;
+    let flipped = |packet: &[u8]| {
+        let packet = packet.to_vec();
+        (0..packet.len() * 8).map(move |bit| {
+            let mut packet = packet.clone();
+            packet[bit / 8] ^= 1 << (bit % 8);
+            packet
+        })
+    };
+    for ask in asks() {
+        for packet in flipped(&Request { number: 77, ask }.encode()) {
+            if let Ok(request) = Request::decode(&packet) {
+                assert_eq!(request.encode(), packet, "{request:?}");
+                read += 1;
+            }
+        }
+    }
+    for answer in answers() {
+        for packet in flipped(&Reply { number: 78, answer }.encode()) {
+            if let Ok(reply) = Reply::decode(&packet) {
+                assert_eq!(reply.encode(), packet, "{reply:?}");
+                read += 1;
+            }
+        }
+    }
+    assert!(read > 1000, "{read}");
+}
