@@ -1,5 +1,5 @@
 //! What `wharf serve` is to do, gathered from three places: defaults, then the configuration file,
-//! then environment and flags. The file's keys are rows of the tables below [`file`].
+//! then environment and flags. The file's keys are rows of the tables below [`mod@file`].
 //!
 //! Nothing is opened here; `cmd::serve` and `cmd::check` do that.
 
