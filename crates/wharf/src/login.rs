@@ -16,6 +16,8 @@ pub(crate) struct LoginSources {
     pub(crate) password_file: Option<PathBuf>,
     /// Given explicitly; otherwise the default file is read, and complaints about it are warnings.
     pub(crate) netrc: Option<PathBuf>,
+    /// A certificate is shown, which may be enough.
+    pub(crate) certificate: bool,
 }
 
 impl LoginSources {
@@ -75,6 +77,7 @@ impl LoginSources {
                 &format!("Password for {}@{host}: ", user.display()),
                 Exit::Login,
             )?,
+            None if self.certificate => Secret::default(),
             None => {
                 return Err(Failure::new(
                     Exit::Login,

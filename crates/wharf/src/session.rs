@@ -118,6 +118,7 @@ impl Connector {
             user: args.user.clone(),
             password_file: args.password_file.clone(),
             netrc: args.netrc.clone(),
+            certificate: args.tls.cert.is_some(),
         };
         let mut connector = Self::with(&Wishes::from(args), logins, screen, output)?;
         if args.ladder {

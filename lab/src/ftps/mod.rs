@@ -5,6 +5,7 @@ mod blinded;
 mod caller;
 mod ground;
 mod sessions;
+mod shown;
 
 use crate::tally::Tally;
 use crate::{Result, Settings, auto, matrix, one_port};
@@ -15,6 +16,7 @@ pub(crate) use sessions::witnesses;
 pub(crate) fn run(settings: &Settings, tally: &Tally) -> Result<()> {
     sessions::run(settings, tally);
     blinded::run(settings, tally);
+    shown::run(settings, tally);
     matrix::secured(settings, tally)?;
     one_port::secured(settings, tally);
     auto::secured(settings, tally);

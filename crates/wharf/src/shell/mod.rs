@@ -144,6 +144,7 @@ pub(crate) async fn run(args: FtpArgs, output: &Output) -> Result<(), Failure> {
         user: args.user.clone(),
         password_file: args.password_file.clone(),
         netrc: args.netrc.clone(),
+        certificate: args.tls.cert.is_some(),
     };
     let mut wishes = Wishes::from(&args);
     environment_mode(&mut wishes)?;

@@ -98,6 +98,8 @@ fn users_log_in_by_certificate() {
         place.run(words).expect(status)
     };
     assert_eq!(cat("ann:", "ann.pem", 0).text(), "abc");
+    // Nobody is there to be asked for a password, and none is needed.
+    assert_eq!(cat("ann", "ann.pem", 0).text(), "abc");
     cat("ann:geheim", "", 4);
     cat("ann:geheim", "bob.pem", 4);
     cat("ann:geheim", "eve.pem", 4);
