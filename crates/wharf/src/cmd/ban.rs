@@ -335,3 +335,39 @@ fn stamp(time: SystemTime) -> String {
     let (year, month, day, hour, minute, second) = Timestamp::from(time).civil();
     format!("{year}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_in_its_old_place_is_taken_over() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = place.path().join("bans");
+        let list = folder.join(LIST);
+        moved_into(&folder).unwrap();
+        assert!(!folder.exists(), "nothing is made for nothing");
+        fs::write(&folder, "old").unwrap();
+        moved_into(&folder).unwrap();
+        assert_eq!(fs::read_to_string(&list).unwrap(), "old");
+
+        // Stopped in the middle, and begun again.
+        fs::rename(&list, folder.with_extension("former")).unwrap();
+        moved_into(&folder).unwrap();
+        assert_eq!(fs::read_to_string(&list).unwrap(), "old");
+        let names = fs::read_dir(place.path()).unwrap().count();
+        assert_eq!(names, 1);
+    }
+
+    #[test]
+    fn only_the_list_itself_is_given_away() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = place.path().join("bans");
+        fs::create_dir(&folder).unwrap();
+        let own = fs::metadata(&folder).unwrap();
+        let opened = || OwnedFd::from(fs::File::open(&folder).unwrap());
+        give(&opened(), own.uid(), own.gid()).unwrap();
+        std::os::unix::fs::symlink("/etc/passwd", folder.join(LIST)).unwrap();
+        assert!(give(&opened(), own.uid(), own.gid()).is_err());
+    }
+}

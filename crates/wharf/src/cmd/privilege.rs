@@ -578,3 +578,53 @@ fn in_runtime(serving: impl Future<Output = Result<(), Failure>>) -> Result<(), 
     runtime.shutdown_background();
     result
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A change of the settings, and what the sandbox does not have for it.
+    type Row = (fn(&mut Settings), Option<&'static str>);
+
+    #[test]
+    fn a_reload_gets_what_the_sandbox_has() {
+        let begin = || {
+            let mut settings = Settings {
+                directory: PathBuf::from("/srv/ftp"),
+                ..Settings::default()
+            };
+            settings.login.read_only = true;
+            settings.bans.list = Some("/var/lib/bans/list".into());
+            settings
+        };
+        let table: [Row; 8] = [
+            (|_| (), None),
+            (|it| it.directory = "/srv/ftp/pub".into(), None),
+            (
+                |it| it.directory = "/srv".into(),
+                Some("other directory /srv"),
+            ),
+            (|it| it.login.read_only = false, Some("writing")),
+            (|it| it.login.users = Some("/etc/wharf/users".into()), None),
+            (
+                |it| it.bans.list = Some("/var/lib/list".into()),
+                Some("files in /var/lib"),
+            ),
+            (
+                |it| it.tls.client_ca = Some("/etc/ca/ca.pem".into()),
+                Some("files in /etc/ca"),
+            ),
+            (
+                |it| it.listen = vec!["127.0.0.1:2121".parse().unwrap()],
+                None,
+            ),
+        ];
+        let held = sandbox(&begin(), true);
+        for (change, expected) in table {
+            let mut settings = begin();
+            change(&mut settings);
+            let lacking = lacking(&held, &sandbox(&settings, true));
+            assert_eq!(lacking.as_deref(), expected);
+        }
+    }
+}
