@@ -129,7 +129,8 @@ impl Session {
             }
             Switch::Clear => {
                 if !self.waiting.is_empty() {
-                    // Said before the end of TLS was agreed upon.
+                    // Said before the end of TLS was agreed upon; what was said before CCC has its answers.
+                    self.control.flush().await?;
                     return Err(io::ErrorKind::InvalidData.into());
                 }
                 // Not hurried: a client that ends TLS without saying so is heard of with its next command.

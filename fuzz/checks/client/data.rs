@@ -42,12 +42,12 @@ const MUCH: usize = 80_000;
 /// Carries out a transfer; the reply to be said at its end.
 pub(crate) async fn carry(order: Order, way: Way) -> Option<Vec<u8>> {
     let Some(mut conn) = open(&order, way).await else {
-        return Some(b"425 no data connection\r\n".to_vec());
+        return refusal(&order, "425 no data connection");
     };
     if let Some(session) = &order.session {
         match session.secure_data(conn, HANDSHAKE).await {
             Ok(secured) => conn = secured,
-            Err(_) => return Some(b"522 no TLS\r\n".to_vec()),
+            Err(_) => return refusal(&order, "522 no TLS"),
         }
     }
     let upload = matches!(
@@ -108,6 +108,13 @@ pub(crate) async fn carry(order: Order, way: Way) -> Option<Vec<u8>> {
         });
     }
     code.map(|code| format!("{code} that was it\r\n").into_bytes())
+}
+
+/// There is nothing to transfer on.
+fn refusal(order: &Order, text: &str) -> Option<Vec<u8>> {
+    // Its 226 was said already: this one the client takes for the answer to what it asks next.
+    order.memory.look().out_of_step |= order.how >> 6 == 1;
+    Some(format!("{text}\r\n").into_bytes())
 }
 
 async fn open(order: &Order, way: Way) -> Option<Conn> {
