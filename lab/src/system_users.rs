@@ -2,17 +2,19 @@
 //! groups.
 //!
 //! The accounts are made for this: files of their own are bound over the system's in a mount namespace that only the
-//! server sees.
+//! server sees. So are PAM's services, for `--auth pam`, in a build that has it.
 
 use std::fmt::Write as _;
 use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::PathBuf;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::drill;
 use crate::process::{Daemon, isolate, run as run_bounded, tail};
 use crate::stage::Stage;
 use crate::tally::Tally;
@@ -58,6 +60,30 @@ const REFUSED: &[(&str, &str)] = &[
     ("nobodyatall", PASSWORD),
 ];
 
+/// PAM's services: one as people write it, whose account phase refuses bert, and one that lets nobody in. `nodelay`: the
+/// two seconds after a wrong password are PAM's, and nothing is learned by waiting for them.
+const SERVICES: [(&str, &str); 2] = [
+    (
+        "wharf",
+        "auth required pam_unix.so nodelay\naccount required pam_unix.so\naccount required pam_succeed_if.so user != bert quiet\n",
+    ),
+    (
+        "nobody",
+        "auth required pam_deny.so\naccount required pam_permit.so\n",
+    ),
+];
+
+/// Who gets in by way of PAM, and who is refused by which service: the name, the password, what the broker's log says.
+const REFUSED_BY_PAM: &[(&str, &str, &str)] = &[
+    ("anna", "wrong", "PAM, authentication: "),
+    ("bert", PASSWORD, "PAM, account: "),
+    ("locked", PASSWORD, "PAM, authentication: "),
+    ("ended", PASSWORD, "PAM, account: "),
+    ("nologin", PASSWORD, "is not in /etc/shells"),
+    ("superuser", PASSWORD, "uid 0 is below the least"),
+    ("nobodyatall", PASSWORD, "no such user"),
+];
+
 /// How often each of them tries; the quickest answer counts, which a busy machine disturbs least.
 const TRIES: u32 = 8;
 
@@ -65,7 +91,7 @@ const TRIES: u32 = 8;
 pub(crate) fn run(settings: &Settings, tally: &Tally) -> Result<()> {
     let mut ground = Ground::lay(settings)?;
     println!("\nusers of the system");
-    let mut server = ground.serve("home")?;
+    let mut server = ground.serve(&["--auth", "system", "--jail", "home"])?;
     tally.check("two users upload, each to the own home", ground.uploads(""));
     tally.check("the same over TLS", ground.uploads("--ssl-reqd --insecure"));
     tally.check("the processes are their users'", ground.processes(&server));
@@ -79,7 +105,7 @@ pub(crate) fn run(settings: &Settings, tally: &Tally) -> Result<()> {
     drop(server);
     // The first one's port may be held for a moment yet.
     ground.port = 2121;
-    let server = ground.serve("directory")?;
+    let server = ground.serve(&["--auth", "system", "--jail", "directory"])?;
     tally.check(
         "a shared directory: modes and groups count",
         ground.shared(),
@@ -87,6 +113,22 @@ pub(crate) fn run(settings: &Settings, tally: &Tally) -> Result<()> {
     tally.check(
         "a worker that is killed is one user's loss",
         ground.killed(&server),
+    );
+    drop(server);
+    ground.stage.wharf = drill::program(settings)?;
+    ground.port = 2122;
+    let server = ground.serve(&["--auth", "pam"])?;
+    tally.check("PAM lets a user in", ground.by_pam(&server));
+    tally.check(
+        "whoever PAM or a rule refuses is told one thing",
+        ground.refused_by_pam(&server, REFUSED_BY_PAM),
+    );
+    drop(server);
+    ground.port = 2123;
+    let server = ground.serve(&["--auth", "pam", "--pam-service", "nobody"])?;
+    tally.check(
+        "a service that lets nobody in",
+        ground.refused_by_pam(&server, &[("anna", PASSWORD, "PAM, authentication: ")]),
     );
     Ok(())
 }
@@ -118,6 +160,10 @@ impl Ground {
         for (name, text) in [("passwd", passwd), ("group", group), ("shadow", shadow)] {
             fs::write(files.join(name), text)?;
         }
+        fs::create_dir(files.join("pam.d"))?;
+        for (name, text) in SERVICES {
+            fs::write(files.join("pam.d").join(name), text)?;
+        }
         let secret = stage.root.join("private");
         fs::write(&secret, "anna's own\n")?;
         chown(&secret, Some(ANNA), Some(BOTH))?;
@@ -138,15 +184,15 @@ impl Ground {
         SocketAddr::new(self.stage.network.control().ip(), self.port)
     }
 
-    fn serve(&self, jail: &str) -> Result<Daemon> {
+    fn serve(&self, further: &[&str]) -> Result<Daemon> {
         let stage = &self.stage;
         let mut command = stage.network.server.command("unshare");
         // `$0` and on: the values arrive as arguments, nothing is quoted twice.
-        let script = "for it in passwd group shadow; do mount --bind \"$0/$it\" /etc/$it || exit; done; exec \"$@\"";
+        let script = "for it in passwd group shadow pam.d; do mount --bind \"$0/$it\" /etc/$it || exit; done; exec \"$@\"";
         command.args(["--mount", "--", "/bin/sh", "-c", script]);
         command.arg(&self.files).arg(&stage.wharf);
         command.arg("serve").arg(&stage.root);
-        command.args(["--auth", "system", "--jail", jail]);
+        command.args(further);
         command.args(["--sandbox", "best-effort", "--run-as", "nobody"]);
         command.args(["--listen", &format!("0.0.0.0:{}", self.port)]);
         command
@@ -157,7 +203,7 @@ impl Ground {
         let mut server = Daemon::start(command)?;
         let listening = stage.network.server.await_listener(self.control());
         if listening.is_err() || !server.alive() {
-            return Err(format!("wharf serve --auth system: {}", tail(&server.said())).into());
+            return Err(format!("wharf serve {further:?}: {}", tail(&server.said())).into());
         }
         Ok(server)
     }
@@ -294,6 +340,56 @@ impl Ground {
         Ok(note)
     }
 
+    /// A file, and the process that is the user.
+    fn by_pam(&self, server: &Daemon) -> Result<String> {
+        self.curl("anna", "-T new", "/new")??;
+        let name = self.stage.work.path().join("home/anna/new");
+        let facts = fs::metadata(&name)?;
+        if facts.uid() != ANNA {
+            return Err(format!("anna's file is {}'s", facts.uid()).into());
+        }
+        let _session = self.login("anna")?;
+        let (_, status) = Self::worker(server, ANNA)?;
+        let groups = field(&status, "Groups");
+        if groups != format!("{ANNA} {BOTH}") {
+            return Err(format!("anna has the groups {groups}").into());
+        }
+        Ok("an upload of her own, by a process that is her".to_owned())
+    }
+
+    fn refused_by_pam(&self, server: &Daemon, rows: &[(&str, &str, &str)]) -> Result<String> {
+        let mut told: Option<String> = None;
+        for (name, password, _) in rows {
+            let mut wire = Wire::greet(&self.stage.network.client, self.control())?;
+            wire.command(&format!("USER {name}"))?;
+            let reply = wire.command(&format!("PASS {password}"))?;
+            if reply.code != 530 {
+                return Err(format!("{name}: {}", reply.text.trim_end()).into());
+            }
+            if let Some(first) = &told
+                && *first != reply.text
+            {
+                return Err(format!("{name} is told {:?}, others {first:?}", reply.text).into());
+            }
+            told = Some(reply.text);
+        }
+        // What is logged before the answer arrives here by another way.
+        let start = Instant::now();
+        while let Some((name, _, why)) = rows.iter().find(|row| !is_logged(&server.said(), row)) {
+            if start.elapsed() > Duration::from_secs(20) {
+                let log = server.said();
+                return Err(
+                    format!("the log does not say of {name} {why:?}: {}", tail(&log)).into(),
+                );
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+        Ok(format!(
+            "{} refused, and why is in the log alone",
+            rows.len()
+        ))
+    }
+
     fn shared(&self) -> Result<String> {
         let own = self.curl("anna", "", "/private")??;
         if own != "anna's own\n" {
@@ -354,6 +450,16 @@ impl Ground {
         }
         Ok("451 for anna until she logs in again, nothing for bert".to_owned())
     }
+}
+
+/// Whether the broker says why that user is refused.
+fn is_logged(log: &str, (name, _, why): &(&str, &str, &str)) -> bool {
+    let name = format!("user=\"{name}\"");
+    log.lines().any(|line| {
+        line.contains("login of a system user refused")
+            && line.contains(&name)
+            && line.contains(why)
+    })
 }
 
 /// Of /proc/PID/status.

@@ -1,6 +1,6 @@
 //! The whole of CI, cheapest first.
 
-use crate::run::{Outcome, cargo, check, ensure_cargo_tool, note};
+use crate::run::{Outcome, cargo, check, ensure_cargo_tool, ensure_library, note};
 use crate::{docs, fuzz, lab, tidy};
 
 const DENY_VERSION: &str = "0.20.2";
@@ -9,6 +9,7 @@ pub(crate) fn ci() -> Outcome {
     let started = std::time::Instant::now();
     check(cargo(&["fmt", "--all", "--check"]))?;
     tidy::tidy()?;
+    pam()?;
     check(cargo(&[
         "clippy",
         "--workspace",
@@ -31,6 +32,11 @@ pub(crate) fn ci() -> Outcome {
         started.elapsed().as_secs_f32() / 60.0
     ));
     Ok(())
+}
+
+/// What a build with all features is linked with and an ordinary one is not.
+pub(crate) fn pam() -> Outcome {
+    ensure_library("pam", "libpam0g-dev")
 }
 
 /// Licences, duplicates and sources by deny.toml. Advisories need a database from outside

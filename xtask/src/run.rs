@@ -1,6 +1,7 @@
 //! Starting other programs and telling about it.
 
 use std::io::Write;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -56,9 +57,36 @@ pub(crate) fn ensure_program(program: &str, package: &str) -> Outcome {
         .stderr(Stdio::null())
         .status()
         .is_ok_and(|s| s.success());
-    if present {
+    if present { Ok(()) } else { install(package) }
+}
+
+/// Can programs be linked with the library? If not, installs the Debian package that has it (root).
+///
+/// Errors: it is not there and we are not root, or there is no such package.
+pub(crate) fn ensure_library(library: &str, package: &str) -> Outcome {
+    let file = format!("lib{library}.so");
+    let found = || {
+        // The linker's own search; a name that it does not find comes back as it was.
+        let asked = Command::new("cc")
+            .arg(format!("-print-file-name={file}"))
+            .output();
+        asked.is_ok_and(|it| String::from_utf8_lossy(&it.stdout).trim().contains('/'))
+    };
+    if found() {
         return Ok(());
     }
+    let missing = format!(
+        "{file} is not there, which the feature `pam` is linked with: install the package {package} (apt-get install {package})"
+    );
+    let is_root = std::fs::metadata("/proc/self").is_ok_and(|it| it.uid() == 0);
+    if !is_root {
+        return Err(missing);
+    }
+    install(package)?;
+    if found() { Ok(()) } else { Err(missing) }
+}
+
+fn install(package: &str) -> Outcome {
     for args in [
         &["update", "-q"][..],
         &["install", "-q", "-y", "--no-install-recommends", package],

@@ -42,7 +42,7 @@ pub use keys::Keys;
 pub use link::{Link, Orders};
 pub use logins::{Admitted, Doorman, Logins, Rejected};
 pub use net::BrokeredNet;
-pub use sandbox::{Identity, InForce, Own, Sandbox, SandboxError, Strictness};
+pub use sandbox::{Identity, InForce, Own, Sandbox, SandboxError, Strictness, user_named};
 pub use signing::SignedElsewhere;
 pub use system_users::SystemUsers;
 pub use workers::WorkerCommand;

@@ -1,7 +1,7 @@
 //! The broker's part in logins of system users: whoever asks brings a password, and gets a connection to a process that is
 //! that user, or nothing.
 //!
-//! Passwords are checked by threads of their own, as many as there are cores, with a queue that ends: whoever asks for more
+//! Passwords are checked by threads of their own, as many as the doorman says, with a queue that ends: whoever asks for more
 //! is told so. The broker's loop never waits for any of it.
 
 use std::io;
@@ -46,6 +46,11 @@ pub enum Rejected {
 
 /// Who is let in. Called on several threads at once; blocks for as long as a password takes.
 pub trait Doorman: Send + Sync + 'static {
+    /// How many logins are judged at once. As many as there are cores, where judging is computing.
+    fn at_once(&self) -> usize {
+        thread::available_parallelism().map_or(1, NonZeroUsize::get)
+    }
+
     /// Judges one login. It takes the same time whoever it is.
     ///
     /// # Errors
@@ -77,11 +82,10 @@ impl Logins {
     /// Starts the threads that answer at that end. They end with it.
     pub(crate) fn answer(self, channel: Channel) -> io::Result<()> {
         let channel = Arc::new(channel);
-        let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
         let (queue, waiting) = sync_channel(QUEUE);
         let (welcome, welcomed) = sync_channel(QUEUE);
         let waiting = Arc::new(Mutex::new(waiting));
-        for _ in 0..cores {
+        for _ in 0..self.doorman.at_once().max(1) {
             let (waiting, welcome) = (Arc::clone(&waiting), welcome.clone());
             let (doorman, channel) = (Arc::clone(&self.doorman), Arc::clone(&channel));
             named("password", move || {

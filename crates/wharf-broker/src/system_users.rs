@@ -6,6 +6,7 @@ use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::oneshot;
@@ -18,6 +19,9 @@ use crate::channel::Channel;
 use crate::link::Link;
 use crate::login::{Admission, Login, Outcome};
 use crate::message::Request;
+
+/// How long an answer is waited for. All logins that may wait take less, but for a module of PAM that hangs.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Lets in whom the broker lets in. What it gives is a process that is that user.
 pub struct SystemUsers {
@@ -104,7 +108,16 @@ impl Asker {
                 _ => Denied::Broken(error.into()),
             });
         }
-        answered.await.map_err(|_| gone())
+        match tokio::time::timeout(PATIENCE, answered).await {
+            Ok(answer) => answer.map_err(|_| gone()),
+            Err(_) => {
+                // What comes yet is nobody's.
+                if let Some(waiting) = self.waiting.all().as_mut() {
+                    waiting.remove(&login.number);
+                }
+                Err(Denied::Broken("the broker does not answer in time".into()))
+            }
+        }
     }
 }
 
@@ -221,6 +234,19 @@ mod tests {
             }
         });
         (users, answering)
+    }
+
+    /// A module of PAM may hang.
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_does_not_come_is_not_waited_for() {
+        let (_own, theirs) = Channel::pair().unwrap();
+        let users = SystemUsers::at(theirs).unwrap();
+        let outcome = users.login(&who(b"anna")).await.unwrap_err();
+        assert_eq!(
+            outcome.to_string(),
+            "login is not possible: the broker does not answer in time"
+        );
+        assert!(users.asker.waiting.all().as_ref().unwrap().is_empty());
     }
 
     #[tokio::test]

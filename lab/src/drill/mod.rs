@@ -65,8 +65,8 @@ fn told(when: &str, lines: &[String]) {
     }
 }
 
-/// Beside the program under test: `target/drill/wharf`.
-fn program(settings: &Settings) -> Result<PathBuf> {
+/// Beside the program under test: `target/drill/wharf`. It has PAM, too, where the part `system-users` is asked for.
+pub(crate) fn program(settings: &Settings) -> Result<PathBuf> {
     let folder = settings.wharf.parent().and_then(|it| it.parent());
     let path = folder.unwrap_or(&settings.wharf).join("drill/wharf");
     if path.is_file() {

@@ -126,6 +126,29 @@ pub fn check(
     }
 }
 
+/// Whether the server's rules let that user in, whatever the password and whoever checks it. `shells` and `denied` are
+/// `/etc/shells` and `/etc/ftpusers`, where there are any.
+///
+/// # Errors
+/// Why not.
+pub fn admissible(
+    user: &SystemUser,
+    shells: Option<&str>,
+    denied: Option<&str>,
+    rules: SystemRules,
+) -> Result<(), Refusal> {
+    if user.uid == 0 || user.uid < rules.least_uid {
+        return Err(Refusal::Number(user.uid));
+    }
+    if passwd::is_denied(denied.unwrap_or_default(), &user.name) {
+        return Err(Refusal::Denied);
+    }
+    if rules.listed_shell && !passwd::is_listed(shells, &user.shell) {
+        return Err(Refusal::Shell(user.shell.clone()));
+    }
+    Ok(())
+}
+
 /// What keeps the user out, whatever the password.
 fn standing(
     user: &SystemUser,
@@ -134,15 +157,9 @@ fn standing(
     rules: SystemRules,
     today: i64,
 ) -> Option<Refusal> {
-    let denied = files.denied.as_deref().unwrap_or_default();
-    if user.uid == 0 || user.uid < rules.least_uid {
-        return Some(Refusal::Number(user.uid));
-    }
-    if passwd::is_denied(denied, &user.name) {
-        return Some(Refusal::Denied);
-    }
-    if rules.listed_shell && !passwd::is_listed(files.shells.as_deref(), &user.shell) {
-        return Some(Refusal::Shell(user.shell.clone()));
+    let (shells, denied) = (files.shells.as_deref(), files.denied.as_deref());
+    if let Err(refusal) = admissible(user, shells, denied, rules) {
+        return Some(refusal);
     }
     if line.hash.is_empty() || line.hash.starts_with(['!', '*']) {
         return Some(Refusal::Locked);

@@ -11,6 +11,8 @@ use nix::unistd::{
     Gid, Uid, User, getgrouplist, getresgid, getresuid, setgroups, setresgid, setresuid,
 };
 
+use wharf_accounts::SystemUser;
+
 use super::InForce;
 
 /// A user with its groups, as numbers: nothing is looked up any more once the process has begun.
@@ -30,6 +32,28 @@ pub struct Identity {
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct IdentityError(String);
+
+/// The user of that name as this system's name service knows it: by `/etc/passwd`, or a directory. `None` where there is
+/// none, or none that makes sense.
+///
+/// # Errors
+/// The name service does not answer.
+pub fn user_named(name: &str) -> Result<Option<SystemUser>, IdentityError> {
+    let found = User::from_name(name)
+        .map_err(|error| IdentityError(format!("cannot look up the user {name:?}: {error}")))?;
+    Ok(found.and_then(|user| {
+        let home = user.dir.to_str().filter(|home| home.starts_with('/'))?;
+        let shell = user.shell.to_str()?;
+        Some(SystemUser {
+            home: home.to_owned(),
+            // As the C library reads it.
+            shell: if shell.is_empty() { "/bin/sh" } else { shell }.to_owned(),
+            uid: user.uid.as_raw(),
+            gid: user.gid.as_raw(),
+            name: user.name,
+        })
+    }))
+}
 
 impl Identity {
     /// A user of this system by name.
@@ -159,4 +183,17 @@ fn no_capability() -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_by_name() {
+        let root = user_named("root").unwrap().unwrap();
+        assert_eq!((root.uid, root.gid, root.name.as_str()), (0, 0, "root"));
+        assert!(root.home.starts_with('/') && root.shell.starts_with('/'));
+        assert_eq!(user_named("wharf-nobody-at-all").unwrap(), None);
+    }
 }

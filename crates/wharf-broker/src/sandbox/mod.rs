@@ -20,7 +20,7 @@ use rustix::process::{
 };
 
 pub use calls::Calls;
-pub use identity::{Identity, IdentityError};
+pub use identity::{Identity, IdentityError, user_named};
 pub use own::Own;
 
 /// How much of the sandbox there must be.

@@ -21,6 +21,9 @@ pub struct Own {
     pub connects: bool,
     /// It starts processes of this system's users, and reads their passwords' hashes.
     pub users: bool,
+    /// It asks PAM about them, whose modules run in it: they write records for the auditor and files of others
+    /// (`pam_faillock`), and start programs.
+    pub pam: bool,
     /// Files and directories that it reads.
     pub read: Vec<PathBuf>,
     /// Files that it appends to or makes, and directories that it makes files in.
@@ -56,6 +59,10 @@ impl Own {
             (self.low_ports, "ports below 1024"),
             (self.connects, "connections to an authority"),
             (self.users, "processes of this system's users"),
+            (
+                self.pam,
+                "modules of PAM, and what they may need: any file, records for the auditor, other programs",
+            ),
         ];
         kept.extend(
             further
@@ -72,6 +79,7 @@ impl Own {
             (self.low_ports, wanted.low_ports, "ports below 1024"),
             (self.connects, wanted.connects, "an authority"),
             (self.users, wanted.users, "users of this system"),
+            (self.pam, wanted.pam, "PAM"),
         ];
         let lacking = table
             .into_iter()
@@ -97,6 +105,16 @@ impl Own {
                 Capability::CAP_DAC_READ_SEARCH,
                 // A worker empties its bounding set.
                 Capability::CAP_SETPCAP,
+            ]);
+        }
+        if self.pam {
+            kept.extend([
+                // Without it every login of root's ends as an error of the system (pam_authenticate, where audit is built in).
+                Capability::CAP_AUDIT_WRITE,
+                // Counters of failures belong to their users.
+                Capability::CAP_CHOWN,
+                Capability::CAP_DAC_OVERRIDE,
+                Capability::CAP_FOWNER,
             ]);
         }
         match tried(self) {
@@ -231,6 +249,13 @@ mod tests {
             users.told(),
             "files that the configuration names, ending the other process, ports below 1024, connections to an authority, processes of this system's users"
         );
+        let asks = Own {
+            pam: true,
+            ..users.clone()
+        };
+        assert_eq!(users.lacks(&asks), Some("PAM"));
+        assert_eq!(asks.lacks(&users), None);
+        assert!(asks.told().ends_with(", other programs"), "{}", asks.told());
     }
 
     #[test]

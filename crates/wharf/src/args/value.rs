@@ -203,14 +203,37 @@ pub(crate) enum Auth {
     /// Those of --user, --users and anonymous
     #[default]
     Own,
-    /// And those of the users of this system
+    /// And those of the users of this system, by /etc/shadow
     System,
+    /// And those of the users of this system, by PAM
+    Pam,
 }
 
-/// Reads `own` or `system`.
+impl Auth {
+    /// Whether users of this system are let in, whoever checks their passwords.
+    pub(crate) fn is_of_system(self) -> bool {
+        self != Self::Own
+    }
+}
+
+/// Reads `own`, `system` or `pam`.
 pub(crate) fn auth(text: &str) -> Result<Auth, String> {
     clap::ValueEnum::from_str(text, false)
-        .map_err(|_| format!("`{text}` is not known: expected own or system"))
+        .map_err(|_| format!("`{text}` is not known: expected own, system or pam"))
+}
+
+/// The longest name of a PAM service.
+const LONGEST_SERVICE: usize = 64;
+
+/// Reads the name of a PAM service, which is that of a file.
+pub(crate) fn pam_service(text: &str) -> Result<String, String> {
+    let known = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    let is_name = (1..=LONGEST_SERVICE).contains(&text.len())
+        && text.bytes().all(known)
+        && text.bytes().any(|byte| byte != b'.');
+    is_name.then(|| text.to_owned()).ok_or_else(|| {
+        format!("{text:?} is not the name of a PAM service: expected letters, digits, -, _ and ., e.g. wharf")
+    })
 }
 
 /// What a user of the system sees as the root.
@@ -315,6 +338,26 @@ fn is_host_name(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_of_pam_services_are_those_of_files() {
+        for name in ["wharf", "ftp-2", "a_b.c", &"x".repeat(64)] {
+            assert_eq!(pam_service(name).as_deref(), Ok(name));
+        }
+        for name in [
+            "",
+            ".",
+            "..",
+            "a/b",
+            "../x",
+            "a b",
+            "a\0",
+            "ä",
+            &"x".repeat(65),
+        ] {
+            assert!(pam_service(name).is_err(), "{name:?}");
+        }
+    }
 
     #[test]
     fn durations_have_units() {

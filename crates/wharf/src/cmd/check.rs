@@ -15,7 +15,7 @@ use wharf_storage::{ListOrder, Storage};
 
 use super::in_force::{self, Finding};
 use super::serve::start_log;
-use super::{acme, certificate, foundation, system_users};
+use super::{acme, certificate, foundation, pam, system_users};
 use crate::args::CheckArgs;
 use crate::args::serve_tls::{DataSession, Requirement, Truncation};
 use crate::args::value::{AdvertiseHost, Auth, Jail, OnePort, wildcard};
@@ -205,13 +205,17 @@ fn accounts(settings: &Settings, storage: Option<&Arc<dyn Storage>>, report: &mu
         let opened = foundation::users_file(path, storage);
         report.result(&format!("users file {}", path.display()), opened.map(drop));
     }
-    if login.auth == Auth::System {
+    if login.auth.is_of_system() {
         let sees = match login.jail {
             Jail::Home => "their home directories",
             Jail::Directory => "the directory",
         };
+        let checked = match login.auth {
+            Auth::Pam => format!(" whom PAM's service {} lets in,", pam::service(settings)),
+            _ => String::new(),
+        };
         let line = format!(
-            "users of the system from uid {} on, each in a process that is that user, see {sees}",
+            "users of the system{checked} from uid {} on, each in a process that is that user, see {sees}",
             login.least_uid.unwrap_or(SystemRules::default().least_uid)
         );
         report.result(&line, system_users::possible(settings));

@@ -22,6 +22,7 @@ pub(crate) mod mkdir;
 pub(crate) mod mv;
 mod notify;
 mod orders;
+mod pam;
 pub(crate) mod privilege;
 pub(crate) mod proxy;
 mod proxy_tls;

@@ -291,7 +291,7 @@ fn broker(
     broker.inherits(inherited.sockets);
     notify::begin();
     broker.tells(notify::tell);
-    let gate = (settings.login.auth == Auth::System).then(|| {
+    let gate = settings.login.auth.is_of_system().then(|| {
         let (logins, gate) = system_users::logins(args, settings);
         broker.lets_in(logins);
         gate
@@ -307,6 +307,7 @@ fn broker(
                     format!("{what}: the broker has given that right away, and nothing brings it back but a restart"),
                 ));
             }
+            system_users::possible(&settings)?;
             watchman.reload(&settings)?;
             if let Some(gate) = &gate {
                 gate.reload(&settings);
@@ -373,7 +374,8 @@ pub(crate) fn own(settings: &Settings) -> Own {
             || grant.listen.iter().any(|at| is_low(at.port()))
             || grant.data.iter().any(|range| is_low(range.lo())),
         connects: authority,
-        users: settings.login.auth == Auth::System,
+        users: settings.login.auth.is_of_system(),
+        pam: settings.login.auth == Auth::Pam,
         read,
         written,
     }

@@ -458,7 +458,7 @@ fn announcement(told: &Told<'_>) -> Vec<Line> {
     if let Some(users) = &login.users {
         lines.push(Line::Hint(format!("users      {}", users.display())));
     }
-    if login.auth == Auth::System {
+    if login.auth.is_of_system() {
         lines.push(Line::Hint(format!("system     its users ({rights})")));
     }
     if login.anonymous {

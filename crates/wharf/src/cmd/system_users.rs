@@ -2,6 +2,7 @@
 //! that talks to the network.
 
 use std::net::IpAddr;
+use std::num::NonZeroUsize;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -11,12 +12,13 @@ use std::time::SystemTime;
 use wharf_accounts::{Authenticator, SystemFiles, SystemRules, SystemUser, system};
 use wharf_broker::{
     Admitted, Doorman, Identity, Logins, Rejected, Strictness, SystemUsers, WorkerCommand,
+    user_named,
 };
 use wharf_proto::{Pathname, Secret};
 use wharf_storage::{LocalOptions, Permissions};
 use wharf_worker::Post;
 
-use super::{foundation, kept, privilege, serve};
+use super::{foundation, kept, pam, privilege, serve};
 use crate::args::ServeArgs;
 use crate::args::value::{Auth, Jail, Shells};
 use crate::config::Settings;
@@ -27,6 +29,9 @@ const PASSWD: &str = "/etc/passwd";
 const SHADOW: &str = "/etc/shadow";
 const SHELLS: &str = "/etc/shells";
 const DENIED: &str = "/etc/ftpusers";
+
+/// Logins that PAM is asked about at once. After a wrong password it waits (2 s is usual), which takes a thread and no core.
+const PAM_AT_ONCE: usize = 32;
 
 /// Seconds of a day, as the dates of the shadow file count them.
 const DAY: u64 = 24 * 60 * 60;
@@ -39,15 +44,23 @@ pub(super) const STORAGE_WORKER: &str = "--storage-worker";
 /// # Errors
 /// Not by whoever starts this, or not on this system.
 pub(crate) fn possible(settings: &Settings) -> Result<(), Failure> {
-    if settings.login.auth == Auth::Own {
-        return Ok(());
+    let auth = match settings.login.auth {
+        Auth::Own => return Ok(()),
+        Auth::System => "system",
+        Auth::Pam => "pam",
+    };
+    if settings.login.auth == Auth::Pam {
+        pam::possible(settings)?;
     }
     if !privilege::is_root() {
         return Err(Failure::new(
             Exit::NoPermission,
-            "auth = \"system\" takes root: passwords are in /etc/shadow, and users' files are touched as that user",
+            format!("auth = \"{auth}\" takes root: passwords are in /etc/shadow, and users' files are touched as that user"),
         )
         .with_hint("start the server as root, or keep users of its own: `wharf user add`, --users FILE"));
+    }
+    if settings.login.auth == Auth::Pam {
+        return Ok(());
     }
     read(SHADOW).map(drop).map_err(|error| {
         Failure::new(
@@ -89,6 +102,8 @@ pub(super) struct Gate(Mutex<House>);
 /// What a login gives.
 #[derive(Clone)]
 struct House {
+    /// As which service PAM checks passwords; `None` where the shadow file does.
+    service: Option<String>,
     rules: SystemRules,
     jail: Jail,
     directory: PathBuf,
@@ -105,7 +120,9 @@ impl House {
         // There is no other way to look at it.
         let umask = rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
         rustix::process::umask(umask);
+        let by_pam = settings.login.auth == Auth::Pam;
         Self {
+            service: by_pam.then(|| pam::service(settings).to_owned()),
             rules: SystemRules {
                 least_uid: settings.login.least_uid.unwrap_or(default.least_uid),
                 listed_shell: settings.login.shells == Shells::Listed,
@@ -154,22 +171,20 @@ impl Gate {
 }
 
 impl Doorman for Gate {
-    fn admit(&self, name: &str, password: &Secret, _: IpAddr) -> Result<Admitted, Rejected> {
+    fn at_once(&self) -> usize {
+        let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        // A reload changes who checks passwords, and not how many do it.
+        self.house()
+            .service
+            .map_or(cores, |_| PAM_AT_ONCE.max(cores))
+    }
+
+    fn admit(&self, name: &str, password: &Secret, from: IpAddr) -> Result<Admitted, Rejected> {
         let house = self.house();
-        let broken = |what: &str, error: &dyn std::fmt::Display| {
-            Rejected::Broken(format!("{what}: {error}"))
+        let user = match &house.service {
+            None => by_files(name, password, house.rules)?,
+            Some(service) => by_pam(service, name, password, from, house.rules)?,
         };
-        let files = SystemFiles {
-            passwd: read(PASSWD).map_err(|error| broken(PASSWD, &error))?,
-            shadow: read(SHADOW).map_err(|error| broken(SHADOW, &error))?,
-            shells: read(SHELLS).ok(),
-            denied: read(DENIED).ok(),
-        };
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-        let days = now.map_or(0, |since| since.as_secs() / DAY);
-        let today = i64::try_from(days).unwrap_or(i64::MAX);
-        let user = system::check(name, password, &files, house.rules, today)
-            .map_err(|refusal| Rejected::Refused(refusal.to_string()))?;
         let identity = Identity::named(&user.name).map_err(|error| broken("groups", &error))?;
         if (identity.uid, identity.gid) != (user.uid, user.gid) {
             return Err(Rejected::Broken(format!(
@@ -195,6 +210,54 @@ impl Doorman for Gate {
     }
 }
 
+/// By passwd(5) and shadow(5), as they are at that moment.
+fn by_files(name: &str, password: &Secret, rules: SystemRules) -> Result<SystemUser, Rejected> {
+    let files = SystemFiles {
+        passwd: read(PASSWD).map_err(|error| broken(PASSWD, &error))?,
+        shadow: read(SHADOW).map_err(|error| broken(SHADOW, &error))?,
+        shells: read(SHELLS).ok(),
+        denied: read(DENIED).ok(),
+    };
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let days = now.map_or(0, |since| since.as_secs() / DAY);
+    let today = i64::try_from(days).unwrap_or(i64::MAX);
+    system::check(name, password, &files, rules, today)
+        .map_err(|refusal| Rejected::Refused(refusal.to_string()))
+}
+
+/// By PAM, of the users whom the name service knows and the rules let in.
+fn by_pam(
+    service: &str,
+    name: &str,
+    password: &Secret,
+    from: IpAddr,
+    rules: SystemRules,
+) -> Result<SystemUser, Rejected> {
+    if !pam::is_name(name) {
+        return Err(Rejected::Refused("not a name".to_owned()));
+    }
+    let found = user_named(name).map_err(|error| broken("the name service", &error))?;
+    let (shells, denied) = (read(SHELLS).ok(), read(DENIED).ok());
+    let user = found
+        .ok_or_else(|| "no such user".to_owned())
+        .and_then(|user| {
+            let may = system::admissible(&user, shells.as_deref(), denied.as_deref(), rules);
+            may.map(|()| user).map_err(|refusal| refusal.to_string())
+        });
+    match user {
+        Ok(user) => pam::ask(service, name, password.expose(), from).map(|()| user),
+        Err(why) => {
+            // Else the time would tell of those who may not log in here, root among them, whether the password is right.
+            let _ = pam::ask(service, name, pam::NOBODYS, from);
+            Err(Rejected::Refused(why))
+        }
+    }
+}
+
+fn broken(what: &str, error: &dyn std::fmt::Display) -> Rejected {
+    Rejected::Broken(format!("{what}: {error}"))
+}
+
 /// Whole. A byte that is no text (a name of a person in an old encoding) makes no difference to the others.
 fn read(path: &str) -> std::io::Result<String> {
     let bytes = std::fs::read(path)?;
@@ -217,7 +280,7 @@ pub(super) fn source(settings: &Settings) -> Result<Option<Arc<dyn Authenticator
             Exit::Unavailable,
             format!("users of the system are not let in: {why}"),
         )
-        .with_hint("auth = \"system\" takes a restart of the server")
+        .with_hint("users of the system take a restart of the server")
     };
     let asked = match (ASKED.get(), kept::broker()) {
         (Some(asked), _) => asked,

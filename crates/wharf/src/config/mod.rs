@@ -74,6 +74,8 @@ pub(crate) struct LoginSettings {
     pub(crate) home: Option<String>,
     /// Whether users of this system may log in.
     pub(crate) auth: Auth,
+    /// As which service PAM is asked about them; `None` is the usual one.
+    pub(crate) pam_service: Option<String>,
     /// What they see.
     pub(crate) jail: Jail,
     /// Which of them; `None` is the accounts library's default.
@@ -207,6 +209,7 @@ impl Settings {
         login.writable |= args.writable && !granted;
         over_some(&mut login.home, args.home.as_ref());
         over(&mut login.auth, args.system.auth.as_ref());
+        over_some(&mut login.pam_service, args.system.pam_service.as_ref());
         over(&mut login.jail, args.system.jail.as_ref());
         over_some(&mut login.least_uid, args.system.least_uid.as_ref());
         over(&mut login.shells, args.system.shells.as_ref());
@@ -287,7 +290,7 @@ impl Settings {
                 "a password file needs the user it belongs to".to_owned(),
             ));
         }
-        if login.auth == Auth::System && self.sandbox == SandboxLevel::Off {
+        if login.auth.is_of_system() && self.sandbox == SandboxLevel::Off {
             found.push((
                 "login",
                 "users of the system, and no sandbox: say sandbox = \"best-effort\" (--sandbox best-effort), which puts what checks passwords and what talks to the network apart"

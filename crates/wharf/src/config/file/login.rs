@@ -50,8 +50,14 @@ pub(super) const KEYS: &[Setting] = &[
     Setting {
         key: "login.auth",
         example: "\"own\"",
-        help: "own or system: with `system` users of this system log in, too, with the password of /etc/shadow; a process that is that user touches the files. Takes root and a sandbox.",
+        help: "own, system or pam: with `system` users of this system log in, too, with the password of /etc/shadow; a process that is that user touches the files. With `pam` PAM is asked instead, in a build with the feature `pam`. Both take root and a sandbox.",
         set: |s, v, _| text(v, value::auth).map(|auth| s.login.auth = auth),
+    },
+    Setting {
+        key: "login.pam_service",
+        example: "\"wharf\"",
+        help: "With auth = \"pam\": the service as which PAM is asked, by the file /etc/pam.d/NAME.",
+        set: |s, v, _| text(v, value::pam_service).map(|name| s.login.pam_service = Some(name)),
     },
     Setting {
         key: "login.jail",
