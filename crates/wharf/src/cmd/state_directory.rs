@@ -2,6 +2,7 @@
 
 use std::env;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 use etcetera::{BaseStrategy, choose_base_strategy};
 
@@ -14,6 +15,9 @@ const SYSTEMD: &str = "STATE_DIRECTORY";
 /// For root: the place of services (file hierarchy standard 5.8).
 const SERVICE: &str = "/var/lib/wharf";
 
+/// As whom this process was when it was first asked for, which is before it gives rights away.
+static BEGAN_AS_ROOT: OnceLock<bool> = OnceLock::new();
+
 /// Of a server: its own certificate, its account with an authority, the list of bans. `None` where there is no place for
 /// it: no home directory, as in some containers.
 pub(crate) fn of_server() -> Option<PathBuf> {
@@ -24,7 +28,8 @@ pub(crate) fn of_server() -> Option<PathBuf> {
     if let Some(directories) = named(SYSTEMD) {
         return env::split_paths(&directories).next();
     }
-    if rustix::process::geteuid().is_root() {
+    // Whoever began as root and runs as somebody else by now means the same place.
+    if *BEGAN_AS_ROOT.get_or_init(|| rustix::process::geteuid().is_root()) {
         return Some(SERVICE.into());
     }
     Some(choose_base_strategy().ok()?.state_dir()?.join("wharf"))
