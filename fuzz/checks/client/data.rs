@@ -42,12 +42,12 @@ const MUCH: usize = 80_000;
 /// Carries out a transfer; the reply to be said at its end.
 pub(crate) async fn carry(order: Order, way: Way) -> Option<Vec<u8>> {
     let Some(mut conn) = open(&order, way).await else {
-        return refusal(&order, "425 no data connection");
+        return Some(refusal(&order, "425 no data connection"));
     };
     if let Some(session) = &order.session {
         match session.secure_data(conn, HANDSHAKE).await {
             Ok(secured) => conn = secured,
-            Err(_) => return refusal(&order, "522 no TLS"),
+            Err(_) => return Some(refusal(&order, "522 no TLS")),
         }
     }
     let upload = matches!(
@@ -111,10 +111,10 @@ pub(crate) async fn carry(order: Order, way: Way) -> Option<Vec<u8>> {
 }
 
 /// There is nothing to transfer on.
-fn refusal(order: &Order, text: &str) -> Option<Vec<u8>> {
+fn refusal(order: &Order, text: &str) -> Vec<u8> {
     // Its 226 was said already: this one the client takes for the answer to what it asks next.
     order.memory.look().out_of_step |= order.how >> 6 == 1;
-    Some(format!("{text}\r\n").into_bytes())
+    format!("{text}\r\n").into_bytes()
 }
 
 async fn open(order: &Order, way: Way) -> Option<Conn> {
