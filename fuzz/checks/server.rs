@@ -121,10 +121,12 @@ struct Heard {
 fn judge(sent: &[u8], heard: &Heard, patient: bool, tls: Tls) {
     let (commands, foreign) = commands(sent);
     let finals = heard.finals.len();
-    let farewell = heard
-        .finals
-        .iter()
-        .any(|reply| matches!(reply.code(), 221 | 421));
+    let farewell = heard.finals.iter().any(|reply| match reply.code() {
+        221 | 421 => true,
+        // One wrong password too many.
+        530 => reply.text().as_bytes().ends_with(b"goodbye"),
+        _ => false,
+    });
     assert_eq!(heard.finals.first().map(Reply::code), Some(220));
     // A 421 may come beside the replies that are owed.
     assert!(
