@@ -1,13 +1,15 @@
 //! Child processes that cannot outlive their welcome: every one is bounded by time or by a scope.
 
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, kill_process_group, pidfd_open};
 
 use crate::Result;
 
@@ -260,17 +262,52 @@ impl Daemon {
 
     /// `kill -9` of the process alone, and waits for its end.
     pub fn kill_9(&mut self) {
+        let below = below(&self.child);
         if let Some(pid) = pid_of(&self.child) {
             let _ = kill_process(pid, Signal::KILL);
         }
         let _ = self.child.wait();
+        await_end(&below);
     }
 }
 
 impl Drop for Daemon {
     fn drop(&mut self) {
+        let below = below(&self.child);
         end_group(&self.child);
         let _ = self.child.wait();
+        await_end(&below);
+    }
+}
+
+/// The processes that it has started: one of them may hold its ports, and goes a moment later than itself.
+fn below(child: &Child) -> Vec<OwnedFd> {
+    let Ok(tasks) = std::fs::read_dir(format!("/proc/{}/task", child.id())) else {
+        return Vec::new();
+    };
+    let children = tasks.flatten().filter_map(|task| {
+        let listed = std::fs::read_to_string(task.path().join("children"));
+        listed.ok()
+    });
+    let pids: Vec<i32> = children
+        .flat_map(|listed| {
+            let pids = listed.split_ascii_whitespace().map(str::parse);
+            pids.flatten().collect::<Vec<_>>()
+        })
+        .collect();
+    pids.into_iter()
+        .filter_map(|pid| pidfd_open(Pid::from_raw(pid)?, PidfdFlags::empty()).ok())
+        .collect()
+}
+
+fn await_end(processes: &[OwnedFd]) {
+    let limit = Timespec {
+        tv_sec: 2,
+        tv_nsec: 0,
+    };
+    for process in processes {
+        // Readable when it has ended.
+        let _ = poll(&mut [PollFd::new(process, PollFlags::IN)], Some(&limit));
     }
 }
 
