@@ -438,7 +438,7 @@ fn judge_download(
     }
     let told = format!("{moved:?} {last:?}, {} lies", log.lies);
     // Nothing is what an empty file is, by the length that was told inside TLS, however the data connection ended.
-    if !last.ended && moved.length == 0 && moved.verified && truth == 0 {
+    if last.protected && !last.ended && moved.length == 0 && moved.verified && truth == 0 {
         return;
     }
     // Without close_notify a download counts where all of it is there by the length that was told inside TLS.

@@ -60,6 +60,7 @@ pub(crate) async fn carry(order: Order, way: Way) -> Option<Vec<u8>> {
             name: order.path.clone(),
             upload,
             offset: order.offset,
+            protected: order.session.is_some(),
             ..Transfer::default()
         })
     });

@@ -71,6 +71,8 @@ pub(crate) struct Transfer {
     pub(crate) wrong: bool,
     /// The data connection ended with a FIN; otherwise it was reset or is open.
     pub(crate) ended: bool,
+    /// It was to be in TLS.
+    pub(crate) protected: bool,
     /// It ended with a FIN inside TLS, without close_notify.
     pub(crate) cut: bool,
     /// What was said at the end, if the server said it as it should.
