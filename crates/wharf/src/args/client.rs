@@ -11,15 +11,6 @@ use wharf_proto::data_connection::passive::PortRange;
 use super::tls::TlsArgs;
 use super::value;
 
-pub(super) const GET_LONG: &str = "Download files.\n\nA file is written as NAME.part and renamed when it is complete: \
-        the byte count agrees with the size the server told and the server confirmed the transfer. \
-        After an interruption the .part stays, and -c goes on from there; it reads the last bytes again and \
-        refuses when they differ. A device or a pipe is written as it is.";
-
-pub(super) const PUT_LONG: &str = "Upload files.\n\nAn address that ends in `/` is a directory and takes the files under \
-        their own names; any other address names the file to be written and takes one FILE. `-` is \
-        standard input, and a pipe may be named, too.";
-
 pub(super) const FORGET_LONG: &str = "Forget which ways to a data connection worked.\n\nEvery client command remembers, \
         for each server and for the network it was reached from, which way to a data connection works and which do not, \
         so that the next run loses no time. Ways that failed are forgotten after a day, ways that worked thirty days after \
@@ -167,49 +158,6 @@ pub(crate) struct ClientArgs {
     /// Show the dialogue on stderr; -vv also what the program thinks
     #[arg(short, long, action = clap::ArgAction::Count, env = "WHARF_VERBOSE", help_heading = "Messages")]
     pub(crate) verbose: u8,
-}
-
-/// Flags of `wharf get`.
-#[derive(Debug, Args)]
-#[command(after_long_help = super::client_footer())]
-pub(crate) struct GetArgs {
-    /// Addresses: ftp://[user[:password]@]host[:port]/path
-    #[arg(value_name = "URL", required = true, value_hint = ValueHint::Url)]
-    pub(crate) urls: Vec<String>,
-
-    /// Write to FILE; `-` is standard output
-    #[arg(short, long, value_name = "FILE", env = "WHARF_OUTPUT", value_hint = ValueHint::FilePath)]
-    pub(crate) output: Option<PathBuf>,
-
-    /// Write into DIR under the names on the server; made if it is missing
-    #[arg(short = 'O', long, value_name = "DIR", env = "WHARF_OUTPUT_DIR", value_hint = ValueHint::DirPath)]
-    pub(crate) output_dir: Option<PathBuf>,
-
-    /// Go on where a broken download stopped
-    #[arg(short, long, env = "WHARF_CONTINUE")]
-    pub(crate) r#continue: bool,
-
-    #[command(flatten)]
-    pub(crate) client: ClientArgs,
-}
-
-/// Flags of `wharf put`.
-#[derive(Debug, Args)]
-#[command(
-    override_usage = "wharf put [OPTIONS] FILE... URL",
-    after_long_help = super::client_footer()
-)]
-pub(crate) struct PutArgs {
-    /// Files (`-` is standard input), then the address: ftp://[user[:password]@]host[:port]/dir/
-    #[arg(value_name = "FILE|URL", required = true, num_args = 2.., value_hint = ValueHint::AnyPath)]
-    pub(crate) files: Vec<PathBuf>,
-
-    /// Go on where a broken upload stopped: the server's size says where
-    #[arg(short, long, env = "WHARF_CONTINUE")]
-    pub(crate) r#continue: bool,
-
-    #[command(flatten)]
-    pub(crate) client: ClientArgs,
 }
 
 /// Flags of `wharf ls`.

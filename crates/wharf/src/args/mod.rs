@@ -14,9 +14,11 @@ pub(crate) mod doctor;
 pub(crate) mod doctor_host;
 pub(crate) mod firewall;
 pub(crate) mod ftp;
+pub(crate) mod get;
 pub(crate) mod ladder;
 pub(crate) mod proxy;
 pub(crate) mod proxy_tls;
+pub(crate) mod put;
 pub(crate) mod serve;
 pub(crate) mod serve_acme;
 pub(crate) mod serve_system;
@@ -30,14 +32,15 @@ use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand};
 
 pub(crate) use ban::BanArgs;
 pub(crate) use client::{
-    CatArgs, ClientArgs, ForgetArgs, GetArgs, ListArgs, MakeDirArgs, ModeArg, MoveArgs, PutArgs,
-    RemoveArgs, StatArgs,
+    CatArgs, ClientArgs, ForgetArgs, ListArgs, MakeDirArgs, ModeArg, MoveArgs, RemoveArgs, StatArgs,
 };
 pub(crate) use doctor::DoctorArgs;
 pub(crate) use firewall::FirewallArgs;
 pub(crate) use ftp::FtpArgs;
+pub(crate) use get::GetArgs;
 pub(crate) use ladder::{LadderArgs, LadderFormat};
 pub(crate) use proxy::ProxyArgs;
+pub(crate) use put::PutArgs;
 pub(crate) use serve::{CheckArgs, ServeArgs, UserArgs, UserCommand};
 
 /// FTP that simply works: server and client in one program
@@ -78,10 +81,10 @@ pub(crate) enum Command {
     #[command(long_about = firewall::FIREWALL_LONG)]
     Firewall(Box<FirewallArgs>),
     /// Download files
-    #[command(long_about = client::GET_LONG)]
+    #[command(long_about = get::GET_LONG)]
     Get(GetArgs),
     /// Upload files
-    #[command(long_about = client::PUT_LONG)]
+    #[command(long_about = put::PUT_LONG)]
     Put(PutArgs),
     /// List a directory
     #[command(long_about = client::LIST_LONG)]

@@ -1,0 +1,30 @@
+//! Flags of `wharf put`.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueHint};
+
+use super::ClientArgs;
+
+pub(super) const PUT_LONG: &str = "Upload files.\n\nAn address that ends in `/` is a directory and takes the files under \
+        their own names; any other address names the file to be written and takes one FILE. `-` is \
+        standard input, and a pipe may be named, too.";
+
+/// Flags of `wharf put`.
+#[derive(Debug, Args)]
+#[command(
+    override_usage = "wharf put [OPTIONS] FILE... URL",
+    after_long_help = super::client_footer()
+)]
+pub(crate) struct PutArgs {
+    /// Files (`-` is standard input), then the address: ftp://[user[:password]@]host[:port]/dir/
+    #[arg(value_name = "FILE|URL", required = true, num_args = 2.., value_hint = ValueHint::AnyPath)]
+    pub(crate) files: Vec<PathBuf>,
+
+    /// Go on where a broken upload stopped: the server's size says where
+    #[arg(short, long, env = "WHARF_CONTINUE")]
+    pub(crate) r#continue: bool,
+
+    #[command(flatten)]
+    pub(crate) client: ClientArgs,
+}
