@@ -11,7 +11,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use tokio::io::AsyncWrite;
@@ -250,6 +250,15 @@ impl Storage for Quota {
         Ok(())
     }
 
+    async fn create_link(&self, path: &Pathname, target: &[u8]) -> Result<()> {
+        self.take_name()?;
+        let made = self.inner.create_link(path, target).await;
+        if made.is_err() {
+            self.give_back(1, 0);
+        }
+        made
+    }
+
     async fn set_modified(&self, path: &Pathname, to: SystemTime) -> Result<()> {
         self.inner.set_modified(path, to).await
     }
@@ -265,6 +274,14 @@ impl Storage for Quota {
         };
         let own = most.saturating_sub(self.usage.now().0);
         Ok(Some(free.map_or(own, |free| free.min(own))))
+    }
+
+    fn time_precision(&self, listed: SystemTime) -> Duration {
+        self.inner.time_precision(listed)
+    }
+
+    fn keeps_times(&self) -> bool {
+        self.inner.keeps_times()
     }
 
     fn access(&self, path: &Pathname) -> Permissions {

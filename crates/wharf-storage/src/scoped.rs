@@ -4,7 +4,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use tokio::io::AsyncWrite;
@@ -225,6 +225,16 @@ impl Storage for Scoped {
 
     async fn free_space(&self, path: &Pathname) -> Result<Option<u64>> {
         self.inner.free_space(&self.inner_path(path)?).await
+    }
+
+    // `create_link` stays refused: a link made here could lead out of the subdirectory.
+
+    fn time_precision(&self, listed: SystemTime) -> Duration {
+        self.inner.time_precision(listed)
+    }
+
+    fn keeps_times(&self) -> bool {
+        self.permissions.change && self.inner.keeps_times()
     }
 
     fn access(&self, path: &Pathname) -> Permissions {

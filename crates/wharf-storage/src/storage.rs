@@ -5,7 +5,7 @@
 //! wrappers (see [`Scoped`](crate::Scoped)) put around a store when somebody logs in.
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -87,6 +87,13 @@ pub trait Storage: Send + Sync + 'static {
     /// Gives a file or directory another name. A file that has the new name is replaced, as Unix servers do.
     async fn rename(&self, from: &Pathname, to: &Pathname) -> Result<()>;
 
+    /// Makes a symbolic link that holds exactly these bytes; nobody asks where it leads.
+    /// [`Exists`](crate::ErrorKind::Exists) when the name is taken.
+    async fn create_link(&self, path: &Pathname, target: &[u8]) -> Result<()> {
+        let _ = (path, target);
+        Err(Error::unsupported())
+    }
+
     /// Sets the time of the last change, links followed.
     async fn set_modified(&self, path: &Pathname, to: SystemTime) -> Result<()> {
         let _ = (path, to);
@@ -109,6 +116,18 @@ pub trait Storage: Send + Sync + 'static {
     fn access(&self, path: &Pathname) -> Permissions {
         let _ = path;
         Permissions::FULL
+    }
+
+    /// How far the truth may lie from a time that a listing of this store told: nothing here, a minute or a day where a
+    /// server's LIST said no more. Whoever compares times allows for it; [`metadata`](Self::metadata) may know better.
+    fn time_precision(&self, listed: SystemTime) -> Duration {
+        let _ = listed;
+        Duration::ZERO
+    }
+
+    /// Whether files keep the times that [`set_modified`](Self::set_modified) gives them, as far as is known.
+    fn keeps_times(&self) -> bool {
+        true
     }
 
     /// A store of its own rooted at that directory, from which not even a symbolic link leads back up; `None` when

@@ -501,3 +501,17 @@ async fn what_cannot_be_served_is_told_at_the_start() {
     assert_eq!(kind(&file), ErrorKind::NotDirectory);
     assert_eq!(kind(&dir.path().join("none")), ErrorKind::NotFound);
 }
+
+#[tokio::test]
+async fn links_are_made_as_told_and_lead_nowhere_outside() {
+    let house = House::new();
+    let store = &house.local;
+    let out = path("/out");
+    store.create_link(&out, b"../outside").await.unwrap();
+    assert_eq!(store.read_link(&out).await.unwrap(), b"../outside");
+    let again = store.create_link(&out, b"x").await.unwrap_err();
+    assert_eq!(again.kind(), ErrorKind::Exists);
+    assert!(store.open(&path("/out/secret"), 0).await.is_err());
+    assert!(store.create_link(&path("/out/new"), b"x").await.is_err());
+    assert!(house.outside().join("new").symlink_metadata().is_err());
+}

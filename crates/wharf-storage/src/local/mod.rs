@@ -290,6 +290,15 @@ impl Storage for Local {
         .await
     }
 
+    async fn create_link(&self, path: &Pathname, target: &[u8]) -> Result<()> {
+        let target = target.to_vec();
+        self.with_jail(path, move |jail, path| {
+            let place = jail.parent(path)?;
+            rustix::fs::symlinkat(target, &place.dir, &place.name).map_err(naming)
+        })
+        .await
+    }
+
     async fn set_modified(&self, path: &Pathname, to: SystemTime) -> Result<()> {
         self.with_jail(path, move |jail, path| {
             let file = jail.find(path, OFlags::PATH)?;

@@ -325,6 +325,19 @@ impl Storage for Memory {
         Ok(())
     }
 
+    async fn create_link(&self, path: &Pathname, target: &[u8]) -> Result<()> {
+        self.pause().await;
+        let now = self.now();
+        let mut tree = self.lock();
+        let key = tree.key(path, LastLink::Keep)?;
+        if tree.node(&key).is_some() {
+            return Err(ErrorKind::Exists.into());
+        }
+        tree.check_parent(&key)?;
+        tree.put(key, Content::Link(target.to_vec()), now);
+        Ok(())
+    }
+
     async fn set_modified(&self, path: &Pathname, to: SystemTime) -> Result<()> {
         self.pause().await;
         let mut tree = self.lock();
