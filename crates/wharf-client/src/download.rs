@@ -110,7 +110,11 @@ impl Client {
             });
         }
         let expected = size.map(|it| it - offset);
+        let limit = self.options().download_limit.clone();
         let mut download = Download::new(self, &command, expected, opened);
+        if let (Some(data), Some(limit)) = (&mut download.running.data, limit) {
+            data.limit(limit);
+        }
         download.running.offset = offset;
         download.size = size;
         download.decoding = ascii.then(|| Box::new(Decoding::new()));

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use wharf_net::Recorder;
+use wharf_net::{RateLimit, Recorder};
 use wharf_proto::ReplyLimits;
 use wharf_proto::data_connection::passive::PortRange;
 use wharf_proto::data_connection::{Offer, policy};
@@ -51,6 +51,10 @@ pub struct Options {
     /// Adds `-a` to LIST and NLST, for servers that hide names with a leading dot. MLSD needs nothing. Default off,
     /// because some servers take `-a` for a name.
     pub list_hidden: bool,
+    /// How fast files may come, all clients together that share this; may be changed while they do. Default: no limit.
+    pub download_limit: Option<RateLimit>,
+    /// How fast files may go, likewise.
+    pub upload_limit: Option<RateLimit>,
     /// Receives every line of the control connection (secrets masked) and every data connection.
     pub recorder: Option<Arc<dyn Recorder>>,
     /// TLS on the control connection and its data connections. Default: off, which is what `ftp://` has always meant to a
@@ -84,6 +88,8 @@ impl Default for Options {
             },
             listing_limit: 256 << 20,
             list_hidden: false,
+            download_limit: None,
+            upload_limit: None,
             recorder: None,
             tls: Tls::default(),
             memory: None,

@@ -95,6 +95,10 @@ impl Client {
         let opened = self
             .open_data(command, offset, Content::File, Access::Writes)
             .await?;
+        let mut opened = opened;
+        if let (Some(data), Some(limit)) = (&mut opened.data, &self.options().upload_limit) {
+            data.limit(limit.clone());
+        }
         let name = opened.preliminary.as_ref().and_then(unique_name);
         let mut running = Running::new(self, command, Direction::Upload, None, opened);
         if let (Some(path), Some(base)) = (path, base) {

@@ -11,7 +11,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
@@ -24,6 +24,7 @@ use wharf_proto::trace::{DataEnd, GIVEN_UP, TlsOn, What};
 
 use crate::conn::{Conn, Heard, SourceNote};
 use crate::net::{Flow, ListenAt, Listener, Net, Source};
+use crate::rate::{RateLimit, Throttle};
 use crate::tls::{Handshake, TlsError, TlsSession};
 use crate::trace::Trace;
 
@@ -461,6 +462,7 @@ pub struct DataConnection {
     /// and was
     cut: bool,
     bytes: AtomicU64,
+    throttle: Option<Throttle>,
     trace: Trace,
 }
 
@@ -479,8 +481,14 @@ impl DataConnection {
             takes_cut: false,
             cut: false,
             bytes: AtomicU64::new(0),
+            throttle: None,
             trace,
         }
+    }
+
+    /// From now on it reads and writes no faster than `limit` allows, together with everybody else who has it.
+    pub fn limit(&mut self, limit: RateLimit) {
+        self.throttle = Some(Throttle::new(limit));
     }
 
     /// Bytes that have gone through it, in both directions.
@@ -573,9 +581,12 @@ impl DataConnection {
         self.conn.is_reset()
     }
 
-    /// The TCP socket, when nothing lies between it and the bytes.
+    /// The TCP socket, when nothing lies between it and the bytes, a limit of the rate included.
     pub fn as_tcp(&self) -> Option<&TcpStream> {
-        self.conn.as_tcp()
+        match self.throttle {
+            None => self.conn.as_tcp(),
+            Some(_) => None,
+        }
     }
 
     /// Clean end: what was written is flushed and followed by a FIN. Does not wait for the peer to read it.
@@ -635,9 +646,24 @@ impl AsyncRead for DataConnection {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        let allowed = match &mut self.throttle {
+            Some(throttle) => ready!(throttle.poll_allowed(cx)),
+            None => usize::MAX,
+        };
         let before = buf.filled().len();
-        let polled = Pin::new(&mut self.conn).poll_read(cx, buf);
+        let polled = if allowed < buf.remaining() {
+            let mut part = ReadBuf::new(buf.initialize_unfilled_to(allowed));
+            let polled = Pin::new(&mut self.conn).poll_read(cx, &mut part);
+            let read = part.filled().len();
+            buf.advance(read);
+            polled
+        } else {
+            Pin::new(&mut self.conn).poll_read(cx, buf)
+        };
         let read = buf.filled().len() - before;
+        if let Some(throttle) = &self.throttle {
+            throttle.moved(read);
+        }
         match polled {
             Poll::Ready(Ok(())) if read == 0 && buf.remaining() > 0 => self.end(),
             Poll::Ready(Ok(())) => self.count(read),
@@ -660,9 +686,19 @@ impl AsyncWrite for DataConnection {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
+        let allowed = match &mut self.throttle {
+            Some(throttle) => ready!(throttle.poll_allowed(cx)),
+            None => usize::MAX,
+        };
+        let buf = buf.get(..allowed).unwrap_or(buf);
         let polled = Pin::new(&mut self.conn).poll_write(cx, buf);
         match polled {
-            Poll::Ready(Ok(written)) => self.count(written),
+            Poll::Ready(Ok(written)) => {
+                if let Some(throttle) = &self.throttle {
+                    throttle.moved(written);
+                }
+                self.count(written);
+            }
             Poll::Ready(Err(_)) => self.broken = true,
             Poll::Pending => (),
         }

@@ -5,7 +5,7 @@
 //! run on real sockets ([`TcpNet`]) and in the simulated network of `wharf-sim`.
 //!
 //! In reading order: the seam, one connection, the two control connection ends, the data connection, and the pumps that
-//! move a file through it. Not here: rate limits, which come later; any judgement about FTP.
+//! move a file through it. Not here: any judgement about FTP.
 
 #![deny(
     clippy::unwrap_used,
@@ -45,6 +45,8 @@ pub use control::{ControlError, ServerControl, UserControl};
 mod data;
 pub use data::{DataConnection, DataPort, OpenError};
 pub mod pump;
+mod rate;
+pub use rate::{LEAST_RATE, RateLimit};
 pub mod seats;
 pub mod shared_port;
 mod stop;

@@ -1,6 +1,7 @@
 //! Moves a file through a data connection: representation type -> socket and back.
 //!
-//! One stage a file. Structures, transfer modes and protection will be stages here as well; rates are not here yet.
+//! One stage a file. Structures, transfer modes and protection will be stages here as well; how fast it may go is the data connection's
+//! (`rate.rs`).
 
 mod conversion;
 mod copy;
