@@ -23,7 +23,8 @@ pub(crate) fn failure(error: &Error) -> Failure {
         let lines = error.explanation().iter();
         lines.map(|line| visible(line.as_bytes())).collect()
     };
-    let failure = Failure::new(exit_of(error.kind()), message).with_details(details);
+    let mut failure = Failure::new(exit_of(error.kind()), message).with_details(details);
+    failure.unconfirmed = error.is_unconfirmed();
     match error.kind() {
         // Only said again.
         ErrorKind::DataConnection if error.tried().is_empty() && error.reply().is_none() => failure,

@@ -148,6 +148,8 @@ pub(crate) struct Failure {
     pub(crate) hint: Option<String>,
     /// Already shown to the user (one line for each failed file): `main` only sets the status.
     pub(crate) told: bool,
+    /// A transfer of which only the confirmation is missing.
+    pub(crate) unconfirmed: bool,
     /// Ends with this status instead of the one of `exit`.
     code: Option<u8>,
 }
@@ -160,6 +162,7 @@ impl Failure {
             details: Vec::new(),
             hint: None,
             told: false,
+            unconfirmed: false,
             code: None,
         }
     }

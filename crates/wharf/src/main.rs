@@ -5,6 +5,7 @@
 //! * [`args`]: what may be typed; [`config`]: what the server's settings file may say;
 //! * [`cmd`]: one file a command; [`shell`]: the interactive client, a table of commands;
 //! * [`session`], [`login`], [`client_error`], [`listing`], [`progress`]: what client commands share;
+//! * [`event`]: the same for programs (`--json`);
 //! * [`output`], [`screen`], [`live_ladder`], [`terminal`], [`logging`], [`trace_file`], [`exit`], [`help`]: what is said, and the status at the end.
 //!
 //! Under the name `ftp` or `pftp` (a symbolic link is enough) the program is the interactive client.
@@ -16,6 +17,7 @@ mod cmd;
 mod config;
 #[cfg(feature = "drill")]
 mod drill;
+mod event;
 mod exit;
 mod help;
 mod interrupt;
@@ -113,14 +115,16 @@ fn usage(error: &clap::Error, exit: Exit) -> u8 {
 
 fn run(command: Command) -> u8 {
     let output = output_of(&command);
-    match execute(command, &output) {
+    let code = match execute(command, &output) {
         Ok(()) => Exit::Done.code(),
         Err(failure) => {
             output.failure(&failure);
             let _ = std::io::stderr().flush();
             failure.code()
         }
-    }
+    };
+    output.ended(code);
+    code
 }
 
 fn output_of(command: &Command) -> Output {
@@ -128,17 +132,18 @@ fn output_of(command: &Command) -> Output {
         Command::Serve(args) => (args.quiet, args.verbose),
         Command::Proxy(args) => (args.quiet, args.verbose),
         Command::Check(args) => (args.serve.quiet, args.serve.verbose),
-        Command::Get(args) => (args.client.quiet, args.client.verbose),
-        Command::Put(args) => (args.client.quiet, args.client.verbose),
-        Command::Ls(args) => (args.client.quiet, args.client.verbose),
-        Command::Cat(args) => (args.client.quiet, args.client.verbose),
-        Command::Rm(args) | Command::Rmdir(args) => (args.client.quiet, args.client.verbose),
-        Command::Mkdir(args) => (args.client.quiet, args.client.verbose),
-        Command::Mv(args) => (args.client.quiet, args.client.verbose),
-        Command::Stat(args) => (args.client.quiet, args.client.verbose),
+        // Of client commands: whether stdout carries something else than events.
+        Command::Get(args) => return args.client.output(args.to_stdout()),
+        Command::Put(args) => return args.client.output(false),
+        Command::Ls(args) => return args.client.output(true),
+        Command::Cat(args) => return args.client.output(true),
+        Command::Rm(args) | Command::Rmdir(args) => return args.client.output(false),
+        Command::Mkdir(args) => return args.client.output(false),
+        Command::Mv(args) => return args.client.output(false),
+        Command::Stat(args) => return args.client.output(true),
+        Command::Doctor(args) => return args.client.output(true),
         Command::Forget(args) => (args.quiet, 0),
         Command::Firewall(args) => (args.quiet, 0),
-        Command::Doctor(args) => (args.client.quiet, args.client.verbose),
         Command::Ftp(args) => (args.quiet, 0),
         Command::User(_) | Command::Ban(_) | Command::Help(_) | Command::Ladder(_) => (false, 0),
     };

@@ -1,12 +1,15 @@
-//! Everything the program says to a person, on stderr: `error:`, `hint:`, `warning:`, `note:`.
+//! Everything the program says to a person, on stderr: `error:`, `hint:`, `warning:`, `note:`; and, with `--json`, to a
+//! program ([`crate::event`]).
 //!
 //! Data goes to stdout and never passes here. Messages are lower case, without a full stop; colour
 //! only repeats what the words say.
 
 use std::io::{IsTerminal, Write};
+use std::sync::Arc;
 
 use indicatif::MultiProgress;
 
+use crate::event::{Event, Place, Stream};
 use crate::exit::Failure;
 
 /// Where messages go and how much of them. Cheap to clone.
@@ -16,6 +19,8 @@ pub(crate) struct Output {
     verbose: u8,
     color: bool,
     bars: MultiProgress,
+    /// With `--json`.
+    stream: Option<Arc<Stream>>,
 }
 
 impl Output {
@@ -26,7 +31,39 @@ impl Output {
             verbose,
             color: color_wanted(std::io::stderr().is_terminal()),
             bars: MultiProgress::new(),
+            stream: None,
         }
+    }
+
+    /// Tells programs, too: one JSON object a line, at this place.
+    pub(crate) fn with_events(mut self, place: Place) -> Self {
+        self.stream = Some(Arc::new(Stream::new(place, self.verbose > 0)));
+        self
+    }
+
+    /// Where events go, if anybody wants them.
+    pub(crate) fn stream(&self) -> Option<&Stream> {
+        self.stream.as_deref()
+    }
+
+    /// Tells programs what happened: a line with `--json`, nothing otherwise.
+    pub(crate) fn event(&self, event: &Event) {
+        if let Some(stream) = &self.stream {
+            self.bars.suspend(|| stream.tell(event));
+        }
+    }
+
+    /// The last event of a run.
+    pub(crate) fn ended(&self, exit: u8) {
+        if let Some(stream) = &self.stream {
+            stream.tell(&stream.summary(exit));
+        }
+    }
+
+    /// Whether stderr is full of events, so that no text may stand between them.
+    pub(crate) fn only_events(&self) -> bool {
+        let place = self.stream.as_ref().map(|stream| stream.place());
+        place == Some(Place::Stderr)
     }
 
     pub(crate) fn is_quiet(&self) -> bool {
@@ -48,6 +85,15 @@ impl Output {
         if failure.told {
             return;
         }
+        self.event(&Event::Error {
+            exit: failure.code(),
+            message: failure.message.clone(),
+            details: failure.details.clone(),
+            hint: failure.hint.clone(),
+        });
+        if self.only_events() {
+            return;
+        }
         self.labelled("error", "31", &failure.message);
         for line in &failure.details {
             self.line(&format!("  {line}"));
@@ -58,18 +104,29 @@ impl Output {
     }
 
     pub(crate) fn warning(&self, text: &str) {
-        self.labelled("warning", "33", text);
+        self.event(&Event::Warning {
+            text: text.to_owned(),
+        });
+        if !self.only_events() {
+            self.labelled("warning", "33", text);
+        }
     }
 
     pub(crate) fn note(&self, text: &str) {
-        if !self.quiet {
+        if self.quiet {
+            return;
+        }
+        self.event(&Event::Note {
+            text: text.to_owned(),
+        });
+        if !self.only_events() {
             self.labelled("note", "36", text);
         }
     }
 
     /// A line without a label, dropped by `-q`.
     pub(crate) fn info(&self, text: &str) {
-        if !self.quiet {
+        if !self.quiet && !self.only_events() {
             self.line(text);
         }
     }

@@ -21,6 +21,7 @@ use crate::args::client::DataHostArg;
 use crate::args::tls::TlsArgs;
 use crate::args::{ClientArgs, FtpArgs, ModeArg};
 pub(crate) use crate::client_error::{cut_short, failure};
+use crate::event::{self, Event};
 use crate::exit::{Exit, Failure, summed};
 use crate::live_ladder::LiveLadder;
 use crate::login::LoginSources;
@@ -109,7 +110,7 @@ impl Connector {
     /// For a one-shot command; starts its log, too.
     pub(crate) fn new(args: &ClientArgs, output: &Output) -> Result<Self, Failure> {
         start_log(output.verbosity())?;
-        let dialogue = output.verbosity() > 0;
+        let dialogue = output.verbosity() > 0 && !output.only_events();
         // the ladder tells the dialogue, too
         let screen = (dialogue && !args.ladder).then(|| Screen {
             output: output.clone(),
@@ -121,6 +122,9 @@ impl Connector {
             certificate: args.tls.cert.is_some(),
         };
         let mut connector = Self::with(&Wishes::from(args), logins, screen, output)?;
+        if output.stream().is_some() {
+            connector.add_recorder(Arc::new(event::Teller::new(output.clone())));
+        }
         if args.ladder {
             let look = terminal::look(std::io::stderr().is_terminal());
             let ladder = LiveLadder::new(output.clone(), &look, dialogue);
@@ -177,12 +181,16 @@ impl Connector {
     /// Connects and logs in.
     pub(crate) async fn open(&self, server: &Server, login: Login) -> Result<Client, Failure> {
         let anonymous = login.user.is_word("anonymous");
+        let user = login.user.display().to_string();
         let (scheme, endpoint) = server;
         let greeting = wharf_client::connect(self.net(), endpoint, self.options_for(*scheme))
             .await
             .map_err(|error| failure(&error))?;
         let client = greeting.login(login).await;
-        client.map_err(|error| login_failure(&error, anonymous))
+        let client = client.map_err(|error| login_failure(&error, anonymous))?;
+        let server = endpoint.to_string();
+        self.output.event(&Event::Login { server, user });
+        Ok(client)
     }
 }
 

@@ -10,6 +10,8 @@ use wharf_proto::data_connection::passive::PortRange;
 
 use super::tls::TlsArgs;
 use super::value;
+use crate::event::Place;
+use crate::output::Output;
 
 pub(super) const FORGET_LONG: &str = "Forget which ways to a data connection worked.\n\nEvery client command remembers, \
         for each server and for the network it was reached from, which way to a data connection works and which do not, \
@@ -151,6 +153,10 @@ pub(crate) struct ClientArgs {
     #[arg(long, env = "WHARF_LADDER", help_heading = "Messages")]
     pub(crate) ladder: bool,
 
+    /// For programs: one JSON object a line, see docs/events.md; entries where a command lists, events elsewhere
+    #[arg(long, env = "WHARF_JSON", help_heading = "Messages")]
+    pub(crate) json: bool,
+
     /// Only errors and warnings
     #[arg(short, long, env = "WHARF_QUIET", help_heading = "Messages")]
     pub(crate) quiet: bool,
@@ -158,6 +164,18 @@ pub(crate) struct ClientArgs {
     /// Show the dialogue on stderr; -vv also what the program thinks
     #[arg(short, long, action = clap::ArgAction::Count, env = "WHARF_VERBOSE", help_heading = "Messages")]
     pub(crate) verbose: u8,
+}
+
+impl ClientArgs {
+    /// Where the command's messages and events go; `data_on_stdout`: a listing or a file goes there.
+    pub(crate) fn output(&self, data_on_stdout: bool) -> Output {
+        let output = Output::new(self.quiet, self.verbose);
+        match (self.json, data_on_stdout) {
+            (false, _) => output,
+            (true, false) => output.with_events(Place::Stdout),
+            (true, true) => output.with_events(Place::Stderr),
+        }
+    }
 }
 
 /// Flags of `wharf ls`.
@@ -175,10 +193,6 @@ pub(crate) struct ListArgs {
     /// Names beginning with a dot, too
     #[arg(short, long, env = "WHARF_ALL")]
     pub(crate) all: bool,
-
-    /// One JSON object a line
-    #[arg(long, env = "WHARF_JSON")]
-    pub(crate) json: bool,
 
     #[command(flatten)]
     pub(crate) client: ClientArgs,
@@ -247,10 +261,6 @@ pub(crate) struct StatArgs {
     /// Addresses: ftp://[user[:password]@]host[:port]/path
     #[arg(value_name = "URL", required = true, value_hint = ValueHint::Url)]
     pub(crate) urls: Vec<String>,
-
-    /// One JSON object a line
-    #[arg(long, env = "WHARF_JSON")]
-    pub(crate) json: bool,
 
     #[command(flatten)]
     pub(crate) client: ClientArgs,

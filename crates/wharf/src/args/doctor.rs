@@ -25,10 +25,6 @@ pub(crate) struct DoctorArgs {
     #[arg(value_name = "URL", value_hint = ValueHint::Url)]
     pub(crate) url: Option<String>,
 
-    /// One JSON object instead of text
-    #[arg(long, env = "WHARF_JSON")]
-    pub(crate) json: bool,
-
     /// Language of the firewall rules that are printed; `wharf firewall --help` lists them
     #[arg(
         long,

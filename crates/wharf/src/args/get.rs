@@ -1,6 +1,6 @@
 //! Flags of `wharf get`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueHint};
 
@@ -33,4 +33,11 @@ pub(crate) struct GetArgs {
 
     #[command(flatten)]
     pub(crate) client: ClientArgs,
+}
+
+impl GetArgs {
+    /// Whether the files go to standard output.
+    pub(crate) fn to_stdout(&self) -> bool {
+        self.output.as_deref() == Some(Path::new("-"))
+    }
 }

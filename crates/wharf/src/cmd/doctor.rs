@@ -14,7 +14,7 @@ use crate::session::{self, Connector, failure};
 
 pub(crate) async fn run(args: DoctorArgs, output: &Output) -> Result<(), Failure> {
     if args.host.server || args.host.listen.is_some() {
-        return super::doctor_host::run(&args.host, args.json, output).await;
+        return super::doctor_host::run(&args.host, args.client.json, output).await;
     }
     let Some(url) = &args.url else {
         return Err(Failure::usage("no address").with_hint("wharf doctor ftp://USER@HOST/"));
@@ -41,9 +41,9 @@ pub(crate) async fn run(args: DoctorArgs, output: &Output) -> Result<(), Failure
         ));
     }
     match doctor.examine().await {
-        Ok(report) => print(&report, args.json),
+        Ok(report) => print(&report, args.client.json),
         Err(stopped) => {
-            let told = print(&stopped.report, args.json);
+            let told = print(&stopped.report, args.client.json);
             debug_assert!(told.is_err(), "without a session nothing works");
             // The exit status says what every client command says of it.
             Err(failure(&stopped.error))

@@ -9,6 +9,7 @@ use wharf_proto::{Format, Pathname, RepresentationType, visible};
 
 use super::cat;
 use crate::args::GetArgs;
+use crate::event::{Direction, Transfer};
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
 use crate::progress;
@@ -20,7 +21,7 @@ pub(crate) async fn run(args: GetArgs, output: &Output) -> Result<(), Failure> {
             "--output and --output-dir exclude each other",
         ));
     }
-    let to_stdout = args.output.as_deref() == Some(Path::new("-"));
+    let to_stdout = args.to_stdout();
     if args.output.is_some() && !to_stdout && args.urls.len() > 1 {
         return Err(Failure::usage("--output takes one address only")
             .with_hint("--output-dir DIR writes several files under their own names"));
@@ -107,7 +108,7 @@ pub(crate) async fn download(
 ) -> Result<(), Failure> {
     let name = visible(local.as_os_str().as_encoded_bytes());
     let began = Instant::now();
-    let total = if progress::wanted(output) {
+    let total = if progress::wanted(output) || output.stream().is_some() {
         let known = client.known(remote).await;
         known.ok().and_then(|known| known.size)
     } else {
@@ -119,7 +120,10 @@ pub(crate) async fn download(
         progress: progress.clone(),
         ..FileOptions::default()
     };
-    let work = client.retrieve_to_file(remote, local, &how);
+    let direction = Direction::Get;
+    let told = remote.display().to_string();
+    let transfer = Transfer::begin(output, direction, &told, &name, total, &progress);
+    let work = transfer.watch(client.retrieve_to_file(remote, local, &how));
     let moved = progress::watch(output, &name, total, &progress, work)
         .await
         .map_err(|error| {
@@ -137,7 +141,8 @@ pub(crate) async fn download(
                     )),
                 _ => failure,
             }
-        })?;
+        });
+    let moved = transfer.settle(moved)?;
     if moved.complete_before {
         output.info(&format!("{name}: complete already"));
     } else {

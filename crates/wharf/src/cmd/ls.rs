@@ -31,11 +31,11 @@ async fn one(sessions: &mut Sessions, target: &Target, args: &ListArgs) -> Resul
     let reader = Reader::of_stdout();
     let mut lines = Lines::default();
     // As ls(1): several directories are told apart by a heading.
-    if args.urls.len() > 1 && !args.json {
+    if args.urls.len() > 1 && !args.client.json {
         lines.push(format!("{target}:").as_bytes());
     }
     for entry in &entries {
-        let line = if args.json {
+        let line = if args.client.json {
             json(entry).to_string().into_bytes()
         } else if args.long {
             long_line(entry, reader)

@@ -11,6 +11,7 @@ use wharf_proto::{Pathname, visible};
 
 use super::get::set_type;
 use crate::args::PutArgs;
+use crate::event::{Direction, Transfer, Whole};
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
 use crate::progress;
@@ -155,7 +156,9 @@ pub(crate) async fn upload(
         progress: progress.clone(),
         ..FileOptions::default()
     };
-    let work = client.store_from_file(file, remote, &how);
+    let told = remote.display().to_string();
+    let transfer = Transfer::begin(output, Direction::Put, &told, &name, total, &progress);
+    let work = transfer.watch(client.store_from_file(file, remote, &how));
     let moved = progress::watch(output, &name, total, &progress, work)
         .await
         .map_err(|error| {
@@ -164,7 +167,8 @@ pub(crate) async fn upload(
                 failure = failure.with_hint("-c goes on where a transfer stopped");
             }
             failure
-        })?;
+        });
+    let moved = transfer.settle(moved)?;
     if moved.complete_before {
         output.info(&format!("{name}: complete already"));
     } else {
@@ -188,7 +192,9 @@ async fn upload_stream(
         .map_err(|error| session::failure(&error))?;
     let progress = Progress::new();
     upload.count_into(progress.clone());
-    let work = async {
+    let told = remote.display().to_string();
+    let transfer = Transfer::begin(output, Direction::Put, &told, name, None, &progress);
+    let work = transfer.watch(async {
         let mut buffer = vec![0; BUFFER];
         loop {
             // An upload that is dropped here is reset, so the server does not take it for complete.
@@ -207,8 +213,9 @@ async fn upload_stream(
             .finish()
             .await
             .map_err(|error| session::failure(&error))
-    };
-    progress::watch(output, name, None, &progress, work).await?;
+    });
+    let done = progress::watch(output, name, None, &progress, work).await;
+    transfer.settle(done.map(|_| Whole::default()))?;
     output.info(&progress::summary(name, progress.moved(), began));
     Ok(())
 }

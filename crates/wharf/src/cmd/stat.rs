@@ -13,7 +13,7 @@ pub(crate) async fn run(args: StatArgs, output: &Output) -> Result<(), Failure> 
     let targets = session::targets(&args.urls)?;
     let mut sessions = Sessions::new(Connector::new(&args.client, output)?);
     for target in &targets {
-        let result = one(&mut sessions, target, args.json).await;
+        let result = one(&mut sessions, target, args.client.json).await;
         sessions.settle(result);
     }
     sessions.finish().await

@@ -6,12 +6,14 @@
 mod bans;
 mod boundary;
 mod fake_server;
+mod schema;
 
 mod client_certificates;
 mod configuration;
 mod crashes;
 mod devices;
 mod doctor;
+mod events;
 mod exit_codes;
 mod firewall;
 mod host;
