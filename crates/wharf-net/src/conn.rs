@@ -158,6 +158,7 @@ impl Conn {
     /// end TLS on its side within ten seconds.
     pub async fn into_clear(self) -> io::Result<Self> {
         let strict = Parting {
+            courtesy: Duration::ZERO,
             patience: PARTING,
             peer_speaks_first: false,
             silence_is_an_end: false,

@@ -11,6 +11,7 @@ use anybody::Anybody;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use wharf_net::tls::{CertificateStore, SelfSigned, ServerSession, ServerTls, UserSession};
 use wharf_net::tls::{TlsError, TlsVersions, UserTls};
 use wharf_net::{Conn, ServerControl, Trace, UserControl};
@@ -400,6 +401,42 @@ async fn the_end_of_tls_is_no_place_to_slip_something_in() {
                 let expected = if at_server { it.server } else { it.user };
                 assert_eq!(unsecured.is_ok(), expected, "{told} {unsecured:?}");
             }
+        }
+    }
+}
+
+/// lftp 4.9.2 ends TLS by itself, and takes a server's close_notify that comes together with the 200 for the end of the
+/// connection; curl 7.88 waits for the server's.
+#[tokio::test(start_paused = true)]
+async fn a_user_may_end_tls_first_and_need_not() {
+    for versions in [TlsVersions::Only12, TlsVersions::Only13] {
+        for first in [true, false] {
+            let (server, user) = Pair::new(versions).sessions();
+            let (near, far) = wire();
+            let mut ours = ServerControl::new(near, 512, Trace::off());
+            let (_, user) = tokio::join!(
+                ours.secure(&server, PATIENCE),
+                user.secure_control(far, PATIENCE)
+            );
+            let mut user = user.unwrap();
+            let began = Instant::now();
+            let at_user = async {
+                if !first {
+                    assert_eq!(user.read(&mut [0]).await.unwrap(), 0);
+                }
+                let waited = began.elapsed();
+                user.into_clear().await.unwrap();
+                waited
+            };
+            let (unsecured, waited) = tokio::join!(ours.unsecure(PATIENCE), at_user);
+            unsecured.unwrap();
+            let expected = Duration::from_secs(u64::from(!first));
+            assert_eq!(waited.as_secs(), expected.as_secs(), "{versions:?}");
+            assert_eq!(
+                began.elapsed().as_secs(),
+                expected.as_secs(),
+                "{versions:?}"
+            );
         }
     }
 }

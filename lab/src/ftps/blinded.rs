@@ -223,7 +223,7 @@ struct Errand<'a> {
     to: PathBuf,
 }
 
-const CALLERS: [Caller; 2] = [
+const CALLERS: [Caller; 3] = [
     Caller {
         name: "curl --ftp-ssl-ccc --ftp-ssl-ccc-mode active",
         command: |errand| curl(errand, &["--ftp-ssl-ccc", "--ftp-ssl-ccc-mode", "active"]),
@@ -233,6 +233,11 @@ const CALLERS: [Caller; 2] = [
         name: "curl --ftp-ssl-ccc",
         command: |errand| curl(errand, &["--ftp-ssl-ccc"]),
         witness: |errand| curl(errand, &[]),
+    },
+    Caller {
+        name: "lftp ftp:ssl-use-ccc",
+        command: |errand| lftp(errand, "on"),
+        witness: |errand| lftp(errand, "off"),
     },
 ];
 
@@ -252,6 +257,20 @@ fn curl(errand: &Errand<'_>, flags: &[&str]) -> Vec<String> {
     command.extend(flags.iter().map(|flag| (*flag).to_owned()));
     command.push(format!("ftp://{}/payload.bin", errand.host));
     command
+}
+
+fn lftp(errand: &Errand<'_>, ccc: &str) -> Vec<String> {
+    let script = format!(
+        "set cmd:fail-exit on; set net:max-retries 1; set net:timeout 5; set ftp:ssl-force on; \
+         set ftp:ssl-protect-data on; set ftp:ssl-use-ccc {ccc}; set ssl:ca-file {}; \
+         set ftp:auto-passive-mode off; open -u {USER},{PASSWORD} ftp://{}; get payload.bin -o {}; quit",
+        errand.authority.display(),
+        errand.host,
+        errand.to.display()
+    );
+    ["lftp", "--norc", "-c", &script]
+        .map(str::to_owned)
+        .to_vec()
 }
 
 impl Caller {

@@ -18,6 +18,9 @@ use crate::trace::Trace;
 /// Replies to a pipelined burst are collected up to here before they are written.
 const BURST: usize = 16 * 1024;
 
+/// After the reply to CCC the user has so long to end TLS by itself, before we do: a round trip to anywhere.
+const COURTESY: Duration = Duration::from_secs(1);
+
 /// A control connection as the server-PI sees it. One owner, no locks.
 pub struct ServerControl {
     conn: Conn,
@@ -197,6 +200,7 @@ impl ServerControl {
             return Err(io::ErrorKind::InvalidData.into());
         }
         let parting = Parting {
+            courtesy: COURTESY,
             patience,
             peer_speaks_first: true,
             silence_is_an_end: false,

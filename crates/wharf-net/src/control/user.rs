@@ -233,6 +233,7 @@ impl UserControl {
             return Err(io::ErrorKind::InvalidData.into());
         }
         let parting = Parting {
+            courtesy: Duration::ZERO,
             patience,
             peer_speaks_first: false,
             silence_is_an_end: true,

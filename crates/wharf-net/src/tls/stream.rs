@@ -53,15 +53,21 @@ impl Secured {
     /// can promise.
     pub(crate) async fn into_clear(mut self, parting: Parting) -> io::Result<(Conn, Option<u8>)> {
         // Not `shutdown`: that would end the connection below as well.
-        let (gate, state) = self.stream.get_mut();
+        let (gate, _) = self.stream.get_mut();
         if !gate.gated {
             return Err(io::ErrorKind::Unsupported.into());
         }
         gate.parting = true;
-        state.send_close_notify();
-        self.stream.flush().await?;
         let mut rest = [0; 1];
-        let ended = tokio::time::timeout(parting.patience, self.stream.read(&mut rest)).await;
+        let mut ended = tokio::time::timeout(parting.courtesy, self.stream.read(&mut rest)).await;
+        let (gate, state) = self.stream.get_mut();
+        if gate.in_clear.is_none() {
+            state.send_close_notify();
+            self.stream.flush().await?;
+        }
+        if ended.is_err() {
+            ended = tokio::time::timeout(parting.patience, self.stream.read(&mut rest)).await;
+        }
         let gate = match self.stream {
             TlsStream::Client(stream) => stream.into_inner().0,
             TlsStream::Server(stream) => stream.into_inner().0,
@@ -83,7 +89,10 @@ impl Secured {
 /// How a peer may end TLS where the connection goes on. All say close_notify, but for some.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Parting {
-    /// For so long it may take.
+    /// For so long it is left to the peer to say close_notify first; zero is not at all. There are users that take one that
+    /// arrives together with the reply for the end of the connection (lftp 4.9.2), and others that wait for ours (curl 7.88).
+    pub(crate) courtesy: Duration,
+    /// For so long it may take after our own.
     pub(crate) patience: Duration,
     /// It may go on in clear without a word (curl does).
     pub(crate) peer_speaks_first: bool,
