@@ -244,7 +244,8 @@ const CALLERS: [Caller; 3] = [
 fn curl(errand: &Errand<'_>, flags: &[&str]) -> Vec<String> {
     let mut command: Vec<String> = ["curl", "-q", "-sS", "-v", "--ssl-reqd", "--disable-epsv"]
         .into_iter()
-        .chain(["--max-time", "6", "--cacert"])
+        .chain(["--max-time", if flags.is_empty() { "6" } else { "20" }])
+        .chain(["--cacert"])
         .map(str::to_owned)
         .collect();
     command.push(errand.authority.display().to_string());
