@@ -291,24 +291,53 @@ impl Client {
     /// Makes sure that the next reply will answer the next command: aborts a transfer that was dropped, reads what is
     /// still owed, and logs in anew where the server does not come in step or is gone.
     pub(crate) async fn ready(&mut self) -> Result<()> {
+        match self.comes_in_step().await {
+            Ok(()) => Ok(()),
+            Err(why) => self.log_in_anew(why).await,
+        }
+    }
+
+    /// The same without a new login; the error tells why one is needed.
+    pub(crate) async fn comes_in_step(&mut self) -> std::result::Result<(), &'static str> {
         if self.dialogue.in_step() && !self.in_transfer {
             self.dialogue.overhear().await;
             if !self.dialogue.is_lost() {
                 return Ok(());
             }
-            return self.log_in_anew("the server had ended the session").await;
+            return Err("the server had ended the session");
         }
         if !self.dialogue.is_lost() && self.dialogue.resynchronise(self.in_transfer).await {
             self.in_transfer = false;
             self.dialogue.keep_warm(false);
             return Ok(());
         }
-        let why = if self.in_transfer {
+        Err(if self.in_transfer {
             "the server did not come in step after a transfer was given up"
         } else {
             "the session had ended"
-        };
-        self.log_in_anew(why).await
+        })
+    }
+
+    /// Whether the control connection is of no use any more.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.dialogue.is_lost()
+    }
+
+    /// Whether it is in another directory than after the login.
+    pub(crate) fn has_moved(&self) -> bool {
+        self.directory.is_some()
+    }
+
+    /// Takes back what its user may have set. `false`: that cannot be done.
+    pub(crate) fn as_new(&mut self, options: &Options) -> bool {
+        self.wanted = RepresentationType::Image;
+        if self.options().data_mode != options.data_mode {
+            self.set_data_mode(options.data_mode);
+        }
+        if self.options().list_hidden != options.list_hidden {
+            self.set_list_hidden(options.list_hidden);
+        }
+        !self.has_moved()
     }
 
     pub(crate) async fn log_in_anew(&mut self, why: &str) -> Result<()> {

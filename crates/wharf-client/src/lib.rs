@@ -71,6 +71,9 @@ pub use listing::Listing;
 mod entry;
 pub use entry::{Entry, EntryKind, Modified};
 
+mod pool;
+pub use pool::{Lent, Pool};
+
 mod file;
 pub use file::{FileOptions, Moved, RESUME_OVERLAP};
 mod local;

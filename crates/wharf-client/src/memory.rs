@@ -14,14 +14,14 @@
 //! a rename, under a lock of its directory, so that concurrent runs add to each other's records. Mode 0600 in a directory
 //! 0700: it tells with which servers somebody works. No password and no user name is in it.
 //!
-//! *How long.* Ways that failed: a day. Ways that worked: thirty days after they were last used.
+//! *How long.* Ways that failed, and how many sessions a server allows: a day. Ways that worked: thirty days after they were last used.
 
 use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use crate::remembered::{Key, Outcome, Remembered, is_way, reason};
+use crate::remembered::{Key, Outcome, Remembered, SESSIONS, is_way, reason};
 use crate::state_file::StateFile;
 use crate::target::Endpoint;
 
@@ -74,7 +74,7 @@ impl Memory {
         let losers: Vec<Loser> = all
             .of(&key)
             .filter_map(|(way, entry)| match &entry.outcome {
-                Outcome::Works => None,
+                Outcome::Works | Outcome::Most(_) => None,
                 Outcome::Fails(reason) => Some(Loser {
                     way: way.to_owned(),
                     reason: reason.clone(),
@@ -110,11 +110,52 @@ impl Memory {
             }
             new
         };
-        if !lay_over(&mut self.read(now)) {
+        self.lay_over(now, lay_over);
+    }
+
+    /// How many sessions at once the server allowed when it last refused one more; remembered for a day.
+    pub fn sessions(
+        &self,
+        server: &Endpoint,
+        peer: IpAddr,
+        own: IpAddr,
+        now: SystemTime,
+    ) -> Option<usize> {
+        let key = Key::new(server, peer, own)?;
+        self.read(now)
+            .of(&key)
+            .find_map(|(_, entry)| match entry.outcome {
+                Outcome::Most(sessions) => Some(sessions.into()),
+                _ => None,
+            })
+    }
+
+    /// The server refused one more than `most` sessions. Errors are for the log, as with [`learn`](Self::learn).
+    pub fn learn_sessions(
+        &self,
+        server: &Endpoint,
+        peer: IpAddr,
+        own: IpAddr,
+        most: usize,
+        now: SystemTime,
+    ) {
+        let (Some(key), Ok(most)) = (Key::new(server, peer, own), u16::try_from(most)) else {
+            return;
+        };
+        if most > 0 {
+            self.lay_over(now, |all| {
+                all.learn(&key, SESSIONS, Outcome::Most(most), now)
+            });
+        }
+    }
+
+    /// Writes only what is new.
+    fn lay_over(&self, now: SystemTime, learn: impl Fn(&mut Remembered) -> bool) {
+        if !learn(&mut self.read(now)) {
             return;
         }
         let written = self.change(now, |all| {
-            lay_over(all);
+            learn(all);
         });
         if let Err(error) = written {
             tracing::debug!(%error, path = %self.path.display(), "not remembered");

@@ -7,9 +7,10 @@
 //! wharf ways 1
 //! 2026-11-22T13:50:00Z files.example:21 203.0.113.5 192.168.1.0/24 epsv fails no answer, 1.5 s
 //! 2026-11-22T13:50:02Z files.example:21 203.0.113.5 192.168.1.0/24 pasv works
+//! 2026-11-22T13:51:00Z files.example:21 203.0.113.5 192.168.1.0/24 sessions most 3
 //! ```
 //!
-//! When, server as it was typed, its address, the own network, the way, how it went. Whatever stands in the file is
+//! When, server as it was typed, its address, the own network, the way, how it went; or how many sessions the server allows at once. Whatever stands in the file is
 //! judged like something from the network: a line that is not exactly of this form is skipped.
 
 use std::collections::BTreeMap;
@@ -50,6 +51,9 @@ pub(crate) const WINNERS_AGE: Duration = Duration::from_hours(30 * 24);
 /// An entry that is younger is not written again: a thousand transfers in a row write once.
 const FRESH: Duration = Duration::from_hours(1);
 
+/// Stands in the place of a way where the number of sessions is remembered.
+pub(crate) const SESSIONS: &str = "sessions";
+
 /// The longest name that a resolver takes, with room for a zone.
 const HOST: usize = 255;
 
@@ -79,6 +83,8 @@ pub(crate) struct Entry {
 pub(crate) enum Outcome {
     Works,
     Fails(String),
+    /// No way: so many sessions the server allows at once.
+    Most(u16),
 }
 
 /// Everything that is remembered.
@@ -280,6 +286,7 @@ fn line(key: &Key, way: &str, entry: &Entry, now: SystemTime) -> String {
     let outcome = match &entry.outcome {
         Outcome::Works => "works".to_owned(),
         Outcome::Fails(reason) => format!("fails {reason}").trim_end().to_owned(),
+        Outcome::Most(sessions) => format!("most {sessions}"),
     };
     format!(
         "{at} {} {} {} {way} {outcome}\n",
@@ -313,6 +320,10 @@ fn read_line(line: &str, now: SystemTime) -> Option<(Key, &str, Entry)> {
     let (outcome, longest) = match (outcome, rest) {
         ("works", None) => (Outcome::Works, WINNERS_AGE),
         ("fails", why) => (Outcome::Fails(reason(why.unwrap_or_default())), LOSERS_AGE),
+        ("most", Some(sessions)) if way == SESSIONS => {
+            let sessions = sessions.parse().ok().filter(|it| *it > 0)?;
+            (Outcome::Most(sessions), LOSERS_AGE)
+        }
         _ => return None,
     };
     let at = at.min(now);

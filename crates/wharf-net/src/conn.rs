@@ -21,9 +21,9 @@ pub(crate) use beginning::Beginning;
 const PARTING: Duration = Duration::from_secs(10);
 
 /// What a foreign connection must be able to do.
-pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
+pub trait Stream: AsyncRead + AsyncWrite + Send + Sync + Unpin + 'static {}
 
-impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Stream for T {}
+impl<T: AsyncRead + AsyncWrite + Send + Sync + Unpin + 'static> Stream for T {}
 
 /// A connection. Dropping it closes it the way the system does (for TCP a FIN unless unread bytes remain);
 /// [`abort`](Self::abort) makes sure that the peer cannot take the end for a clean one.
@@ -51,8 +51,8 @@ enum Carrier {
 
 struct Foreign {
     stream: Box<dyn Stream>,
-    reset: Option<Box<dyn FnOnce() + Send>>,
-    keepalive: Option<Box<dyn Fn(Option<Duration>) + Send>>,
+    reset: Option<Box<dyn FnOnce() + Send + Sync>>,
+    keepalive: Option<Box<dyn Fn(Option<Duration>) + Send + Sync>>,
     look: Option<Box<dyn Fn() -> Heard + Send + Sync>>,
     peek: Option<Box<Peek>>,
 }
@@ -192,7 +192,7 @@ impl Conn {
 
     /// For a foreign stream that can be reset: what [`abort`](Self::abort) does before the stream is dropped.
     #[must_use]
-    pub fn on_abort(mut self, act: impl FnOnce() + Send + 'static) -> Self {
+    pub fn on_abort(mut self, act: impl FnOnce() + Send + Sync + 'static) -> Self {
         if let Carrier::Foreign(foreign) = &mut self.carrier {
             foreign.reset = Some(Box::new(act));
         }
@@ -202,7 +202,7 @@ impl Conn {
     /// For a foreign stream whose way forgets silent connections: is told at what interval TCP would probe it (`None`:
     /// not at all).
     #[must_use]
-    pub fn on_keepalive(mut self, act: impl Fn(Option<Duration>) + Send + 'static) -> Self {
+    pub fn on_keepalive(mut self, act: impl Fn(Option<Duration>) + Send + Sync + 'static) -> Self {
         if let Carrier::Foreign(foreign) = &mut self.carrier {
             foreign.keepalive = Some(Box::new(act));
         }

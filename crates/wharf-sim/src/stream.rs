@@ -159,13 +159,13 @@ impl End {
     }
 
     /// Takes the interval of this end's probes, see `Conn::on_keepalive`.
-    pub(crate) fn prober(&self) -> impl Fn(Option<Duration>) + Send + 'static {
+    pub(crate) fn prober(&self) -> impl Fn(Option<Duration>) + Send + Sync + 'static {
         let (way, side) = (Arc::clone(&self.way), self.side);
         move |every| way.probe(side, every)
     }
 
     /// Resets both directions, see `Conn::on_abort`.
-    pub(crate) fn resetter(&self) -> impl FnOnce() + Send + 'static {
+    pub(crate) fn resetter(&self) -> impl FnOnce() + Send + Sync + 'static {
         let (incoming, outgoing) = (Arc::clone(&self.incoming), Arc::clone(&self.outgoing));
         let way = Arc::clone(&self.way);
         move || {
