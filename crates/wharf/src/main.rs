@@ -4,6 +4,7 @@
 //! In reading order:
 //! * [`args`]: what may be typed; [`config`]: what the server's settings file may say;
 //! * [`cmd`]: one file a command; [`shell`]: the interactive client, a table of commands;
+//! * [`editor`]: lines that a person types, with history and completion;
 //! * [`session`], [`login`], [`client_error`], [`listing`], [`progress`]: what client commands share;
 //! * [`event`]: the same for programs (`--json`);
 //! * [`output`], [`screen`], [`live_ladder`], [`terminal`], [`logging`], [`trace_file`], [`exit`], [`help`]: what is said, and the status at the end.
@@ -17,6 +18,12 @@ mod cmd;
 mod config;
 #[cfg(feature = "drill")]
 mod drill;
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "its two front ends are being connected"
+)]
+mod editor;
 mod event;
 mod exit;
 mod help;

@@ -24,7 +24,8 @@ pub(crate) fn known_servers() -> Option<KnownServersFile> {
     Some(KnownServersFile::at(directory()?.join("known-servers")))
 }
 
-fn directory() -> Option<PathBuf> {
+/// Where what is remembered is kept; `None` without a home directory.
+pub(crate) fn directory() -> Option<PathBuf> {
     match std::env::var_os(VARIABLE) {
         Some(directory) if !directory.is_empty() => Some(PathBuf::from(directory)),
         _ => Some(choose_base_strategy().ok()?.state_dir()?.join("wharf")),
