@@ -78,3 +78,5 @@ mod file;
 pub use file::{FileOptions, Moved, RESUME_OVERLAP};
 mod local;
 pub use local::local_name;
+
+pub mod mirror;
