@@ -20,6 +20,7 @@ use crate::connect::{Login, Place, Session};
 use crate::dialogue::Dialogue;
 use crate::error::{Access, Error, ErrorKind, Result};
 use crate::experience::AFTER_CCC;
+use crate::listing::Listings;
 use crate::options::{DataModeChoice, Options};
 use crate::target::Endpoint;
 use crate::tls::{CccChoice, TlsChoice};
@@ -46,6 +47,8 @@ pub struct Client {
     welcome: Reply,
     /// TYPE for the next file transfer.
     wanted: RepresentationType,
+    /// What listings have told about the server.
+    pub(crate) listings: Listings,
     /// Where `change_dir` has led, for logging in anew; `None` is the login directory.
     directory: Option<Pathname>,
     pub(crate) notes: Vec<String>,
@@ -84,6 +87,7 @@ impl Client {
             refused: BTreeSet::new(),
             welcome,
             wanted: RepresentationType::Image,
+            listings: Listings::default(),
             directory: None,
             notes: Vec::new(),
             warnings,

@@ -158,6 +158,11 @@ impl<'c> Download<'c> {
         download
     }
 
+    /// Whose it is.
+    pub(crate) fn client(&mut self) -> &mut Client {
+        self.running.client
+    }
+
     /// Something a person may want to know.
     pub(crate) fn note(&mut self, note: String) {
         self.running.client.note(note);

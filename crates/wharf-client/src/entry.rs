@@ -3,7 +3,8 @@
 use std::time::SystemTime;
 
 use wharf_proto::facts::{FactType, Facts, Perm};
-use wharf_proto::listing::{self, ListLine, ListReader, ListTime, Precision};
+use wharf_proto::listing::zone::Zone;
+use wharf_proto::listing::{self, Dialect, ListLine, ListReader, ListTime, Precision};
 use wharf_proto::{Text, Timestamp};
 
 /// A file, directory or link on the server.
@@ -15,6 +16,9 @@ pub struct Entry {
     pub kind: EntryKind,
     /// Bytes of a transfer in TYPE I; not for directories told by MLSD.
     pub size: Option<u64>,
+    /// Bytes, as nearly as a LIST tells that counts in blocks, records or rounded units: for people, not for judging
+    /// whether a transfer was whole.
+    pub about: Option<u64>,
     /// Last modification.
     pub modified: Option<Modified>,
     /// Permission bits, at most `0o7777`.
@@ -52,8 +56,19 @@ pub enum EntryKind {
 pub enum Modified {
     /// From MLSx or MDTM: exact, UTC.
     Utc(Timestamp),
-    /// From LIST: the server's local time, of an unknown zone and often without seconds.
+    /// From LIST: often without seconds, and the server's local time, unless [`ListTime::utc`] says that the zone is known
+    /// ([`Client::learn_zone`](crate::Client::learn_zone)).
     Listed(ListTime),
+}
+
+impl From<ListTime> for Modified {
+    fn from(listed: ListTime) -> Self {
+        if listed.utc && listed.precision == Precision::Second {
+            Self::Utc(listed.at)
+        } else {
+            Self::Listed(listed)
+        }
+    }
 }
 
 impl Entry {
@@ -63,6 +78,7 @@ impl Entry {
             name,
             kind,
             size: None,
+            about: None,
             modified: None,
             mode: None,
             links: None,
@@ -118,7 +134,8 @@ impl Entry {
         };
         Self {
             size: line.size,
-            modified: line.modified.map(Modified::Listed),
+            about: line.about,
+            modified: line.modified.map(Modified::from),
             mode: line.mode,
             links: line.links,
             owner: line.owner,
@@ -142,6 +159,14 @@ impl Modified {
         matches!(self, Self::Utc(_))
     }
 
+    /// Whether [`timestamp`](Self::timestamp) is in UTC, to the precision that was told.
+    pub fn is_utc(self) -> bool {
+        match self {
+            Self::Utc(_) => true,
+            Self::Listed(listed) => listed.utc,
+        }
+    }
+
     /// The smallest unit that was told.
     pub fn precision(self) -> Precision {
         match self {
@@ -149,22 +174,62 @@ impl Modified {
             Self::Listed(listed) => listed.precision,
         }
     }
+
+    /// Whether this may be the time of an unchanged file whose time is known to be `exact`: equal within what was told and
+    /// in a zone that this server may be in ([`Zone::agrees`]). What a mirror compares with.
+    pub fn agrees(self, zone: &Zone, exact: Timestamp) -> bool {
+        match self {
+            Self::Utc(time) => time.whole_seconds() == exact.whole_seconds(),
+            Self::Listed(listed) => zone.agrees(listed, exact),
+        }
+    }
+
+    /// The same in UTC where the zone is known, as it was otherwise.
+    pub(crate) fn in_zone(self, zone: &Zone) -> Self {
+        match self {
+            Self::Utc(_) => self,
+            Self::Listed(listed) => Self::from(zone.to_utc(listed).unwrap_or(listed)),
+        }
+    }
 }
 
 /// Reads the lines of one LIST.
-pub(crate) struct Reader(ListReader);
+pub(crate) struct Reader {
+    lines: ListReader,
+    zone: Zone,
+}
 
 impl Reader {
-    pub(crate) fn new() -> Self {
-        Self(ListReader::new(Timestamp::from(SystemTime::now())))
+    /// For a server in this zone, of which earlier listings have told the rest.
+    pub(crate) fn new(zone: Zone, dialect: Option<&'static Dialect>) -> Self {
+        let lines = ListReader::new(Timestamp::from(SystemTime::now()));
+        let lines = match dialect {
+            Some(dialect) => lines.expecting(dialect),
+            None => lines,
+        };
+        Self { lines, zone }
     }
 
     pub(crate) fn line(&mut self, line: &[u8]) -> Line {
-        match self.0.read(line) {
-            ListLine::Entry(entry) => Line::Entry(Box::new(Entry::from_line(entry))),
+        match self.lines.read(line) {
+            ListLine::Entry(entry) => {
+                let mut entry = Entry::from_line(entry);
+                entry.modified = entry.modified.map(|it| it.in_zone(&self.zone));
+                Line::Entry(Box::new(entry))
+            }
             ListLine::Nothing => Line::Nothing,
             ListLine::Unknown => Line::Unknown,
         }
+    }
+
+    /// At the end: a line that was half an entry and stayed so.
+    pub(crate) fn finish(&mut self) -> Option<Vec<u8>> {
+        self.lines.finish()
+    }
+
+    /// What the lines were in, once one was recognised.
+    pub(crate) fn dialect(&self) -> Option<&'static Dialect> {
+        self.lines.dialect()
     }
 }
 

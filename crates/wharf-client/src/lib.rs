@@ -69,6 +69,7 @@ pub use upload::{Stored, Upload};
 mod listing;
 pub use listing::Listing;
 mod entry;
+mod zone;
 pub use entry::{Entry, EntryKind, Modified};
 
 mod pool;

@@ -7,6 +7,8 @@
 use tokio::io::AsyncReadExt;
 use wharf_proto::command::ListArgument;
 use wharf_proto::facts::{FactType, Facts};
+use wharf_proto::listing::Dialect;
+use wharf_proto::listing::zone::Zone;
 use wharf_proto::{Command, Pathname, Reply, ReplyClass};
 
 use crate::client::Client;
@@ -24,18 +26,27 @@ const LINE_LIMIT: usize = 64 * 1024;
 pub struct Listing<'c> {
     lines: Lines<'c>,
     format: Format,
+    /// Lines that were understood.
+    read: u64,
+    /// Lines that were not, and the last of them.
+    unread: u64,
+    last_unread: Vec<u8>,
 }
 
 enum Format {
-    Mlsd {
-        read: u64,
-        unread: Option<Vec<u8>>,
-    },
-    List {
-        reader: Reader,
-        read: u64,
-        unread: Option<Vec<u8>>,
-    },
+    Mlsd,
+    List(Box<Reader>),
+}
+
+/// What the listings of a server have told about it, and later ones are read with.
+#[derive(Debug, Default)]
+pub(crate) struct Listings {
+    /// The dialect of its LIST.
+    dialect: Option<&'static Dialect>,
+    /// How far the times in LIST are from UTC.
+    pub(crate) zone: Zone,
+    /// Files that were asked for their exact time to find that out.
+    pub(crate) asked: u8,
 }
 
 impl Client {
@@ -50,13 +61,7 @@ impl Client {
             match self.open_listing(&command).await {
                 Ok(opened) => {
                     let lines = Lines::new(Download::of_listing(self, &command, opened));
-                    return Ok(Listing {
-                        lines,
-                        format: Format::Mlsd {
-                            read: 0,
-                            unread: None,
-                        },
-                    });
+                    return Ok(Listing::new(lines, Format::Mlsd));
                 }
                 Err(error) if error.kind() == ErrorKind::Unsupported => self.not_offered("MLSD"),
                 Err(error) => return Err(error),
@@ -64,15 +69,9 @@ impl Client {
         }
         let command = Command::List(self.list_argument(path));
         let opened = self.open_listing(&command).await?;
+        let reader = Reader::new(self.listings.zone, self.listings.dialect);
         let lines = Lines::new(Download::of_listing(self, &command, opened));
-        Ok(Listing {
-            lines,
-            format: Format::List {
-                reader: Reader::new(),
-                read: 0,
-                unread: None,
-            },
-        })
+        Ok(Listing::new(lines, Format::List(Box::new(reader))))
     }
 
     /// Lists a directory (`None`: the current one) into memory.
@@ -260,26 +259,37 @@ impl Client {
     }
 }
 
-impl Listing<'_> {
+impl<'c> Listing<'c> {
+    fn new(lines: Lines<'c>, format: Format) -> Self {
+        Self {
+            lines,
+            format,
+            read: 0,
+            unread: 0,
+            last_unread: Vec::new(),
+        }
+    }
+
     /// The next entry, `None` when the listing is complete and the server has confirmed it. Entries for the directory
     /// itself and its parent are left out. Cancel-safe.
     ///
     /// # Errors
-    /// [`ErrorKind::Protocol`] for lines that are not facts (MLSD), when no line of a LIST is understood, and when the
-    /// listing exceeds its limits; [`ErrorKind::Truncated`] when it was cut off.
+    /// [`ErrorKind::Protocol`] when no line is understood, and when the listing exceeds its limits;
+    /// [`ErrorKind::Truncated`] when it was cut off. Some lines that are not understood are no error but a note, and
+    /// [`unread`](Self::unread) counts them.
     pub async fn next(&mut self) -> Result<Option<Entry>> {
         while let Some(line) = self.lines.next().await? {
             if line.is_empty() {
                 continue;
             }
             match &mut self.format {
-                Format::Mlsd { read, unread } => {
+                Format::Mlsd => {
                     // One name that no command could carry must not hide all others.
                     let Ok((facts, path)) = Facts::read_line(&line) else {
-                        *unread = Some(line);
+                        self.not_understood(line);
                         continue;
                     };
-                    *read += 1;
+                    self.read += 1;
                     let itself = matches!(
                         facts.kind,
                         Some(FactType::CurrentDirectory | FactType::ParentDirectory)
@@ -288,29 +298,34 @@ impl Listing<'_> {
                         return Ok(Some(Entry::from_facts(facts, path.into_bytes())));
                     }
                 }
-                Format::List {
-                    reader,
-                    read,
-                    unread,
-                } => match reader.line(&line) {
+                Format::List(reader) => match reader.line(&line) {
                     Line::Entry(entry) => {
-                        *read += 1;
+                        self.read += 1;
                         return Ok(Some(*entry));
                     }
                     Line::Nothing => {}
-                    Line::Unknown => *unread = Some(line),
+                    Line::Unknown => self.not_understood(line),
                 },
             }
         }
-        let (verb, read, unread) = match &mut self.format {
-            Format::Mlsd { read, unread } => ("MLSD", *read, unread.take()),
-            Format::List { read, unread, .. } => ("LIST", *read, unread.take()),
+        let verb = match &mut self.format {
+            Format::Mlsd => "MLSD",
+            Format::List(reader) => {
+                let (half, dialect) = (reader.finish(), reader.dialect());
+                if let Some(half) = half {
+                    self.not_understood(half);
+                }
+                if dialect.is_some() {
+                    self.lines.download.client().listings.dialect = dialect;
+                }
+                "LIST"
+            }
         };
-        let Some(line) = unread else {
+        if self.unread == 0 {
             return Ok(None);
-        };
-        let line = wharf_proto::visible(&line);
-        if read == 0 {
+        }
+        let line = wharf_proto::visible(&self.last_unread);
+        if self.read == 0 {
             let what = format!("{verb}: format not understood: {line}");
             return Err(Error::new(ErrorKind::Protocol, what));
         }
@@ -318,6 +333,16 @@ impl Listing<'_> {
             "{verb}: lines not understood were left out, the last: {line}"
         ));
         Ok(None)
+    }
+
+    /// Lines that were not understood so far: entries may be missing. Who deletes what is not listed looks here first.
+    pub fn unread(&self) -> u64 {
+        self.unread
+    }
+
+    fn not_understood(&mut self, line: Vec<u8>) {
+        self.unread += 1;
+        self.last_unread = line;
     }
 }
 

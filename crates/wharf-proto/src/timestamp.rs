@@ -20,6 +20,12 @@ const LAST: i64 = 253_402_300_799;
 const DAY: i64 = 86_400;
 
 impl Timestamp {
+    /// The last second of the year 9999.
+    pub const LAST: Self = Self {
+        secs: LAST,
+        millis: 0,
+    };
+
     /// `secs` since 1970-01-01 00:00 UTC plus `millis` (what is above 999 is cut off). Times outside of the years 0 to
     /// 9999 become the nearest one inside, since the wire has four digits for the year.
     pub fn new(secs: i64, millis: u16) -> Self {

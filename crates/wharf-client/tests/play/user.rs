@@ -140,6 +140,18 @@ async fn act(client: &mut Client, disk: &Disk, verb: &str, rest: &str) -> Result
             let entries = client.list(directory.as_ref()).await?;
             entries.iter().map(entry).collect::<Vec<_>>().join(", ")
         }
+        "list-in-utc" => {
+            let mut entries = client.list(directory.as_ref()).await?;
+            client.learn_zone(directory.as_ref(), &mut entries).await?;
+            let timed = |it: &Entry| match it.modified {
+                Some(time) if time.is_utc() => {
+                    format!("{} {}Z", entry(it), time.timestamp().to_wire())
+                }
+                Some(time) => format!("{} {}", entry(it), time.timestamp().to_wire()),
+                None => entry(it),
+            };
+            entries.iter().map(timed).collect::<Vec<_>>().join(", ")
+        }
         "nlst" => {
             let names = client.nlst(directory.as_ref()).await?;
             names

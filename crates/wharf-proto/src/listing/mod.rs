@@ -1,27 +1,62 @@
 //! Listings: reading the LIST of any server, and writing ours.
 //!
-//! RFC 959 leaves the form of LIST to the server, so there are dialects. [`DIALECTS`] is the table of those that are
-//! read; a listing is read in the dialect of its first recognised line, and a line that does not fit is reported, never
-//! guessed at. MLSD needs none of this: see [`crate::facts`].
+//! RFC 959 leaves the form of LIST to the server, so there are dialects. [`DIALECTS`] is the table of those that are read;
+//! a listing is read in the dialect of its first recognised line ([`ListReader`]), and a line that does not fit is
+//! reported, never guessed at. MLSD needs none of this: see [`crate::facts`].
+//!
+//! Reading order: the table here, `reader.rs` (which dialect a line is read in), `words.rs` and `date.rs` (what the dialects
+//! are made of), then one file a dialect. `zone.rs` learns how far a server's clock is from UTC. The samples of every
+//! dialect, with what is read from them, are in `tests/listing/`.
 //!
 //! Deliberately not here: whether a name is safe to create locally. A server may send `../x`; names are given as they
 //! came.
 
-pub mod dos;
-pub mod unix;
+mod cms;
+mod connect_enterprise;
+mod date;
+mod dos;
+mod eplf;
+mod month;
+mod mpe;
+mod netware;
+mod nonstop;
+mod os2;
+mod os400;
+mod os9;
+mod peter;
+mod reader;
+mod stat;
+mod unix;
+mod unix_date;
+mod vms;
+mod vshell;
+mod vxworks;
+mod wfftp;
+mod words;
 pub mod write;
+pub mod zone;
+mod zos_datasets;
+mod zos_jobs;
+mod zos_members;
+
+pub use reader::ListReader;
 
 use crate::timestamp::Timestamp;
+use date::Orders;
 
 /// One thing in a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// The name as it came: any bytes but CR, LF and NUL, never empty, never `.` or `..`; may hold `/`.
+    /// The name as it came: any bytes but CR, LF and NUL, never empty, never `.` or `..`; may hold `/`. Of a VMS file with
+    /// its version (`A.TXT;3`), of a VMS directory without `.DIR;1`: what a command takes.
     pub name: Vec<u8>,
     /// What it is.
     pub kind: EntryKind,
-    /// Bytes; for directories whatever the server says. `None` for devices and where the server tells nothing usable.
+    /// Bytes; for directories whatever the server says. `None` for devices and where the server tells nothing exact.
     pub size: Option<u64>,
+    /// Bytes, as nearly as a server tells that counts in blocks, records or rounded units. Good for people, not for
+    /// deciding whether a transfer was whole.
+    pub about: Option<u64>,
     /// When it was modified.
     pub modified: Option<ListTime>,
     /// The permission bits (at most `0o7777`), if the dialect has them.
@@ -32,6 +67,23 @@ pub struct Entry {
     pub owner: Option<Vec<u8>>,
     /// The group's name or number.
     pub group: Option<Vec<u8>>,
+}
+
+impl Entry {
+    /// An entry of which only name and kind are known.
+    fn new(name: &[u8], kind: EntryKind) -> Self {
+        Self {
+            name: name.to_vec(),
+            kind,
+            size: None,
+            about: None,
+            modified: None,
+            mode: None,
+            links: None,
+            owner: None,
+            group: None,
+        }
+    }
 }
 
 /// What an entry is.
@@ -46,18 +98,20 @@ pub enum EntryKind {
         /// The target as it came.
         target: Option<Vec<u8>>,
     },
-    /// A device, socket, fifo or door.
+    /// A device, socket, fifo or door; something migrated of which the server does not tell what it is.
     Other,
 }
 
-/// A time in a listing. LIST tells local time of an unknown zone (most servers: their own; wharf: UTC), so two servers'
-/// times compare only roughly.
+/// A time in a listing. Nearly all servers tell local time of an unknown zone, most of them their own (wharf: UTC);
+/// [`zone::Zone`] learns which.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ListTime {
-    /// The time as written, taken as UTC.
+    /// The time as written; where [`utc`](Self::utc) is not set, taken as if it were UTC.
     pub at: Timestamp,
     /// How much of it was written.
     pub precision: Precision,
+    /// Whether it is known to be UTC: the line says so, or the zone was learned.
+    pub utc: bool,
 }
 
 /// The smallest unit that a listing told.
@@ -71,12 +125,23 @@ pub enum Precision {
     Second,
 }
 
+impl Precision {
+    /// Its length in seconds.
+    pub const fn seconds(self) -> i64 {
+        match self {
+            Self::Day => 86_400,
+            Self::Minute => 60,
+            Self::Second => 1,
+        }
+    }
+}
+
 /// What one line of a listing is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ListLine {
     /// An entry.
     Entry(Entry),
-    /// Understood, and nothing to keep: a total, a blank line, `.` or `..`.
+    /// Understood, and nothing to keep: a heading, a total, a blank line, `.` or `..`, the first half of an entry.
     Nothing,
     /// Not understood.
     Unknown,
@@ -88,8 +153,45 @@ pub struct Dialect {
     pub name: &'static str,
     /// Servers known to write it.
     pub servers: &'static str,
-    /// Reads one line without its line end. `now` decides the year of dates that have none.
-    pub read: fn(line: &[u8], now: Timestamp) -> ListLine,
+    /// Words of the reply to SYST by which such a server is known, in upper case. A hint: what the lines say counts.
+    pub systems: &'static [&'static str],
+    /// Whether the line is a heading that nobody else writes.
+    heading: Option<fn(line: &[u8]) -> bool>,
+    /// Reads one line without its line end.
+    read: fn(line: &[u8], seen: &mut Seen) -> Reading,
+}
+
+/// What a dialect makes of a line.
+enum Reading {
+    Entry(Entry),
+    Nothing,
+    /// The first half of an entry; the next line is the other one.
+    Begun,
+    Unknown,
+}
+
+impl From<Option<Entry>> for Reading {
+    fn from(entry: Option<Entry>) -> Self {
+        match entry {
+            None => Self::Unknown,
+            Some(entry) => match entry.name.as_slice() {
+                b"" => Self::Unknown,
+                b"." | b".." => Self::Nothing,
+                _ => Self::Entry(entry),
+            },
+        }
+    }
+}
+
+/// What a dialect may know besides the line.
+#[derive(Debug, Clone)]
+struct Seen {
+    /// The present; dates without a year are taken as not later than a day after it.
+    now: Timestamp,
+    /// The heading of this dialect was seen, or the server said that it is the one.
+    settled: bool,
+    /// The orders of day, month and year that fit all dates so far.
+    orders: Orders,
 }
 
 impl std::fmt::Debug for Dialect {
@@ -100,200 +202,154 @@ impl std::fmt::Debug for Dialect {
     }
 }
 
-/// All dialects, in the order in which they are tried.
+/// All dialects, in the order in which they are tried. No two of them read the same line (held by `tests/listing.rs`), but
+/// for what is named there.
 pub static DIALECTS: &[Dialect] = &[
     Dialect {
+        name: "macos-peter",
+        servers: "Peter's server for MacOS, NetPresenz",
+        systems: &["MACOS"],
+        heading: None,
+        read: peter::read,
+    },
+    Dialect {
         name: "unix",
-        servers: "vsftpd, ProFTPD, Pure-FTPd, pyftpdlib, BSD and GNU ftpd, FileZilla Server, Serv-U, IIS in Unix form, wharf",
+        servers: "vsftpd, ProFTPD, Pure-FTPd, pyftpdlib, BSD and GNU ftpd, FileZilla Server, Serv-U, WFTPD, VShell, IIS in Unix form, z/OS in its HFS, wharf",
+        systems: &["UNIX"],
+        heading: None,
         read: unix::read,
     },
     Dialect {
         name: "dos",
         servers: "IIS in MS-DOS form, Windows CE, Xlight",
+        systems: &["WINDOWS_NT"],
+        heading: None,
         read: dos::read,
     },
+    Dialect {
+        name: "eplf",
+        servers: "publicfile, anonftpd",
+        systems: &[],
+        heading: None,
+        read: eplf::read,
+    },
+    Dialect {
+        name: "vms",
+        servers: "OpenVMS: TCP/IP Services (UCX), MultiNet, TCPware, MadGoat",
+        systems: &["VMS"],
+        heading: Some(vms::heading),
+        read: vms::read,
+    },
+    Dialect {
+        name: "zos-datasets",
+        servers: "z/OS, OS/390, MVS: data sets",
+        systems: &["MVS"],
+        heading: Some(zos_datasets::heading),
+        read: zos_datasets::read,
+    },
+    Dialect {
+        name: "zos-members",
+        servers: "z/OS, OS/390, MVS: members of a partitioned data set",
+        systems: &["MVS"],
+        heading: Some(zos_members::heading),
+        read: zos_members::read,
+    },
+    Dialect {
+        name: "zos-modules",
+        servers: "z/OS, OS/390, MVS: members of a load library",
+        systems: &["MVS"],
+        heading: Some(zos_members::module_heading),
+        read: zos_members::read_module,
+    },
+    Dialect {
+        name: "zos-jobs",
+        servers: "z/OS with FILETYPE=JES: jobs",
+        systems: &["MVS"],
+        heading: Some(zos_jobs::heading),
+        read: zos_jobs::read,
+    },
+    Dialect {
+        name: "os400",
+        servers: "IBM i, OS/400, AS/400",
+        systems: &["OS/400"],
+        heading: None,
+        read: os400::read,
+    },
+    Dialect {
+        name: "netware",
+        servers: "Novell NetWare, Hellsoft",
+        systems: &["NETWARE"],
+        heading: None,
+        read: netware::read,
+    },
+    Dialect {
+        name: "os2",
+        servers: "IBM's server for OS/2",
+        systems: &["OS/2"],
+        heading: None,
+        read: os2::read,
+    },
+    Dialect {
+        name: "nonstop",
+        servers: "HP NonStop, Tandem (Guardian)",
+        systems: &["NONSTOP", "GUARDIAN", "TANDEM"],
+        heading: Some(nonstop::heading),
+        read: nonstop::read,
+    },
+    Dialect {
+        name: "mpe",
+        servers: "HP 3000 with MPE/iX",
+        systems: &["MPE/IX", "MPE"],
+        heading: Some(mpe::heading),
+        read: mpe::read,
+    },
+    Dialect {
+        name: "vm-cms",
+        servers: "z/VM, VM/ESA, VM/CMS",
+        systems: &["VM", "VM/ESA", "Z/VM"],
+        heading: None,
+        read: cms::read,
+    },
+    Dialect {
+        name: "vshell",
+        servers: "older VShell",
+        systems: &[],
+        heading: None,
+        read: vshell::read,
+    },
+    Dialect {
+        name: "os9",
+        servers: "Microware OS-9",
+        systems: &["OS-9", "OS9"],
+        heading: Some(os9::heading),
+        read: os9::read,
+    },
+    Dialect {
+        name: "wfftp",
+        servers: "Nortel routers with wfFtp",
+        systems: &[],
+        heading: None,
+        read: wfftp::read,
+    },
+    Dialect {
+        name: "vxworks",
+        servers: "VxWorks, Nortel routers built on it",
+        systems: &["VXWORKS"],
+        heading: Some(vxworks::heading),
+        read: vxworks::read,
+    },
+    Dialect {
+        name: "stat",
+        servers: "servers that print numbers of stat(2)",
+        systems: &[],
+        heading: None,
+        read: stat::read,
+    },
+    Dialect {
+        name: "connect-enterprise",
+        servers: "Sterling Connect:Enterprise",
+        systems: &[],
+        heading: None,
+        read: connect_enterprise::read,
+    },
 ];
-
-/// Reads the listings of one server: the dialect of the first recognised line is kept.
-#[derive(Debug, Clone)]
-pub struct ListReader {
-    now: Timestamp,
-    dialect: Option<&'static Dialect>,
-}
-
-impl ListReader {
-    /// `now` is the present; dates without a year are taken as not later than a day after it.
-    pub fn new(now: Timestamp) -> Self {
-        Self { now, dialect: None }
-    }
-
-    /// The dialect, once a line was recognised.
-    pub fn dialect(&self) -> Option<&'static Dialect> {
-        self.dialect
-    }
-
-    /// Reads one line, with or without its CRLF.
-    pub fn read(&mut self, line: &[u8]) -> ListLine {
-        let line = line.strip_suffix(b"\n").unwrap_or(line);
-        // more than one CR: servers that convert line ends twice
-        let end = line
-            .iter()
-            .rposition(|&b| b != b'\r')
-            .map_or(0, |last| last + 1);
-        let line = line.get(..end).unwrap_or(line);
-        if line.trim_ascii().is_empty() {
-            return ListLine::Nothing;
-        }
-        if let Some(dialect) = self.dialect {
-            return (dialect.read)(line, self.now);
-        }
-        for dialect in DIALECTS {
-            match (dialect.read)(line, self.now) {
-                ListLine::Unknown => {}
-                // a total or a `.` names no dialect for sure, an entry does
-                ListLine::Nothing => return ListLine::Nothing,
-                entry @ ListLine::Entry(_) => {
-                    self.dialect = Some(dialect);
-                    return entry;
-                }
-            }
-        }
-        ListLine::Unknown
-    }
-
-    /// Reads a whole listing, lines ending in LF or CRLF.
-    pub fn read_all(&mut self, listing: &[u8]) -> Vec<ListLine> {
-        let listing = listing.strip_suffix(b"\n").unwrap_or(listing);
-        listing
-            .split(|&b| b == b'\n')
-            .map(|line| self.read(line))
-            .filter(|line| *line != ListLine::Nothing)
-            .collect()
-    }
-}
-
-/// An entry, unless the name is none (empty) or stands for the directory itself or its parent.
-fn entry(entry: Entry) -> ListLine {
-    match entry.name.as_slice() {
-        b"" => ListLine::Unknown,
-        b"." | b".." => ListLine::Nothing,
-        _ => ListLine::Entry(entry),
-    }
-}
-
-/// Whether no byte in the line could begin another line for a later reader of the name.
-fn is_one_line(line: &[u8]) -> bool {
-    !line.iter().any(|b| matches!(b, b'\r' | b'\n' | 0))
-}
-
-/// A decimal number of digits only.
-fn number(digits: &[u8]) -> Option<u64> {
-    crate::text::decimal(digits)
-}
-
-/// The word at the start of the text and what follows it, the space not skipped. `None` at the end or before a space.
-fn word(text: &[u8]) -> Option<(&[u8], &[u8])> {
-    let end = text.iter().position(|&b| b == b' ').unwrap_or(text.len());
-    (end > 0).then(|| text.split_at(end))
-}
-
-/// Hour, minute, and the second if there is one.
-type TimeOfDay = (u8, u8, Option<u8>);
-
-/// `HH:MM` or `HH:MM:SS`, one digit for the hour tolerated.
-fn clock(word: &[u8]) -> Option<TimeOfDay> {
-    let part = |digits: &[u8], limit: u8| {
-        let value = number(digits).filter(|_| digits.len() <= 2)?;
-        u8::try_from(value).ok().filter(|value| *value <= limit)
-    };
-    let mut parts = word.split(|&b| b == b':');
-    let hour = part(parts.next()?, 23)?;
-    let minute = part(parts.next()?, 59)?;
-    let second = match parts.next() {
-        Some(digits) => Some(part(digits, 60)?),
-        None => None,
-    };
-    parts.next().is_none().then_some((hour, minute, second))
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn now() -> Timestamp {
-        Timestamp::from_wire(b"20260601120000").unwrap()
-    }
-
-    #[test]
-    fn a_listing_is_read_in_the_dialect_of_its_first_line() {
-        let mut reader = ListReader::new(now());
-        let lines = reader.read_all(
-            b"total 8\r\n-rw-r--r-- 1 a b 5 Jan  1  2024 x\r\n01-02-24  10:00AM  7 y\r\n\r\n",
-        );
-        assert_eq!(lines.len(), 2);
-        assert!(matches!(lines.first(), Some(ListLine::Entry(_))));
-        assert_eq!(lines.get(1), Some(&ListLine::Unknown));
-        assert_eq!(reader.dialect().map(|dialect| dialect.name), Some("unix"));
-    }
-
-    #[test]
-    fn a_line_break_inside_a_line_is_never_part_of_a_name() {
-        let lines: [&[u8]; 8] = [
-            b"0206-49-02  15:04    77 p\ro.txt 25",
-            b"06-05-03  15:04    77 p\ro.txt",
-            b"06-05-03  15:04    77 p\no.txt",
-            b"06-05-03  15:04    77 p\0o.txt",
-            b"-rw-r--r-- 1 a b 5 Jan  2 2024 p\ro.txt",
-            b"-rw-r--r-- 1 a b 5 Jan  2 2024 p\no.txt",
-            b"-rw-r--r-- 1 a b 5 Jan  2 2024 p\0o.txt",
-            b"lrwxrwxrwx 1 a b 5 Jan  2 2024 p -> o\r.txt",
-        ];
-        for line in lines {
-            assert_eq!(ListReader::new(now()).read(line), ListLine::Unknown);
-            for dialect in DIALECTS {
-                assert_eq!(
-                    (dialect.read)(line, now()),
-                    ListLine::Unknown,
-                    "{}",
-                    dialect.name
-                );
-            }
-        }
-        let twice = ListReader::new(now()).read(b"-rw-r--r-- 1 a b 5 Jan  2 2024 x\r\r\n");
-        assert!(matches!(twice, ListLine::Entry(entry) if entry.name == b"x"));
-    }
-
-    #[test]
-    fn times_of_day() {
-        let table: [(&str, Option<TimeOfDay>); 9] = [
-            ("10:11", Some((10, 11, None))),
-            ("9:05", Some((9, 5, None))),
-            ("10:11:12", Some((10, 11, Some(12)))),
-            ("24:00", None),
-            ("10:60", None),
-            ("10", None),
-            ("10:11:12:13", None),
-            ("010:11", None),
-            ("10:", None),
-        ];
-        for (text, want) in table {
-            assert_eq!(clock(text.as_bytes()), want, "{text}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn no_line_panics_or_yields_an_impossible_name(line in proptest::collection::vec(any::<u8>(), 0..100)) {
-            if let ListLine::Entry(entry) = ListReader::new(now()).read(&line) {
-                prop_assert!(!entry.name.is_empty() && is_one_line(&entry.name));
-            }
-        }
-
-        #[test]
-        fn no_line_like_a_listing_panics(line in "[-dlbcx][-rwxsStT]{9}[+@. ]{0,2}[0-9 ,]{0,9}(Jan|Feb|32| ){0,3} [0-9: -]{0,12}[a-z >-]{0,9}") {
-            let _ = ListReader::new(now()).read(line.as_bytes());
-        }
-    }
-}

@@ -149,7 +149,7 @@ mod tests {
     use expect_test::expect;
     use proptest::prelude::*;
 
-    use super::super::{ListLine, Precision, unix};
+    use super::super::{ListLine, ListReader, Precision};
     use super::*;
 
     fn now() -> Timestamp {
@@ -250,7 +250,7 @@ mod tests {
             unix_line(&line, now(), &mut out).unwrap();
             prop_assert!(out.ends_with(b"\r\n"));
             out.truncate(out.len() - 2);
-            let ListLine::Entry(entry) = unix::read(&out, now()) else { return Err(TestCaseError::fail("not an entry")) };
+            let ListLine::Entry(entry) = ListReader::new(now()).read(&out) else { return Err(TestCaseError::fail("not an entry")) };
             prop_assert_eq!(&entry.name, &name);
             prop_assert_eq!((entry.size, entry.mode, entry.links), (Some(size), Some(mode), Some(links)));
             prop_assert_eq!(entry.group.as_deref(), Some(&b"my_group"[..]));
