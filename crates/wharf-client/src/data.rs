@@ -240,7 +240,7 @@ impl Client {
                 return failed(Evidence::Greeted);
             }
         }
-        if offset > 0 {
+        if offset > 0 || self.dialogue.may_hold_marker() {
             // RFC 3659 §5: REST stands immediately before the transfer command.
             let rest = Command::Rest(offset);
             let reply = self.ask(&rest).await?;

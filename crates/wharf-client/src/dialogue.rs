@@ -170,6 +170,11 @@ impl Dialogue {
         self.pi.needs_type(wanted)
     }
 
+    /// Whether REST 0 must stand before a transfer that begins at the beginning.
+    pub(crate) fn may_hold_marker(&self) -> bool {
+        self.pi.may_hold_marker()
+    }
+
     fn broken(&mut self, error: ControlError) -> Error {
         self.lost = true;
         match error {

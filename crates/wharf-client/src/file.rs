@@ -274,7 +274,7 @@ impl Client {
     /// STOR at an offset; APPE where REST is refused.
     async fn store_behind(&mut self, remote: &Pathname, offset: u64) -> Result<Upload<'_>> {
         if offset > 0 && self.offers_restart() {
-            // A trial REST tells before anything is opened; the marker dies with the next command (RFC 3659 §5.3).
+            // A trial REST tells before anything is opened.
             let rest = wharf_proto::Command::Rest(offset);
             if self.ask(&rest).await?.code() != 350 {
                 self.not_offered("REST");

@@ -47,6 +47,8 @@ pub struct UserPi {
     next_ticket: u64,
     /// TYPE as the server has it; `None` when unknown.
     representation: Option<RepresentationType>,
+    /// A restart marker other than 0 may stand at the server.
+    marker: bool,
     closing: bool,
 }
 
@@ -54,13 +56,31 @@ pub struct UserPi {
 struct Waiting {
     ticket: Ticket,
     verb: &'static Verb,
-    representation: Option<RepresentationType>,
+    means: Means,
     /// 1yz came: a transfer runs.
     running: bool,
     /// Nobody wants the reply any more.
     abandoned: bool,
     /// The PWD behind an ABOR.
     fence: bool,
+}
+
+/// What a command changes at the server when it is answered as it should be.
+#[derive(Debug, Clone, Copy, Default)]
+struct Means {
+    representation: Option<RepresentationType>,
+    /// REST
+    marker: Option<Marker>,
+    /// A transfer, which uses the marker up as soon as it begins
+    transfers: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Marker {
+    /// It is not 0.
+    stands: bool,
+    /// One stood already.
+    before: bool,
 }
 
 impl Default for UserPi {
@@ -77,34 +97,48 @@ impl UserPi {
             waiting: VecDeque::new(),
             next_ticket: 0,
             representation: Some(RepresentationType::default()),
+            marker: false,
             closing: false,
         }
     }
 
     /// The command was sent.
     pub fn sent(&mut self, command: &Command) -> Ticket {
-        let representation = match command {
+        let mut means = Means::default();
+        match command {
             Command::Type(representation) => {
                 // until the reply is there, either may be in force
                 self.representation = None;
-                Some(*representation)
+                means.representation = Some(*representation);
             }
             Command::Rein => {
                 self.representation = None;
-                Some(RepresentationType::default())
+                means.representation = Some(RepresentationType::default());
             }
-            _ => None,
-        };
-        self.push(command.verb(), representation)
+            Command::Rest(marker) => {
+                let (stands, before) = (*marker != 0, self.marker);
+                self.marker |= stands;
+                means.marker = Some(Marker { stands, before });
+            }
+            Command::Retr(_)
+            | Command::Stor(_)
+            | Command::Stou(_)
+            | Command::Appe(_)
+            | Command::List(_)
+            | Command::Nlst(_)
+            | Command::Mlsd(_) => means.transfers = true,
+            _ => {}
+        }
+        self.push(command.verb(), means)
     }
 
-    fn push(&mut self, verb: &'static Verb, representation: Option<RepresentationType>) -> Ticket {
+    fn push(&mut self, verb: &'static Verb, means: Means) -> Ticket {
         let ticket = Ticket(self.next_ticket);
         self.next_ticket = self.next_ticket.wrapping_add(1);
         self.waiting.push_back(Waiting {
             ticket,
             verb,
-            representation,
+            means,
             running: false,
             abandoned: false,
             fence: false,
@@ -128,7 +162,7 @@ impl UserPi {
 
     /// The fence: this command is to be sent now. Its reply is swallowed, too.
     pub fn fence(&mut self) -> Command {
-        self.push(Command::Pwd.verb(), None);
+        self.push(Command::Pwd.verb(), Means::default());
         if let Some(fence) = self.waiting.back_mut() {
             fence.abandoned = true;
             fence.fence = true;
@@ -153,6 +187,7 @@ impl UserPi {
             return match self.waiting.get_mut(at) {
                 Some(waiting) => {
                     waiting.running = true;
+                    self.marker &= !waiting.means.transfers;
                     if waiting.abandoned {
                         Heard::Owed
                     } else {
@@ -170,10 +205,7 @@ impl UserPi {
         }
         match self.waiting.remove(at) {
             Some(waiting) => {
-                if let Some(representation) = waiting.representation {
-                    self.representation =
-                        (reply.class() == ReplyClass::Completion).then_some(representation);
-                }
+                self.answered(waiting.means, reply.class());
                 if waiting.abandoned {
                     Heard::Owed
                 } else {
@@ -182,6 +214,22 @@ impl UserPi {
             }
             None => Heard::Unasked,
         }
+    }
+
+    fn answered(&mut self, means: Means, class: ReplyClass) {
+        let done = class == ReplyClass::Completion;
+        if let Some(representation) = means.representation {
+            self.representation = done.then_some(representation);
+        }
+        if let Some(Marker { stands, before }) = means.marker {
+            self.marker = match class {
+                ReplyClass::Intermediate => stands,
+                ReplyClass::TransientNegative | ReplyClass::PermanentNegative => before,
+                // neither accepted nor refused
+                _ => true,
+            };
+        }
+        self.marker &= !(means.transfers && done);
     }
 
     /// The place of the command that this reply answers: the oldest, unless a transfer runs there and the code is none
@@ -222,6 +270,13 @@ impl UserPi {
     /// The server said 421: it closes the control connection, whatever else is outstanding.
     pub fn closing(&self) -> bool {
         self.closing
+    }
+
+    /// May the server hold a restart marker, so that REST 0 must stand before a transfer that begins at the beginning? It
+    /// should forget one with the next command (RFC 3659 §5.3), but vsftpd 3.0.3 keeps it until something is transferred, and a
+    /// REST may be left alone: no data connection came about, or nobody wanted the transfer any more.
+    pub fn may_hold_marker(&self) -> bool {
+        self.marker
     }
 
     /// Must TYPE be sent before a transfer in this representation type?
@@ -379,6 +434,29 @@ mod tests {
         assert!(pi.needs_type(ascii) && pi.needs_type(RepresentationType::Image));
         heard(&mut pi, &["REIN"], &[220]);
         assert!(!pi.needs_type(ascii));
+    }
+
+    #[test]
+    fn a_marker_stands_until_it_is_used_or_taken_back() {
+        let table: [(&[&str], &[u16], bool); 12] = [
+            (&["REST 3"], &[], true),
+            (&["REST 3"], &[350], true),
+            (&["REST 3"], &[502], false),
+            (&["REST 3"], &[226], true),
+            (&["REST 3", "REST 4"], &[350, 501], true),
+            (&["REST 3", "EPSV", "NOOP"], &[350, 229, 200], true),
+            (&["REST 3", "REST 0"], &[350, 350], false),
+            (&["REST 3", "REST 0"], &[350, 500], true),
+            (&["REST 3", "RETR a"], &[350, 150], false),
+            (&["REST 3", "STOR a"], &[350, 226], false),
+            (&["REST 3", "STOR a"], &[350, 425], true),
+            (&["REST 0"], &[350], false),
+        ];
+        for (lines, codes, stands) in table {
+            let mut pi = greeted();
+            heard(&mut pi, lines, codes);
+            assert_eq!(pi.may_hold_marker(), stands, "{lines:?} {codes:?}");
+        }
     }
 
     proptest! {

@@ -89,6 +89,8 @@ pub(crate) struct Log {
     pub(crate) sizes: Vec<String>,
     /// Replies were added or left out somewhere: from then on the client cannot know which of them is whose.
     pub(crate) out_of_step: bool,
+    /// REST was refused in words, and heeded.
+    pub(crate) marker_denied: bool,
     /// A password came, or a file was sent or received, in clear.
     pub(crate) bared: bool,
     /// Bytes that the server has sent in listings and replies.

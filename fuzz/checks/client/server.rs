@@ -459,6 +459,7 @@ impl Session {
                 last.reply = None;
             }
         }
+        self.host.memory.look().marker_denied |= twist > 159 && question.starts_with(b"REST");
         self.write(&out).await?;
         if over { Err(Over) } else { Ok(()) }
     }
