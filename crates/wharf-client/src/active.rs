@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 use wharf_net::mapping::Mapping;
+use wharf_net::through::ProxyError;
 use wharf_net::{DataPort, ListenAt, Net, Ports};
 use wharf_proto::data_connection::evidence::NoListener;
 use wharf_proto::data_connection::passive::PortRange;
@@ -35,7 +36,7 @@ pub(crate) struct Invitation {
 }
 
 impl Invitation {
-    /// Listens on `local`, the own end of the control connection, and finds out what to tell the server.
+    /// Listens on `local`, the own end of the control connection, for `peer`, and finds out what to tell the server.
     ///
     /// # Errors
     /// The evidence against this path, and the address that would have been told, as far as it is known.
@@ -43,17 +44,21 @@ impl Invitation {
         net: &dyn Net,
         options: &Options,
         local: IpAddr,
+        peer: SocketAddr,
         attempt: &Attempt,
     ) -> Result<Self, (Option<SocketAddr>, Evidence)> {
         let ports = options.port_range.map_or(Ports::Any, Ports::Range);
-        let listening = DataPort::listen(net, ListenAt::new(local, ports)).await;
+        let listening = DataPort::listen(net, ListenAt::new(local, ports).expecting(peer)).await;
         let port = listening.map_err(|error| {
             let why = no_listener(&error, options.port_range);
             tracing::debug!(kind = ?error.kind(), %local, "{why}");
             (None, Evidence::CannotListen(why))
         })?;
-        let number = port.listening_at().map_or(0, |at| at.port());
-        let own = canonical(local);
+        let at = port.listening_at();
+        let number = at.map_or(0, |at| at.port());
+        // Not here where a proxy listens in our place
+        let own = at.map_or(local, |at| at.ip());
+        let own = canonical(if own.is_unspecified() { local } else { own });
         let (told, mapping) = match attempt.path.address {
             Address::Mapped => {
                 let inside = SocketAddr::new(own, number);
@@ -96,6 +101,7 @@ impl Invitation {
 pub(crate) fn no_listener(error: &io::Error, range: Option<PortRange>) -> NoListener {
     match error.kind() {
         io::ErrorKind::AddrInUse => NoListener::InUse(range),
+        _ if ProxyError::of(error).is_some() => NoListener::Proxy,
         io::ErrorKind::PermissionDenied => NoListener::Forbidden(range),
         _ => NoListener::Other,
     }

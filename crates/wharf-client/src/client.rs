@@ -405,8 +405,8 @@ impl Client {
         if self.dialogue.control().is_secured() {
             return Ok(());
         }
-        let Endpoint { host, port } = &self.place.endpoint;
-        let verifier = options.tls.trust.verifier(host, *port);
+        let Endpoint { host, port } = self.place.near();
+        let verifier = self.place.options.tls.trust.verifier(host, *port);
         self.place.verifier = Some(verifier.map_err(|error| self.place.no_tls(error))?);
         self.place.ccc = false;
         self.log_in_anew("TLS was asked for").await

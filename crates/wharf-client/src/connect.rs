@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 use wharf_net::tls::{ServerCertVerifier, TlsVersions};
 use wharf_net::{Conn, Net, Source, Trace, UserControl};
+use wharf_proto::ftp_proxy::Names;
 use wharf_proto::{Command, Features, Pathname, Reply, ReplyClass, Secret, Text};
 
 use crate::client::Client;
@@ -20,6 +21,7 @@ use crate::error::{Access, Error, ErrorKind, Result};
 use crate::options::{FamilyChoice, Options};
 use crate::target::{Endpoint, Target};
 use crate::tls::{CccChoice, TlsChoice};
+use crate::via::FtpProxy;
 
 /// Between the starts of two connection attempts (RFC 8305 §5: recommended 250 ms).
 const STAGGER: Duration = Duration::from_millis(250);
@@ -98,24 +100,25 @@ pub(crate) struct Session {
 /// with 421; [`ErrorKind::Protocol`] when whatever answers is not an FTP server.
 pub async fn connect(net: Arc<dyn Net>, to: &Endpoint, options: Options) -> Result<Greeting> {
     let began = Instant::now();
-    let resolved = timeout(options.connect_timeout, net.resolve(&to.host, to.port)).await;
+    let near = options.ftp_proxy.as_ref().map_or(to, |it| &it.endpoint);
+    let resolved = timeout(options.connect_timeout, net.resolve(&near.host, near.port)).await;
     let resolved = resolved
         .map_err(|_| {
             Error::new(
                 ErrorKind::Resolve,
-                format!("no answer from the resolver about {}", to.host),
+                format!("no answer from the resolver about {}", near.host),
             )
         })?
         .map_err(|error| {
             Error::from_source(
                 ErrorKind::Resolve,
-                format!("cannot resolve {}", to.host),
+                format!("cannot resolve {}", near.host),
                 error,
             )
         })?;
     let addresses = in_order(resolved, options.family);
     if addresses.is_empty() {
-        let what = format!("{} has no address of the wanted family", to.host);
+        let what = format!("{} has no address of the wanted family", near.host);
         return Err(Error::new(ErrorKind::Resolve, what));
     }
     let mut place = Place {
@@ -129,7 +132,8 @@ pub async fn connect(net: Arc<dyn Net>, to: &Endpoint, options: Options) -> Resu
         verifier: None,
     };
     if place.options.tls.choice != TlsChoice::Off {
-        let verifier = place.options.tls.trust.verifier(&to.host, to.port);
+        let Endpoint { host, port } = place.near();
+        let verifier = place.options.tls.trust.verifier(host, *port);
         place.verifier = Some(verifier.map_err(|error| place.no_tls(error))?);
     }
     // On the heap, as below: the whole handshake of TLS would otherwise be carried by everybody who waits.
@@ -175,7 +179,7 @@ impl Greeting {
     /// number of connections.
     pub async fn login(mut self, login: Login) -> Result<Client> {
         let within = self.place.options.reply_timeout;
-        let welcome = log_in(&mut self.dialogue, &login, within).await?;
+        let welcome = log_in(&mut self.dialogue, &self.place, &login, within).await?;
         let features = features(&mut self.dialogue, within).await?;
         Ok(Client::new(
             self.place,
@@ -214,7 +218,7 @@ impl Session {
         let within = self.place.options.reply_timeout;
         let greeting = Box::pin(self.place.dial(Instant::now())).await?;
         let mut dialogue = greeting.into_dialogue();
-        log_in(&mut dialogue, &self.login, within).await?;
+        log_in(&mut dialogue, &self.place, &self.login, within).await?;
         if self.features {
             // Asked again for its side effect OPTS UTF8, not for its answer.
             features(&mut dialogue, within).await?;
@@ -231,6 +235,12 @@ impl Session {
 }
 
 impl Place {
+    /// Where connections go: to the server, or to the FTP proxy before it.
+    pub(crate) fn near(&self) -> &Endpoint {
+        let proxy = self.options.ftp_proxy.as_ref();
+        proxy.map_or(&self.endpoint, |it| &it.endpoint)
+    }
+
     /// Connects to one of the addresses and reads the greeting. `began`: since when the connect time runs.
     pub(crate) async fn dial(&self, began: Instant) -> Result<Greeting> {
         let options = &self.options;
@@ -333,9 +343,15 @@ impl Place {
 /// Returns the 230.
 pub(crate) async fn log_in(
     dialogue: &mut Dialogue,
+    place: &Place,
     login: &Login,
     within: Duration,
 ) -> Result<Reply> {
+    if let Some(proxy) = &place.options.ftp_proxy {
+        let reply = log_in_through(dialogue, proxy, &place.endpoint, login, within).await?;
+        dialogue.protect_data(within).await?;
+        return Ok(reply);
+    }
     let user = Command::User(login.user.clone());
     let mut reply = dialogue.exchange(&user, within).await?;
     if reply.code() == 331 {
@@ -357,6 +373,46 @@ pub(crate) async fn log_in(
         return Err(Error::refused(Access::Login, what, reply));
     }
     dialogue.protect_data(within).await?;
+    Ok(reply)
+}
+
+/// The dialogue of an FTP proxy.
+async fn log_in_through(
+    dialogue: &mut Dialogue,
+    proxy: &FtpProxy,
+    to: &Endpoint,
+    login: &Login,
+    within: Duration,
+) -> Result<Reply> {
+    let names = Names {
+        host: &to.host,
+        port: to.port,
+        user: &login.user,
+        password: &login.password,
+        account: login.account.as_ref(),
+        proxy_user: proxy.user.as_ref(),
+        proxy_password: proxy.password.as_ref(),
+    };
+    let steps = proxy.dialogue.steps(&names);
+    let steps = steps.map_err(|error| Error::new(ErrorKind::Argument, error.to_string()))?;
+    let mut reply = Reply::new(220, "");
+    for step in steps {
+        if !step.is_wanted(&reply) {
+            continue;
+        }
+        reply = dialogue.exchange_line(&step.line, within).await?;
+        if !step.is_borne(&reply) {
+            break;
+        }
+    }
+    if reply.class() != ReplyClass::Completion {
+        let what = format!(
+            "login as {} on {to} through the FTP proxy {} refused",
+            login.user.display(),
+            proxy.endpoint
+        );
+        return Err(Error::refused(Access::Login, what, reply));
+    }
     Ok(reply)
 }
 

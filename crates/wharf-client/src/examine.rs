@@ -120,7 +120,7 @@ impl Greeting {
         // Further control connections must come to the same machine.
         place.addresses = vec![self.peer_addr()];
         let mut dialogue = self.into_dialogue();
-        log_in(&mut dialogue, &login, within).await?;
+        log_in(&mut dialogue, &place, &login, within).await?;
         Ok(Examiner {
             place,
             login,
@@ -285,9 +285,9 @@ impl Examiner {
         attempt: &Attempt,
         probed: &mut Probed,
     ) -> std::result::Result<(), Obstacle> {
-        let local = self.local_addr().ip();
+        let (local, peer) = (self.local_addr().ip(), self.peer_addr());
         let (net, options) = (&*self.place.net, &self.place.options);
-        let prepared = Invitation::prepare(net, options, local, attempt).await;
+        let prepared = Invitation::prepare(net, options, local, peer, attempt).await;
         let invitation = prepared.map_err(|(told, evidence)| {
             probed.target = told;
             Obstacle::Path(evidence)

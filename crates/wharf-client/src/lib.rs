@@ -34,6 +34,8 @@ mod options;
 pub use options::{
     DataHost, DataModeChoice, FamilyChoice, Options, SHORT_REPLY_LINES, UnknownWord,
 };
+mod via;
+pub use via::{FtpProxy, Via, ViaError, is_direct};
 mod tls;
 pub use tls::{CccChoice, Tls, TlsChoice};
 mod error;

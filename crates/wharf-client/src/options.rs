@@ -13,6 +13,7 @@ use wharf_proto::data_connection::{Offer, policy};
 use crate::memory::Memory;
 use crate::target::Scheme;
 use crate::tls::{Tls, TlsChoice};
+use crate::via::FtpProxy;
 
 /// Settings of one client. All of them have working defaults; change fields and keep the rest with `..Options::default()`.
 #[derive(Clone)]
@@ -60,6 +61,9 @@ pub struct Options {
     /// TLS on the control connection and its data connections. Default: off, which is what `ftp://` has always meant to a
     /// library; the addresses `ftpes://` and `ftps://` require it ([`Options::for_scheme`]).
     pub tls: Tls,
+    /// An FTP proxy to log in through; default: none. Proxies that lead connections are a [`Net`](wharf_net::Net) instead:
+    /// [`wharf_net::through`]. TLS, where it is wanted, is with the proxy, and judged by the proxy's name.
+    pub ftp_proxy: Option<FtpProxy>,
     /// Where it is remembered which way to a data connection works; default: nowhere.
     pub memory: Option<Arc<Memory>>,
 }
@@ -92,6 +96,7 @@ impl Default for Options {
             upload_limit: None,
             recorder: None,
             tls: Tls::default(),
+            ftp_proxy: None,
             memory: None,
         }
     }

@@ -195,7 +195,8 @@ impl Client {
         let failed = |at, evidence| Ok(Err(vec![tried(path, at, None, evidence, began)]));
         let local = self.local_addr().ip();
         let net = self.net();
-        let invited = Invitation::prepare(&*net, self.options(), local, attempt).await;
+        let invited =
+            Invitation::prepare(&*net, self.options(), local, self.peer_addr(), attempt).await;
         let Invitation {
             port,
             told,

@@ -121,7 +121,7 @@ async fn enter(place: &Place, login: &Login, within: Duration) -> Result<Dialogu
     let mut dialogue = place.dial(Instant::now()).await?.into_dialogue();
     let trace = dialogue.control().trace();
     trace.record(|| What::Note("scout: can the server connect to us?".to_owned()));
-    log_in(&mut dialogue, login, within).await?;
+    log_in(&mut dialogue, place, login, within).await?;
     Ok(dialogue)
 }
 
@@ -176,7 +176,8 @@ async fn reach(
     // As patient with the replies as with the connection: a server that says nothing is of no use here.
     let patience = attempt.patience;
     let local = dialogue.control().local_addr().ip();
-    let prepared = Invitation::prepare(&*place.net, &place.options, local, attempt).await;
+    let peer = dialogue.control().peer_addr();
+    let prepared = Invitation::prepare(&*place.net, &place.options, local, peer, attempt).await;
     let invitation = match prepared {
         Ok(invitation) => invitation,
         Err((told, evidence)) => {

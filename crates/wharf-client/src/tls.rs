@@ -168,7 +168,7 @@ impl Place {
             },
         );
         // The zone of a link-local address is nothing that a certificate could have.
-        let host = &self.endpoint.host;
+        let host = &self.near().host;
         let host = host.split_once('%').map_or(&**host, |(host, _zone)| host);
         let session = user.and_then(|user| user.session(host));
         let session = session.map_err(|error| self.no_tls(error))?;
@@ -240,7 +240,7 @@ impl Place {
 
     fn spoke_tls_before(&self) -> bool {
         let known = self.options.tls.trust.known.as_ref();
-        let Endpoint { host, port } = &self.endpoint;
+        let Endpoint { host, port } = self.near();
         known.is_some_and(|it| matches!(it.known(&host.to_ascii_lowercase(), *port), Ok(Some(_))))
     }
 

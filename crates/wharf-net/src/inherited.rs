@@ -83,6 +83,7 @@ mod tests {
             ip: address.ip(),
             ports: Ports::One(address.port()),
             only_ipv6: false,
+            expecting: None,
         };
         assert!(TcpNet.listen(at).await.is_err(), "it is taken");
         let net = InheritedNet::new(vec![(address, bound.into())]);

@@ -51,5 +51,6 @@ pub mod seats;
 pub mod shared_port;
 mod stop;
 pub use stop::Stop;
+pub mod through;
 pub mod tls;
 pub mod zero_copy;

@@ -117,6 +117,8 @@ pub struct ListenAt {
     pub ports: Ports,
     /// For `::`: IPv6 alone, so that a listener on `0.0.0.0` with the same port is possible beside it.
     pub only_ipv6: bool,
+    /// Who will connect, for a proxy that listens in our place and must be told; nobody else asks.
+    pub expecting: Option<SocketAddr>,
 }
 
 impl ListenAt {
@@ -126,6 +128,16 @@ impl ListenAt {
             ip,
             ports,
             only_ipv6: false,
+            expecting: None,
+        }
+    }
+
+    /// The same for a connection of this peer alone.
+    #[must_use]
+    pub fn expecting(self, peer: SocketAddr) -> Self {
+        Self {
+            expecting: Some(peer),
+            ..self
         }
     }
 

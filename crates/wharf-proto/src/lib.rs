@@ -44,6 +44,7 @@ pub mod feature;
 pub mod listing;
 
 // The session.
+pub mod ftp_proxy;
 pub mod quirk;
 pub mod security;
 pub mod server_pi;

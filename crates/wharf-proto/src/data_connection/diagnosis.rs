@@ -266,7 +266,9 @@ impl Cause {
                     "with nftables: nft insert rule inet filter input {family} saddr {server} tcp dport 50000-50009 ct state new accept"
                 ),
             ],
-            Self::CannotListen(NoListener::InUse(None) | NoListener::Forbidden(None)) => {
+            Self::CannotListen(
+                NoListener::InUse(None) | NoListener::Forbidden(None) | NoListener::Proxy,
+            ) => {
                 vec!["here: try --mode passive, which needs none".to_owned()]
             }
             Self::CannotListen(NoListener::InUse(Some(_)) | NoListener::Forbidden(Some(_))) => vec![

@@ -73,6 +73,8 @@ pub enum NoListener {
     InUse(Option<PortRange>),
     /// The system does not permit it: ports below 1024, a sandbox.
     Forbidden(Option<PortRange>),
+    /// A proxy stands between, and takes no connections for us.
+    Proxy,
     /// Another reason; the address is not ours any more, for example.
     Other,
 }
@@ -86,6 +88,7 @@ impl fmt::Display for NoListener {
                 write!(f, "no permission to listen in {range} (--port-range)")
             }
             Self::Forbidden(None) => f.write_str("no permission to listen"),
+            Self::Proxy => f.write_str("the proxy takes no connections for us (SOCKS BIND)"),
             Self::Other => f.write_str("cannot listen here"),
         }
     }
