@@ -3,7 +3,7 @@
 //! An FTP proxy is an FTP server that asks, in the words of FTP, where to go on to. No RFC says how, so every firewall had
 //! its own way, and clients have a list of them. Here a way is a few lines with places for names in them, in the letters of
 //! FileZilla: `%u` user, `%p` password, `%a` account, `%h` host (`host:port` unless the port is 21), `%s` the proxy's own
-//! user, `%w` the proxy's own password.
+//! user, `%w` the proxy's own password. Besides, `%H` is the host alone and `%n` its port.
 //!
 //! Deliberately absent: SOCKS and HTTP, which know nothing of FTP and lead TCP connections (`wharf-net`).
 
@@ -75,6 +75,11 @@ pub static STYLES: &[Style] = &[
         lines: &["USER %u@%h", "PASS %w@%p", "ACCT %a"],
         seen_in: "SunScreen 3: the proxy's password comes first",
     },
+    Style {
+        word: "gate",
+        lines: &["PASSERVE %H %n", "USER %u", "PASS %p", "ACCT %a"],
+        seen_in: "gate-ftp of BSD/OS; tnftp's gate",
+    },
 ];
 
 /// A way in, from the table or of one's own.
@@ -127,9 +132,9 @@ impl FromStr for Dialogue {
                 return wrong(format!("{line:?} does not begin with a command"));
             }
             let mut letters = line.split('%').skip(1).map(|rest| rest.chars().next());
-            if let Some(odd) = letters.find(|it| !it.is_some_and(|it| "upahsw".contains(it))) {
+            if let Some(odd) = letters.find(|it| !it.is_some_and(|it| "upahswHn".contains(it))) {
                 return wrong(format!(
-                    "%{} means nothing; known are %u %p %a %h %s %w",
+                    "%{} means nothing; known are %u %p %a %h %H %n %s %w",
                     odd.unwrap_or(' ')
                 ));
             }
@@ -241,6 +246,11 @@ fn fill(line: &str, names: &Names<'_>) -> Option<Vec<u8>> {
             'a' => names.account?.expose(),
             's' => names.proxy_user?.as_bytes(),
             'w' => names.proxy_password?.expose(),
+            'H' => names.host.as_bytes(),
+            'n' => {
+                filled.extend(names.port.to_string().bytes());
+                b""
+            }
             _ => {
                 filled.extend(names.host.as_bytes());
                 if names.port != CONTROL_PORT {
@@ -328,6 +338,11 @@ mod tests {
                 "",
             ),
             (
+                "gate",
+                "PASSERVE ftp.example 2121|USER anna|PASS pw",
+                "PASSERVE ftp.example 2121|USER anna|PASS pw",
+            ),
+            (
                 "proxypass@pass",
                 "USER anna@ftp.example:2121|PASS key@pw",
                 "USER anna@ftp.example:2121",
@@ -337,7 +352,7 @@ mod tests {
             assert_eq!(said(&dialogue, 2121, proxy, false), with, "{word}");
             assert_eq!(said(&dialogue, 2121, None, false), without, "{word}");
         }
-        assert_eq!(STYLES.len(), 8, "a style without a row here");
+        assert_eq!(STYLES.len(), 9, "a style without a row here");
         let usual = Dialogue::default();
         assert_eq!(
             said(&usual, 21, None, true),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use wharf_client::{Login, Machine, Netrc, Target};
 use wharf_proto::{Secret, Text};
 
+use crate::args::{ClientArgs, FtpArgs};
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
 use crate::password;
@@ -18,6 +19,32 @@ pub(crate) struct LoginSources {
     pub(crate) netrc: Option<PathBuf>,
     /// A certificate is shown, which may be enough.
     pub(crate) certificate: bool,
+    /// How a person is asked for the password; `None` names user and host.
+    pub(crate) question: Option<String>,
+}
+
+impl From<&ClientArgs> for LoginSources {
+    fn from(args: &ClientArgs) -> Self {
+        Self {
+            user: args.user.clone(),
+            password_file: args.password_file.clone(),
+            netrc: args.netrc.clone(),
+            certificate: args.tls.cert.is_some(),
+            question: None,
+        }
+    }
+}
+
+impl From<&FtpArgs> for LoginSources {
+    fn from(args: &FtpArgs) -> Self {
+        Self {
+            user: args.user.clone(),
+            password_file: args.password_file.clone(),
+            netrc: args.netrc.clone(),
+            certificate: args.tls.cert.is_some(),
+            question: Some("Password: ".to_owned()),
+        }
+    }
 }
 
 impl LoginSources {
@@ -73,10 +100,13 @@ impl LoginSources {
         }
         let password = match known {
             Some(password) => password,
-            None if password::can_prompt() => password::prompt(
-                &format!("Password for {}@{host}: ", user.display()),
-                Exit::Login,
-            )?,
+            None if password::can_prompt() => {
+                let question = match &self.question {
+                    Some(question) => question.clone(),
+                    None => format!("Password for {}@{host}: ", user.display()),
+                };
+                password::prompt(&question, Exit::Login)?
+            }
             None if self.certificate => Secret::default(),
             None => {
                 return Err(Failure::new(

@@ -5,8 +5,9 @@
 //! * [`args`]: what may be typed; [`config`]: what the server's settings file may say;
 //! * [`cmd`]: one file a command; [`shell`]: the interactive client, a table of commands;
 //! * [`editor`]: lines that a person types, with history and completion;
-//! * [`session`], [`login`], [`client_error`], [`listing`], [`progress`]: what client commands share;
+//! * [`session`], [`login`], [`via`], [`client_error`], [`listing`], [`progress`]: what client commands share;
 //! * [`event`]: the same for programs (`--json`);
+//! * [`session`], [`login`], [`via`], [`client_error`], [`listing`], [`progress`]: what client commands share;
 //! * [`output`], [`screen`], [`live_ladder`], [`terminal`], [`logging`], [`trace_file`], [`exit`], [`help`]: what is said, and the status at the end.
 //!
 //! Under the name `ftp` or `pftp` (a symbolic link is enough) the program is the interactive client.
@@ -40,6 +41,7 @@ mod session;
 mod shell;
 mod terminal;
 mod trace_file;
+mod via;
 
 use std::ffi::OsString;
 use std::io::Write;

@@ -19,6 +19,7 @@ use wharf_proto::data_connection::passive::PortRange;
 
 use crate::args::client::DataHostArg;
 use crate::args::tls::TlsArgs;
+use crate::args::via::ViaArgs;
 use crate::args::{ClientArgs, FtpArgs, ModeArg};
 pub(crate) use crate::client_error::{cut_short, failure};
 use crate::event::{self, Event};
@@ -29,6 +30,7 @@ use crate::output::Output;
 use crate::screen::{Screen, Several};
 use crate::terminal;
 use crate::trace_file::TraceFile;
+use crate::via::Proxies;
 
 /// What is the same for every connection of a command.
 #[derive(Clone)]
@@ -36,7 +38,16 @@ pub(crate) struct Connector {
     net: Arc<dyn Net>,
     options: Options,
     pub(crate) logins: LoginSources,
+    pub(crate) proxies: Proxies,
     output: Output,
+}
+
+/// How to come to one server: what a connection to it needs.
+pub(crate) struct Door {
+    /// The network that leads there, through a proxy maybe.
+    pub(crate) net: Arc<dyn Net>,
+    /// The settings that hold for this server.
+    pub(crate) options: Options,
 }
 
 /// Where a session is, and whether it is in TLS.
@@ -60,6 +71,7 @@ pub(crate) struct Wishes {
     pub(crate) local_addr: Option<IpAddr>,
     pub(crate) trace: Option<PathBuf>,
     pub(crate) tls: TlsArgs,
+    pub(crate) via: ViaArgs,
 }
 
 impl From<&ClientArgs> for Wishes {
@@ -80,6 +92,7 @@ impl From<&ClientArgs> for Wishes {
             local_addr: None,
             trace: args.trace.clone(),
             tls: args.tls.clone(),
+            via: args.via.clone(),
         }
     }
 }
@@ -102,6 +115,7 @@ impl From<&FtpArgs> for Wishes {
             local_addr: args.local_addr,
             trace: args.trace.clone(),
             tls: args.tls.clone(),
+            via: args.via.clone(),
         }
     }
 }
@@ -115,12 +129,7 @@ impl Connector {
         let screen = (dialogue && !args.ladder).then(|| Screen {
             output: output.clone(),
         });
-        let logins = LoginSources {
-            user: args.user.clone(),
-            password_file: args.password_file.clone(),
-            netrc: args.netrc.clone(),
-            certificate: args.tls.cert.is_some(),
-        };
+        let logins = LoginSources::from(args);
         let mut connector = Self::with(&Wishes::from(args), logins, screen, output)?;
         if output.stream().is_some() {
             connector.add_recorder(Arc::new(event::Teller::new(output.clone())));
@@ -147,6 +156,7 @@ impl Connector {
             net,
             options: options(wishes, screen, output)?,
             logins,
+            proxies: Proxies::from(&wishes.via),
             output: output.clone(),
         })
     }
@@ -166,8 +176,26 @@ impl Connector {
         self.options.recorder = Some(Arc::new(Several(all)));
     }
 
-    pub(crate) fn net(&self) -> Arc<dyn Net> {
-        Arc::clone(&self.net)
+    /// The way to a server, with the settings of its scheme.
+    pub(crate) fn door(&self, server: &Server) -> Result<Door, Failure> {
+        let (scheme, endpoint) = server;
+        self.door_with(endpoint, self.options_for(*scheme))
+    }
+
+    /// The same with these settings.
+    pub(crate) fn door_with(
+        &self,
+        endpoint: &Endpoint,
+        mut options: Options,
+    ) -> Result<Door, Failure> {
+        let net = Arc::clone(&self.net);
+        let net = match self.proxies.before(endpoint, None, None)? {
+            Some(via) => self
+                .proxies
+                .lead(via, net, &mut options, &self.logins, &self.output)?,
+            None => net,
+        };
+        Ok(Door { net, options })
     }
 
     /// The settings for addresses with this scheme.
@@ -184,6 +212,8 @@ impl Connector {
         let user = login.user.display().to_string();
         let (scheme, endpoint) = server;
         let greeting = wharf_client::connect(self.net(), endpoint, self.options_for(*scheme))
+        let Door { net, options } = self.door(server)?;
+        let greeting = wharf_client::connect(net, &server.1, options)
             .await
             .map_err(|error| failure(&error))?;
         let client = greeting.login(login).await;

@@ -12,6 +12,7 @@ use super::tls::TlsArgs;
 use super::value;
 use crate::event::Place;
 use crate::output::Output;
+use super::via::ViaArgs;
 
 pub(super) const FORGET_LONG: &str = "Forget which ways to a data connection worked.\n\nEvery client command remembers, \
         for each server and for the network it was reached from, which way to a data connection works and which do not, \
@@ -128,6 +129,9 @@ pub(crate) struct ClientArgs {
     /// File of logins [default: $NETRC or ~/.netrc]
     #[arg(long, value_name = "FILE", env = "WHARF_NETRC", value_hint = ValueHint::FilePath, help_heading = "Login")]
     pub(crate) netrc: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) via: ViaArgs,
 
     /// Only IPv4
     #[arg(short = '4', long, env = "WHARF_IPV4", help_heading = "Connection")]

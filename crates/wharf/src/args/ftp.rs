@@ -13,6 +13,7 @@ use wharf_proto::data_connection::passive::PortRange;
 use super::client::{DataHostArg, ModeArg};
 use super::tls::TlsArgs;
 use super::value;
+use super::via::ViaArgs;
 
 pub(super) const FTP_LONG: &str = "\
 Interactive FTP client.
@@ -92,6 +93,9 @@ pub(crate) struct FtpArgs {
 
     #[command(flatten)]
     pub(crate) tls: TlsArgs,
+
+    #[command(flatten)]
+    pub(crate) via: ViaArgs,
 
     /// Only IPv4
     #[arg(short = '4', long, env = "WHARF_IPV4")]

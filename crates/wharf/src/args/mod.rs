@@ -26,6 +26,7 @@ pub(crate) mod serve_tls;
 pub(crate) mod tls;
 pub(crate) mod user_certificate;
 pub(crate) mod value;
+pub(crate) mod via;
 
 use clap::builder::FalseyValueParser;
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand};
@@ -53,7 +54,7 @@ pub(crate) use serve::{CheckArgs, ServeArgs, UserArgs, UserCommand};
     arg_required_else_help = true,
     max_term_width = 100,
     after_help = "`wharf COMMAND --help` explains a command, `wharf help TOPIC` more:\n  \
-                  modes, urls, exit-codes, environment, config"
+                  modes, urls, proxies, exit-codes, environment, config"
 )]
 pub(crate) struct Cli {
     #[command(subcommand)]
@@ -113,13 +114,13 @@ pub(crate) enum Command {
     /// Interactive client; also what `ftp` and `pftp` start when wharf is installed under that name
     #[command(long_about = ftp::FTP_LONG)]
     Ftp(FtpArgs),
-    /// Explain a command or a topic: modes, urls, exit-codes, environment, config
+    /// Explain a command or a topic: modes, urls, proxies, exit-codes, environment, config
     Help(HelpArgs),
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct HelpArgs {
-    /// A command, or one of: modes, urls, exit-codes, environment, config
+    /// A command, or one of: modes, urls, proxies, exit-codes, environment, config
     pub(crate) topic: Vec<String>,
 }
 

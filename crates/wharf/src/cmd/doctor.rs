@@ -26,11 +26,12 @@ pub(crate) async fn run(args: DoctorArgs, output: &Output) -> Result<(), Failure
             .with_hint(format!("one of {}", known.join(", ")))
     })?;
     let connector = Connector::new(&args.client, output)?;
+    let door = connector.door(&(target.scheme(), target.endpoint().clone()))?;
     let doctor = Doctor {
-        net: connector.net(),
+        net: door.net,
         endpoint: target.endpoint().clone(),
         login: connector.logins.login(&target, output)?,
-        options: connector.options_for(target.scheme()),
+        options: door.options,
         wording,
         idle: args.idle,
     };

@@ -1,6 +1,7 @@
 //! `wharf help TOPIC`: what does not fit into a flag's description.
 
 mod modes;
+mod proxies;
 
 use std::io::Write;
 
@@ -16,6 +17,7 @@ type Topic = (&'static str, fn() -> String);
 const TOPICS: &[Topic] = &[
     ("modes", modes::text),
     ("urls", || URLS.to_owned()),
+    ("proxies", proxies::text),
     ("exit-codes", exit_codes),
     ("environment", environment),
     ("config", config::file::example),
@@ -55,6 +57,8 @@ fn environment() -> String {
         "\nWithout a flag:\n\n  \
          WHARF_PASSWORD           the password, where --password-file is not given\n  \
          WHARF_LOG                log level or rules, as --log-level; for client commands, too\n  \
+         ftp_proxy, all_proxy     proxy, where --proxy is not given; also in capitals\n  \
+         no_proxy                 hosts that are reached without it, where --no-proxy is not given\n  \
          NO_COLOR                 no colours\n  \
          CLICOLOR_FORCE           colours even when stderr is not a terminal\n  \
          NETRC                    file of logins instead of ~/.netrc\n  \

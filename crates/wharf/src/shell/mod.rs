@@ -140,12 +140,7 @@ pub(crate) async fn run(args: FtpArgs, output: &Output) -> Result<(), Failure> {
         .store(args.debug || args.packet_trace, Ordering::Relaxed);
     switches.data.store(args.packet_trace, Ordering::Relaxed);
 
-    let logins = LoginSources {
-        user: args.user.clone(),
-        password_file: args.password_file.clone(),
-        netrc: args.netrc.clone(),
-        certificate: args.tls.cert.is_some(),
-    };
+    let logins = LoginSources::from(&args);
     let mut wishes = Wishes::from(&args);
     environment_mode(&mut wishes)?;
     let mut connector = Connector::with(&wishes, logins, None, output)?;

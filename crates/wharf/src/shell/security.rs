@@ -2,6 +2,7 @@
 //! which nobody vouches.
 
 use std::error::Error as _;
+use std::sync::Arc;
 
 use wharf_client::{Client, Endpoint, Error, Greeting, Options, Scheme, TlsChoice};
 use wharf_net::tls::TlsError;
@@ -130,9 +131,11 @@ impl Shell {
     async fn greeted_with(
         &mut self,
         endpoint: &Endpoint,
-        mut options: Options,
+        options: Options,
     ) -> Result<Greeting, Failure> {
-        let connect = wharf_client::connect(self.connector.net(), endpoint, options.clone());
+        let door = self.connector.door_with(endpoint, options)?;
+        let (net, mut options) = (door.net, door.options);
+        let connect = wharf_client::connect(Arc::clone(&net), endpoint, options.clone());
         let error = match connect.await {
             Ok(greeting) => return Ok(greeting),
             Err(error) => error,
@@ -156,7 +159,7 @@ impl Shell {
         // That one alone, as long as this session lasts.
         options.tls.trust.pins = vec![shown];
         let known = options.tls.trust.known.clone();
-        let connect = wharf_client::connect(self.connector.net(), endpoint, options);
+        let connect = wharf_client::connect(net, endpoint, options);
         let greeting = connect.await.map_err(failed)?;
         // Only now has the server proved that it holds the key.
         if let (Answer::Remember, Some(known)) = (answer, known) {

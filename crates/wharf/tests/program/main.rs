@@ -6,6 +6,7 @@
 mod bans;
 mod boundary;
 mod fake_server;
+mod gateway;
 mod schema;
 
 mod client_certificates;
@@ -26,5 +27,6 @@ mod names;
 mod proxy;
 mod server_start;
 mod service;
+mod through_proxies;
 mod transfers;
 mod users;
