@@ -207,7 +207,7 @@ async fn dispatch(command: Command, output: &Output) -> Result<(), Failure> {
 
 async fn client_command(command: Command, output: &Output) -> Result<(), Failure> {
     match command {
-        Command::Get(args) => cmd::get::run(args, output).await,
+        Command::Get(args) => Box::pin(cmd::get::run(args, output)).await,
         Command::Put(args) => cmd::put::run(args, output).await,
         Command::Ls(args) => cmd::ls::run(args, output).await,
         Command::Cat(args) => cmd::cat::run(args, output).await,

@@ -210,13 +210,13 @@ impl Connector {
     pub(crate) async fn open(&self, server: &Server, login: Login) -> Result<Client, Failure> {
         let anonymous = login.user.is_word("anonymous");
         let user = login.user.display().to_string();
-        let (scheme, endpoint) = server;
-        let greeting = wharf_client::connect(self.net(), endpoint, self.options_for(*scheme))
+        let (_, endpoint) = server;
         let Door { net, options } = self.door(server)?;
-        let greeting = wharf_client::connect(net, &server.1, options)
+        // On the heap: whoever opens would otherwise carry it along.
+        let greeting = Box::pin(wharf_client::connect(net, endpoint, options))
             .await
             .map_err(|error| failure(&error))?;
-        let client = greeting.login(login).await;
+        let client = Box::pin(greeting.login(login)).await;
         let client = client.map_err(|error| login_failure(&error, anonymous))?;
         let server = endpoint.to_string();
         self.output.event(&Event::Login { server, user });

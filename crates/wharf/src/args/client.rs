@@ -10,9 +10,9 @@ use wharf_proto::data_connection::passive::PortRange;
 
 use super::tls::TlsArgs;
 use super::value;
+use super::via::ViaArgs;
 use crate::event::Place;
 use crate::output::Output;
-use super::via::ViaArgs;
 
 pub(super) const FORGET_LONG: &str = "Forget which ways to a data connection worked.\n\nEvery client command remembers, \
         for each server and for the network it was reached from, which way to a data connection works and which do not, \
