@@ -6,7 +6,7 @@
 //! are not glued together; it refuses when the remote file is smaller than the partial one or was modified after it.
 //!
 //! Not here: fsync (a crash of the whole machine may lose a file that was just renamed), directories, several
-//! connections.
+//! connections (`segments/`).
 
 use std::fs;
 use std::path::Path;
@@ -64,7 +64,7 @@ pub struct Moved {
 
 impl Client {
     /// What is known about a remote file, exactly enough for a resume: SIZE and MDTM.
-    async fn known_exactly(&mut self, remote: &Pathname) -> Result<Known> {
+    pub(crate) async fn known_exactly(&mut self, remote: &Pathname) -> Result<Known> {
         let size = self.length(remote).await?;
         Ok(Known {
             size,

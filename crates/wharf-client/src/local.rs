@@ -10,6 +10,7 @@ use wharf_proto::{Pathname, Timestamp, visible};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::file::{Moved, changed, located};
+use crate::segments;
 use crate::transfer::Known;
 
 /// The local name for a file that the server names: one component, nothing that could lead elsewhere or steer a terminal.
@@ -106,6 +107,8 @@ impl Part {
 
     /// Takes what another program has left under the final name as the beginning.
     pub(crate) fn adopt(&self, local: &Path) -> Result<()> {
+        // One that was left behind is not about these bytes.
+        let _ = fs::remove_file(self.journal());
         fs::copy(local, &self.path).map_err(|error| self.failed(error))?;
         let time = fs::metadata(local)
             .and_then(|it| it.modified())
@@ -113,8 +116,38 @@ impl Part {
         set_time(&self.path, time).map_err(|error| self.failed(error))
     }
 
+    /// Where a segmented download writes down which parts are there.
+    pub(crate) fn journal(&self) -> PathBuf {
+        let mut name = self.path.as_os_str().to_owned();
+        name.push(".journal");
+        PathBuf::from(name)
+    }
+
+    /// A partial file with a journal has holes: what is behind the first of them is cut off.
+    fn make_beginning(&self, remote: &Pathname, known: &Known) -> io::Result<Result<()>> {
+        let journal = self.journal();
+        let Some(left) = segments::disk::read(&journal)? else {
+            return Ok(Ok(()));
+        };
+        let other = known.size.is_some_and(|size| size != left.identity.size);
+        if other && !left.identity.address.is_empty() {
+            return Ok(Err(changed(remote, "its length is another one now")));
+        }
+        let file = OpenOptions::new().write(true).open(&self.path)?;
+        let length = file.metadata()?.len();
+        file.set_len(left.got.prefix().min(length))?;
+        file.sync_data()?;
+        fs::remove_file(journal)?;
+        Ok(Ok(()))
+    }
+
     /// How much there is to continue.
     pub(crate) fn length(&self, remote: &Pathname, known: &Known) -> Result<u64> {
+        match self.make_beginning(remote, known) {
+            Ok(judged) => judged?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(self.failed(error)),
+        }
         let metadata = match fs::metadata(&self.path) {
             Ok(metadata) => metadata,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
@@ -141,7 +174,19 @@ impl Part {
             return options.open(&self.path).map_err(|error| self.failed(error));
         }
         options.read(true).write(true).create(true).truncate(!keep);
-        options.open(&self.path).map_err(|error| self.failed(error))
+        let file = options
+            .open(&self.path)
+            .map_err(|error| self.failed(error))?;
+        if !keep {
+            // What it says is about bytes that are gone.
+            match fs::remove_file(self.journal()) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(self.failed(error));
+                }
+                _ => {}
+            }
+        }
+        Ok(file)
     }
 
     pub(crate) fn finish(mut self, local: &Path, keep_time: bool) -> Result<()> {
