@@ -47,9 +47,11 @@ mod interop;
 mod mapper;
 mod matrix;
 mod one_port;
+mod outcomes;
 mod proxy;
 mod races;
 mod refusal;
+mod segments;
 mod system_users;
 
 use std::path::PathBuf;
@@ -167,6 +169,16 @@ const PARTS: &[(&str, Part, &str)] = &[
         "crash",
         crash::run,
         "kill -9 in mid-upload, twenty times each",
+    ),
+    (
+        "segments",
+        segments::run,
+        "downloads over several connections, killed at random: never a wrong byte",
+    ),
+    (
+        "outcomes",
+        outcomes::run,
+        "truncation, stalls, lost replies, changed files, full disks: how wharf and others end",
     ),
     (
         "hostile",

@@ -120,6 +120,11 @@ impl Client {
         self.dialogue.data_session().is_some()
     }
 
+    /// Whether the user is `anonymous` or `ftp`, of whom servers ask no password of their own (RFC 1635).
+    pub fn is_anonymous(&self) -> bool {
+        self.login.user.is_word("anonymous") || self.login.user.is_word("ftp")
+    }
+
     /// The settings this client was made with.
     pub fn options(&self) -> &Options {
         &self.place.options
@@ -263,6 +268,11 @@ impl Client {
     /// Whether REST is worth trying: it is older than FEAT, so only a refusal rules it out.
     pub(crate) fn offers_restart(&self) -> bool {
         !self.refused.contains("REST")
+    }
+
+    /// Whether the server has refused the verb as such in this session.
+    pub(crate) fn has_refused(&self, verb: &'static str) -> bool {
+        self.refused.contains(verb)
     }
 
     /// The server does not know the verb after all.

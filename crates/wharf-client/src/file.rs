@@ -37,6 +37,9 @@ pub struct FileOptions {
     pub keep_time: bool,
     /// Counts bytes on the data connection; a progress bar reads it meanwhile.
     pub progress: Progress,
+    /// Uploads: the name of the file on the server until it is complete; it gets its final one by RNFR and RNTO. Default:
+    /// written under the final name, where it is seen while it is incomplete.
+    pub temporary: Option<Pathname>,
 }
 
 impl Default for FileOptions {
@@ -45,6 +48,7 @@ impl Default for FileOptions {
             resume: false,
             keep_time: true,
             progress: Progress::new(),
+            temporary: None,
         }
     }
 }
@@ -202,6 +206,11 @@ impl Client {
         let metadata = file.metadata().map_err(failed)?;
         let length = metadata.len();
         self.still_hopeless(remote.display())?;
+        let goal = remote;
+        let (mut remote, mut temporary) = (goal, self.temporary_of(how));
+        if let Some(name) = temporary {
+            remote = name;
+        }
         let mut offset = 0;
         if how.resume {
             if !self.is_binary() {
@@ -210,7 +219,15 @@ impl Client {
                     "only TYPE I transfers can be resumed",
                 ));
             }
-            offset = self.length(remote).await?.unwrap_or(0);
+            let mut there = self.length(remote).await?;
+            if there.is_none() && temporary.is_some() {
+                // An earlier run has written under the final name, or has ended after all.
+                there = self.length(goal).await?;
+                if there.is_some() {
+                    (remote, temporary) = (goal, None);
+                }
+            }
+            offset = there.unwrap_or(0);
             if offset > length {
                 let what = format!(
                     "{} has {offset} bytes on the server, {length} here",
@@ -220,6 +237,9 @@ impl Client {
             }
             self.compare_remote_tail(&file, remote, offset).await?;
             if offset == length && length > 0 {
+                if let Some(name) = temporary {
+                    self.put_in_place(name, goal, Some(length)).await?;
+                }
                 return Ok(Moved {
                     length,
                     resumed_at: offset,
@@ -262,6 +282,18 @@ impl Client {
                 Err(error) => return Err(error),
             }
         }
+        if let Some(name) = temporary {
+            match self
+                .put_in_place(name, goal, binary.then_some(length))
+                .await
+            {
+                Ok(()) => {}
+                Err(error) if error.kind() == ErrorKind::Unsupported => {
+                    return self.without_temporary(local, goal, name, how, error).await;
+                }
+                Err(error) => return Err(error),
+            }
+        }
         let length = if binary { length } else { stored.bytes };
         Ok(Moved {
             length,
@@ -269,6 +301,90 @@ impl Client {
             verified: stored.verified,
             complete_before: false,
         })
+    }
+
+    /// The name until the upload is complete, unless this server has refused to rename before.
+    fn temporary_of<'h>(&self, how: &'h FileOptions) -> Option<&'h Pathname> {
+        how.temporary.as_ref().filter(|_| !self.has_refused("RNFR"))
+    }
+
+    /// The server takes files and renames none: once more, under the final name.
+    async fn without_temporary(
+        &mut self,
+        local: &Path,
+        remote: &Pathname,
+        temporary: &Pathname,
+        how: &FileOptions,
+        why: Error,
+    ) -> Result<Moved> {
+        self.not_offered("RNFR");
+        let mut note = format!(
+            "{}: the server does not rename ({why}); sent again under its final name",
+            remote.display()
+        );
+        if self.remove_file(temporary).await.is_err() {
+            note = format!("{note}; {} is left there", temporary.display());
+        }
+        self.note(note);
+        let direct = FileOptions {
+            resume: false,
+            temporary: None,
+            ..how.clone()
+        };
+        Box::pin(self.store_from_file(local, remote, &direct)).await
+    }
+
+    /// Gives a complete upload its final name, in the place of what has it. `length`: what SIZE must say afterwards.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] when the server refuses to rename this file; [`ErrorKind::Mismatch`] when the final name has
+    /// another length afterwards; those of the connection.
+    pub async fn put_in_place(
+        &mut self,
+        temporary: &Pathname,
+        remote: &Pathname,
+        length: Option<u64>,
+    ) -> Result<()> {
+        let renamed = match self.rename(temporary, remote).await {
+            // Some servers (IIS, z/OS) replace nothing. Whatever else a refusal means, the old file stays.
+            Err(error) if error.kind() == ErrorKind::Exists => {
+                match self.remove_file(remote).await {
+                    Ok(_) => {
+                        self.note(format!(
+                            "{}: the server does not replace when it renames; the old file was removed first",
+                            remote.display()
+                        ));
+                        self.rename(temporary, remote).await
+                    }
+                    Err(_) => Err(error),
+                }
+            }
+            renamed => renamed,
+        };
+        if let Err(error) = renamed {
+            return Err(match error.reply().cloned() {
+                Some(reply) if is_about_the_file(&error) => {
+                    Error::new(ErrorKind::Unsupported, "rename").with_reply(reply)
+                }
+                _ => error,
+            });
+        }
+        let Some(length) = length else {
+            return Ok(());
+        };
+        match self.length(remote).await {
+            Ok(Some(there)) if there != length => Err(Error::new(
+                ErrorKind::Mismatch,
+                format!(
+                    "{} has {there} bytes instead of {length} after it got its name",
+                    remote.display()
+                ),
+            )),
+            Ok(_) => Ok(()),
+            // The rename is confirmed.
+            Err(error) if error.lost_the_server() => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     /// STOR at an offset; APPE where REST is refused.

@@ -82,10 +82,11 @@ pub use file::{FileOptions, Moved, RESUME_OVERLAP};
 mod local;
 pub use local::local_name;
 
-pub mod mirror;
 mod retry;
 pub use retry::{Repeat, RetryPlan, RetryPolicy};
 mod segments;
 pub use segments::{
     Identity, LEAST_SEGMENT, Notes, SegmentOptions, has_journal, retrieve_in_segments,
 };
+
+pub mod mirror;

@@ -13,6 +13,7 @@
 //! Under the name `ftp` or `pftp` (a symbolic link is enough) the program is the interactive client.
 
 mod args;
+mod attempts;
 mod client_error;
 mod client_tls;
 mod cmd;
@@ -36,6 +37,8 @@ mod login;
 mod output;
 mod password;
 mod progress;
+mod queue;
+mod rate_signals;
 mod screen;
 mod session;
 mod shell;
@@ -152,6 +155,7 @@ fn output_of(command: &Command) -> Output {
         Command::Stat(args) => return args.client.output(true),
         Command::Doctor(args) => return args.client.output(true),
         Command::Forget(args) => (args.quiet, 0),
+        Command::Queue(args) => (args.quiet, 0),
         Command::Firewall(args) => (args.quiet, 0),
         Command::Ftp(args) => (args.quiet, 0),
         Command::User(_) | Command::Ban(_) | Command::Help(_) | Command::Ladder(_) => (false, 0),
@@ -217,6 +221,7 @@ async fn client_command(command: Command, output: &Output) -> Result<(), Failure
         Command::Mv(args) => cmd::mv::run(args, output).await,
         Command::Stat(args) => cmd::stat::run(args, output).await,
         Command::Doctor(args) => Box::pin(cmd::doctor::run(*args, output)).await,
+        Command::Queue(args) => cmd::queue::run(args, output).await,
         // Dispatched before.
         Command::Serve(_)
         | Command::Proxy(_)

@@ -3,13 +3,14 @@
 
 use std::io::IsTerminal;
 use std::net::IpAddr;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use wharf_client::{
-    Client, DataHost, DataModeChoice, Endpoint, FamilyChoice, Login, Options, Scheme, Target,
+    Client, DataHost, DataModeChoice, Endpoint, FamilyChoice, Login, Options, Pool, Scheme, Target,
     TlsChoice,
 };
 use wharf_net::mapping::PortMapper;
@@ -280,6 +281,8 @@ fn tell(result: Result<(), Failure>, output: &Output) -> Exit {
 pub(crate) struct Sessions {
     connector: Connector,
     open: Option<(Server, Login, Client)>,
+    /// With whom there was one.
+    once_open: Vec<Server>,
     /// Asked for once: a prompt for every file would be rude.
     asked: Vec<(Target, Login)>,
     /// Not knocked at again.
@@ -293,6 +296,7 @@ impl Sessions {
         Self {
             connector,
             open: None,
+            once_open: Vec::new(),
             asked: Vec::new(),
             closed_doors: Vec::new(),
             results: Vec::new(),
@@ -334,6 +338,9 @@ impl Sessions {
             }
             match self.connector.open(&endpoint, login.clone()).await {
                 Ok(client) => {
+                    if !self.once_open.contains(&endpoint) {
+                        self.once_open.push(endpoint.clone());
+                    }
                     self.open = Some((endpoint, login, client));
                     self.tell_notes();
                 }
@@ -347,6 +354,26 @@ impl Sessions {
             Some((_, _, client)) => Ok(client),
             None => Err(Failure::new(Exit::Software, "the connection vanished")),
         }
+    }
+
+    /// Whether there was a session with the server of `target` in this run.
+    pub(crate) fn was_open(&self, target: &Target) -> bool {
+        self.once_open
+            .contains(&(target.scheme(), target.endpoint().clone()))
+    }
+
+    /// Forgets that no session came about.
+    pub(crate) fn knock_again(&mut self, target: &Target) {
+        let server = (target.scheme(), target.endpoint().clone());
+        self.closed_doors.retain(|(host, _, _)| *host != server);
+    }
+
+    /// Several sessions for the server of `target`, beside the one that is open.
+    pub(crate) fn pool(&mut self, target: &Target, most: NonZeroUsize) -> Result<Pool, Failure> {
+        let login = self.login(target)?;
+        let server = (target.scheme(), target.endpoint().clone());
+        let Door { net, options } = self.connector.door(&server)?;
+        Ok(Pool::new(net, target, login, options, most))
     }
 
     /// Prints what the library found worth telling, e.g. that a data mode did not work.

@@ -220,8 +220,7 @@ fn reserve(file: &File, size: u64) -> io::Result<()> {
         return file.set_len(0);
     }
     match rustix::fs::fallocate(file, FallocateFlags::empty(), 0, size) {
-        Ok(()) => file.set_len(size),
-        Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => file.set_len(size),
+        Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => file.set_len(size),
         Err(error) => Err(error.into()),
     }
 }

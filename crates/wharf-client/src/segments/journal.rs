@@ -84,7 +84,7 @@ impl Journal {
                 "address" => journal.identity.address = value.into_owned(),
                 "size" => size = value.parse().ok(),
                 "modified" => {
-                    journal.identity.modified = Timestamp::from_wire(value.as_bytes()).ok()
+                    journal.identity.modified = Timestamp::from_wire(value.as_bytes()).ok();
                 }
                 "unique" => journal.identity.unique = Some(value.into_owned()),
                 _ => {}

@@ -1,15 +1,22 @@
 //! Flags of `wharf get`.
 
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueHint};
 
 use super::ClientArgs;
+use super::transfer::TransferArgs;
 
 pub(super) const GET_LONG: &str = "Download files.\n\nA file is written as NAME.part and renamed when it is complete: \
         the byte count agrees with the size the server told and the server confirmed the transfer. \
         After an interruption the .part stays, and -c goes on from there; it reads the last bytes again and \
-        refuses when they differ. A device or a pipe is written as it is.";
+        refuses when they differ. A device or a pipe is written as it is.\n\n\
+        What may pass (a stall of 30 seconds, a lost connection, a busy server) is tried again up to five times and \
+        goes on where it stopped.\n\n\
+        With -n several connections share a file. NAME.part.journal then says which parts are there; every place \
+        where two connections met is compared before the file gets its name. Where the server allows fewer \
+        connections, fewer are used.";
 
 /// Flags of `wharf get`.
 #[derive(Debug, Args)]
@@ -31,8 +38,25 @@ pub(crate) struct GetArgs {
     #[arg(short, long, env = "WHARF_CONTINUE")]
     pub(crate) r#continue: bool,
 
+    /// Fetch each file over up to N connections at once; what an interruption leaves is gone on with by -c
+    #[arg(short = 'n', long, value_name = "N", env = "WHARF_SEGMENTS", value_parser = segments)]
+    pub(crate) segments: Option<NonZeroUsize>,
+
+    #[command(flatten)]
+    pub(crate) transfer: TransferArgs,
+
     #[command(flatten)]
     pub(crate) client: ClientArgs,
+}
+
+/// More than these cost a server more than they win.
+const MOST_SEGMENTS: usize = 32;
+
+fn segments(text: &str) -> Result<NonZeroUsize, String> {
+    let number = text.parse().ok().and_then(NonZeroUsize::new);
+    number
+        .filter(|it| it.get() <= MOST_SEGMENTS)
+        .ok_or_else(|| format!("expected a number from 1 to {MOST_SEGMENTS}"))
 }
 
 impl GetArgs {

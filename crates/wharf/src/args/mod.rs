@@ -19,11 +19,13 @@ pub(crate) mod ladder;
 pub(crate) mod proxy;
 pub(crate) mod proxy_tls;
 pub(crate) mod put;
+pub(crate) mod queue;
 pub(crate) mod serve;
 pub(crate) mod serve_acme;
 pub(crate) mod serve_system;
 pub(crate) mod serve_tls;
 pub(crate) mod tls;
+pub(crate) mod transfer;
 pub(crate) mod user_certificate;
 pub(crate) mod value;
 pub(crate) mod via;
@@ -42,6 +44,7 @@ pub(crate) use get::GetArgs;
 pub(crate) use ladder::{LadderArgs, LadderFormat};
 pub(crate) use proxy::ProxyArgs;
 pub(crate) use put::PutArgs;
+pub(crate) use queue::QueueArgs;
 pub(crate) use serve::{CheckArgs, ServeArgs, UserArgs, UserCommand};
 
 /// FTP that simply works: server and client in one program
@@ -87,6 +90,9 @@ pub(crate) enum Command {
     /// Upload files
     #[command(long_about = put::PUT_LONG)]
     Put(PutArgs),
+    /// Transfers that are to happen, kept until they have
+    #[command(long_about = queue::QUEUE_LONG)]
+    Queue(QueueArgs),
     /// List a directory
     #[command(long_about = client::LIST_LONG)]
     Ls(ListArgs),

@@ -5,10 +5,18 @@ use std::path::PathBuf;
 use clap::{Args, ValueHint};
 
 use super::ClientArgs;
+use super::transfer::TransferArgs;
 
 pub(super) const PUT_LONG: &str = "Upload files.\n\nAn address that ends in `/` is a directory and takes the files under \
         their own names; any other address names the file to be written and takes one FILE. `-` is \
         standard input, and a pipe may be named, too.";
+
+fn suffix(text: &str) -> Result<String, String> {
+    if text.is_empty() || text.contains(['/', '\\']) || text.chars().any(char::is_control) {
+        return Err("expected the end of a file name, e.g. .part".to_owned());
+    }
+    Ok(text.to_owned())
+}
 
 /// Flags of `wharf put`.
 #[derive(Debug, Args)]
@@ -24,6 +32,17 @@ pub(crate) struct PutArgs {
     /// Go on where a broken upload stopped: the server's size says where
     #[arg(short, long, env = "WHARF_CONTINUE")]
     pub(crate) r#continue: bool,
+
+    /// Name of the file on the server while it is incomplete: its own and this; no `/` in it
+    #[arg(long, value_name = "SUFFIX", env = "WHARF_TEMP_SUFFIX", default_value = ".part", value_parser = suffix)]
+    pub(crate) temp_suffix: String,
+
+    /// Write under the final name at once, as anonymous uploads do anyway: what is incomplete is seen by others
+    #[arg(long, env = "WHARF_INPLACE")]
+    pub(crate) inplace: bool,
+
+    #[command(flatten)]
+    pub(crate) transfer: TransferArgs,
 
     #[command(flatten)]
     pub(crate) client: ClientArgs,

@@ -3,12 +3,15 @@
 //! The command line and the configuration file use the same readers, so both accept the same text.
 
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU64;
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use ipnet::IpNet;
 use wharf_proto::data_connection::advertise::Network;
 use wharf_proto::data_connection::passive::PortRange;
+
+use super::transfer::Retries;
 
 /// `30`, `30s`, `500ms`, `5m`, `1h`, `1d`; a bare number is seconds.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
@@ -44,6 +47,46 @@ pub(crate) fn positive_duration(text: &str) -> Result<Duration, String> {
         Duration::ZERO => Err("must be longer than zero".to_owned()),
         duration => Ok(duration),
     }
+}
+
+/// `100k`, `2M`, `1.5M`: bytes a second, in units of 1024.
+pub(crate) fn rate(text: &str) -> Result<NonZeroU64, String> {
+    let text = text.trim();
+    let end = text
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(text.len());
+    let (number, unit) = text.split_at(end);
+    let wrong = || format!("`{text}` is not a rate: expected e.g. 100k, 2M, 1.5M (bytes a second)");
+    let factor: u64 = match unit.to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "k" => 1 << 10,
+        "m" => 1 << 20,
+        "g" => 1 << 30,
+        _ => return Err(wrong()),
+    };
+    let (whole, tenth) = number.split_once('.').unwrap_or((number, "0"));
+    let whole: u64 = whole.parse().map_err(|_| wrong())?;
+    let tenth: u64 = match tenth.as_bytes() {
+        [digit] if digit.is_ascii_digit() => u64::from(digit - b'0'),
+        _ => return Err(wrong()),
+    };
+    let rate = whole
+        .checked_mul(factor)
+        .and_then(|bytes| bytes.checked_add(tenth * factor / 10))
+        .ok_or_else(wrong)?;
+    if rate < wharf_net::LEAST_RATE {
+        return Err(format!("at least {} bytes a second", wharf_net::LEAST_RATE));
+    }
+    NonZeroU64::new(rate).ok_or_else(wrong)
+}
+
+/// A number of repetitions, or `forever`.
+pub(crate) fn retries(text: &str) -> Result<Retries, String> {
+    if text.eq_ignore_ascii_case("forever") {
+        return Ok(Retries::Forever);
+    }
+    let times = text.parse().map(Retries::Times);
+    times.map_err(|_| format!("`{text}` is not a number of attempts: expected e.g. 5, 0, forever"))
 }
 
 /// Reads `LO-HI` or one port.

@@ -1,18 +1,25 @@
 //! `wharf get`: files from a server to local files, or to standard output.
 
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use wharf_client::{Client, ErrorKind, FileOptions, Target, TypeCode, local_name};
+use wharf_client::{
+    Client, Error, ErrorKind, FileOptions, Moved, Notes, SegmentOptions, Target, TypeCode,
+    has_journal, local_name, retrieve_in_segments,
+};
 use wharf_net::pump::Progress;
 use wharf_proto::{Format, Pathname, RepresentationType, visible};
 
 use super::cat;
 use crate::args::GetArgs;
+use crate::args::transfer::TransferArgs;
+use crate::attempts::{self, Attempts};
 use crate::event::{Direction, Transfer};
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
 use crate::progress;
+use crate::rate_signals;
 use crate::session::{self, Connector, Sessions};
 
 pub(crate) async fn run(args: GetArgs, output: &Output) -> Result<(), Failure> {
@@ -36,15 +43,33 @@ pub(crate) async fn run(args: GetArgs, output: &Output) -> Result<(), Failure> {
             Failure::new(Exit::LocalFile, format!("cannot make {directory}: {error}"))
         })?;
     }
-    let mut sessions = Sessions::new(Connector::new(&args.client, output)?);
-    if to_stdout {
-        return cat::to_stdout(&targets, sessions).await;
+    let mut connector = Connector::new(&args.client, output)?;
+    if let Some(rate) = args.transfer.limit_rate {
+        connector.options_mut().download_limit = Some(rate_signals::limit(rate, output)?);
     }
+    let sessions = Sessions::new(connector);
+    let work = async {
+        if to_stdout {
+            return cat::to_stdout(&targets, sessions).await;
+        }
+        files(&args, &targets, sessions, output).await
+    };
+    Box::pin(attempts::within(&args.transfer, work)).await
+}
+
+async fn files(
+    args: &GetArgs,
+    targets: &[Target],
+    mut sessions: Sessions,
+    output: &Output,
+) -> Result<(), Failure> {
     let how = Getting {
         resume: args.r#continue,
+        segments: args.segments,
+        transfer: &args.transfer,
     };
-    for target in &targets {
-        let result = match local_path(&args, target) {
+    for target in targets {
+        let result = match local_path(args, target) {
             Ok(local) => how.one(&mut sessions, target, &local, output).await,
             Err(failure) => Err(failure),
         };
@@ -68,11 +93,13 @@ fn local_path(args: &GetArgs, target: &Target) -> Result<PathBuf, Failure> {
     })
 }
 
-struct Getting {
+struct Getting<'a> {
     resume: bool,
+    segments: Option<NonZeroUsize>,
+    transfer: &'a TransferArgs,
 }
 
-impl Getting {
+impl Getting<'_> {
     async fn one(
         &self,
         sessions: &mut Sessions,
@@ -81,9 +108,86 @@ impl Getting {
         output: &Output,
     ) -> Result<(), Failure> {
         let remote = session::path_of(target)?;
+        let mut attempts = Attempts::new(self.transfer, output);
+        // Also for what an earlier run has left: only a journal tells which parts of it are there.
+        let left = self.resume && has_journal(local);
+        let segments = self.segments.filter(|it| it.get() > 1);
+        if (segments.is_some() || left) && target.type_code() != Some(TypeCode::Ascii) {
+            let segments = self.segments.unwrap_or(NonZeroUsize::MIN);
+            return self
+                .in_segments(sessions, target, &remote, local, segments, output)
+                .await;
+        }
+        attempts.connect(sessions, target).await?;
         let client = sessions.client(target).await?;
         set_type(client, target)?;
-        download(client, &remote, local, self.resume, output).await
+        patiently(client, &remote, local, self.resume, &mut attempts, output).await
+    }
+
+    async fn in_segments(
+        &self,
+        sessions: &mut Sessions,
+        target: &Target,
+        remote: &Pathname,
+        local: &Path,
+        segments: NonZeroUsize,
+        output: &Output,
+    ) -> Result<(), Failure> {
+        // Some servers allow one session only.
+        sessions.close().await;
+        let pool = sessions.pool(target, segments)?;
+        let began = Instant::now();
+        let name = visible(local.as_os_str().as_encoded_bytes());
+        let progress = Progress::new();
+        let told = output.clone();
+        let how = SegmentOptions {
+            segments,
+            resume: self.resume,
+            retry: attempts::policy(self.transfer),
+            progress: progress.clone(),
+            notes: Notes::to(move |note| told.note(&note)),
+            ..SegmentOptions::default()
+        };
+        let mut total = None;
+        if progress::wanted(output) || output.stream().is_some() {
+            let known = pool
+                .take()
+                .await
+                .map_err(|error| session::failure(&error))?;
+            let known = { known }.known(remote).await;
+            total = known.ok().and_then(|known| known.size);
+        }
+        let shown = remote.display().to_string();
+        let transfer = Transfer::begin(output, Direction::Get, &shown, &name, total, &progress);
+        let address = target.to_string();
+        let work = retrieve_in_segments(&pool, &address, remote, local, &how);
+        let work = transfer.watch(work);
+        let moved = progress::watch(output, &name, total, &progress, work).await;
+        for warning in pool.take_warnings() {
+            output.warning(&warning);
+        }
+        for note in pool.take_notes() {
+            output.note(&note);
+        }
+        pool.close().await;
+        let moved = moved.map_err(|error| {
+            let failure = session::failure(&error);
+            match error.kind() {
+                ErrorKind::Changed => {
+                    failure.with_hint("without -c it is downloaded from its beginning")
+                }
+                ErrorKind::Mismatch => {
+                    failure.with_hint("without -n it is downloaded over one connection")
+                }
+                _ if has_journal(local) => {
+                    failure.with_hint("-c goes on with the parts that are there")
+                }
+                _ => failure,
+            }
+        });
+        let moved = transfer.settle(moved)?;
+        tell(&name, moved, began, output);
+        Ok(())
     }
 }
 
@@ -106,6 +210,19 @@ pub(crate) async fn download(
     resume: bool,
     output: &Output,
 ) -> Result<(), Failure> {
+    let mut once = Attempts::single(output);
+    patiently(client, remote, local, resume, &mut once, output).await
+}
+
+/// The same, in as many attempts as there may be.
+async fn patiently(
+    client: &mut Client,
+    remote: &Pathname,
+    local: &Path,
+    resume: bool,
+    attempts: &mut Attempts,
+    output: &Output,
+) -> Result<(), Failure> {
     let name = visible(local.as_os_str().as_encoded_bytes());
     let began = Instant::now();
     let total = if progress::wanted(output) || output.stream().is_some() {
@@ -115,15 +232,12 @@ pub(crate) async fn download(
         None
     };
     let progress = Progress::new();
-    let how = FileOptions {
-        resume,
-        progress: progress.clone(),
-        ..FileOptions::default()
-    };
     let direction = Direction::Get;
     let told = remote.display().to_string();
     let transfer = Transfer::begin(output, direction, &told, &name, total, &progress);
-    let work = transfer.watch(client.retrieve_to_file(remote, local, &how));
+    let work = transfer.watch(tried(
+        client, remote, local, resume, &progress, &name, attempts, output,
+    ));
     let moved = progress::watch(output, &name, total, &progress, work)
         .await
         .map_err(|error| {
@@ -149,6 +263,56 @@ pub(crate) async fn download(
         output.info(&progress::summary(&name, progress.moved(), began));
     }
     Ok(())
+}
+
+/// Attempts until one succeeds, or none is left; each goes on where the one before has stopped.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "one file on its way, and who looks on"
+)]
+async fn tried(
+    client: &mut Client,
+    remote: &Pathname,
+    local: &Path,
+    resume: bool,
+    progress: &Progress,
+    name: &str,
+    attempts: &mut Attempts,
+    output: &Output,
+) -> Result<Moved, Error> {
+    let mut resume = resume;
+    loop {
+        let how = FileOptions {
+            resume,
+            progress: progress.clone(),
+            ..FileOptions::default()
+        };
+        let before = progress.moved();
+        let error = match client.retrieve_to_file(remote, local, &how).await {
+            Ok(moved) => return Ok(moved),
+            Err(error) => error,
+        };
+        for note in client.take_notes() {
+            output.note(&note);
+        }
+        let part = kept(local).and_then(|part| std::fs::metadata(part).ok());
+        let there = part.map_or(0, |it| it.len());
+        let binary = matches!(client.representation(), RepresentationType::Image);
+        // From here on what is there is ours.
+        resume |= binary && there > 0 && progress.moved() > before;
+        if !attempts.again(name, &error, there).await {
+            return Err(error);
+        }
+    }
+}
+
+fn tell(name: &str, moved: Moved, began: Instant, output: &Output) {
+    if moved.complete_before {
+        output.info(&format!("{name}: complete already"));
+    } else {
+        let new = moved.length - moved.resumed_at;
+        output.info(&progress::summary(name, new, began));
+    }
 }
 
 /// What a broken download has left to go on with.

@@ -27,6 +27,7 @@ pub(crate) mod privilege;
 pub(crate) mod proxy;
 mod proxy_tls;
 pub(crate) mod put;
+pub(crate) mod queue;
 pub(crate) mod remove;
 pub(crate) mod serve;
 pub(crate) mod stat;

@@ -5,16 +5,18 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
-use wharf_client::{Client, FileOptions, Target};
+use wharf_client::{Client, Error, ErrorKind, FileOptions, Moved, Target};
 use wharf_net::pump::Progress;
-use wharf_proto::{Pathname, visible};
+use wharf_proto::{Pathname, RepresentationType, visible};
 
 use super::get::set_type;
 use crate::args::PutArgs;
+use crate::attempts::{self, Attempts};
 use crate::event::{Direction, Transfer, Whole};
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
 use crate::progress;
+use crate::rate_signals;
 use crate::session::{self, Connector, Sessions};
 
 const BUFFER: usize = 256 * 1024;
@@ -39,12 +41,32 @@ pub(crate) async fn run(mut args: PutArgs, output: &Output) -> Result<(), Failur
             "standard input needs the address of one file, and cannot be continued",
         ));
     }
-    let mut sessions = Sessions::new(Connector::new(&args.client, output)?);
-    for file in &args.files {
-        let result = one(&mut sessions, &target, file, args.r#continue, output).await;
-        sessions.settle(result);
+    let mut connector = Connector::new(&args.client, output)?;
+    if let Some(rate) = args.transfer.limit_rate {
+        connector.options_mut().upload_limit = Some(rate_signals::limit(rate, output)?);
     }
-    sessions.finish().await
+    let mut sessions = Sessions::new(connector);
+    let work = async {
+        for file in &args.files {
+            let mut how = Putting {
+                resume: args.r#continue,
+                suffix: (!args.inplace).then_some(&*args.temp_suffix),
+                attempts: Attempts::new(&args.transfer, output),
+            };
+            let result = how.one(&mut sessions, &target, file, output).await;
+            sessions.settle(result);
+        }
+        sessions.finish().await
+    };
+    Box::pin(attempts::within(&args.transfer, work)).await
+}
+
+/// How files are sent.
+struct Putting<'a> {
+    resume: bool,
+    /// What the name has at its end while the file is incomplete.
+    suffix: Option<&'a str>,
+    attempts: Attempts,
 }
 
 fn is_stdin(file: &Path) -> bool {
@@ -59,45 +81,68 @@ pub(crate) async fn one(
     resume: bool,
     output: &Output,
 ) -> Result<(), Failure> {
-    let remote = remote_path(target, file)?;
-    if !is_stdin(file) {
-        // Before anything goes over the network.
-        readable(file)?;
-        if resume && is_stream(file) {
-            let shown = visible(file.as_os_str().as_bytes());
-            let message = format!("{shown} is a stream, which cannot be continued");
-            return Err(Failure::usage(message));
-        }
-    }
-    let client = sessions.client(target).await?;
-    set_type(client, target)?;
-    if is_stdin(file) {
-        upload_stream(
-            client,
-            tokio::io::stdin(),
-            "standard input",
-            &remote,
-            output,
-        )
-        .await
-    } else if is_stream(file) {
-        match tokio::fs::File::open(file).await {
-            Ok(stream) => {
-                let name = visible(file.as_os_str().as_bytes());
-                upload_stream(client, stream, &name, &remote, output).await
+    let mut how = Putting {
+        resume,
+        suffix: None,
+        attempts: Attempts::single(output),
+    };
+    how.one(sessions, target, file, output).await
+}
+
+impl Putting<'_> {
+    async fn one(
+        &mut self,
+        sessions: &mut Sessions,
+        target: &Target,
+        file: &Path,
+        output: &Output,
+    ) -> Result<(), Failure> {
+        let remote = remote_path(target, file)?;
+        if !is_stdin(file) {
+            // Before anything goes over the network.
+            readable(file)?;
+            if self.resume && is_stream(file) {
+                let shown = visible(file.as_os_str().as_bytes());
+                let message = format!("{shown} is a stream, which cannot be continued");
+                return Err(Failure::usage(message));
             }
-            Err(error) => Err(unreadable(file, &error)),
         }
-    } else {
-        upload(client, file, &remote, resume, output).await
-    }
-    .map_err(|failure| {
-        if failure.exit == Exit::Denied && !target.is_directory() {
-            failure.with_hint("if the address is a directory, it must end in /")
+        self.attempts.connect(sessions, target).await?;
+        let client = sessions.client(target).await?;
+        set_type(client, target)?;
+        // Who may leave a file there may seldom rename it.
+        let suffix = self.suffix.filter(|_| !client.is_anonymous());
+        let temporary = suffix.map(|suffix| suffixed(&remote, suffix)).transpose()?;
+        let sent = if is_stdin(file) {
+            let stdin = tokio::io::stdin();
+            let temporary = temporary.as_ref();
+            upload_stream(client, stdin, "standard input", &remote, temporary, output).await
+        } else if is_stream(file) {
+            match tokio::fs::File::open(file).await {
+                Ok(stream) => {
+                    let name = visible(file.as_os_str().as_bytes());
+                    upload_stream(client, stream, &name, &remote, temporary.as_ref(), output).await
+                }
+                Err(error) => Err(unreadable(file, &error)),
+            }
         } else {
-            failure
-        }
-    })
+            let resume = self.resume;
+            let attempts = &mut self.attempts;
+            patiently(client, file, &remote, temporary, resume, attempts, output).await
+        };
+        sent.map_err(|failure| {
+            if failure.exit == Exit::Denied && !target.is_directory() {
+                failure.with_hint("if the address is a directory, it must end in /")
+            } else {
+                failure
+            }
+        })
+    }
+}
+
+fn suffixed(remote: &Pathname, suffix: &str) -> Result<Pathname, Failure> {
+    let name = [remote.as_bytes(), suffix.as_bytes()].concat();
+    Pathname::new(name).map_err(|error| Failure::usage(format!("--temp-suffix: {error}")))
 }
 
 fn remote_path(target: &Target, file: &Path) -> Result<Pathname, Failure> {
@@ -147,6 +192,20 @@ pub(crate) async fn upload(
     resume: bool,
     output: &Output,
 ) -> Result<(), Failure> {
+    let mut once = Attempts::single(output);
+    patiently(client, file, remote, None, resume, &mut once, output).await
+}
+
+/// The same, in as many attempts as there may be.
+async fn patiently(
+    client: &mut Client,
+    file: &Path,
+    remote: &Pathname,
+    temporary: Option<Pathname>,
+    resume: bool,
+    attempts: &mut Attempts,
+    output: &Output,
+) -> Result<(), Failure> {
     let name = visible(file.as_os_str().as_bytes());
     let began = Instant::now();
     let total = std::fs::metadata(file).ok().map(|it| it.len());
@@ -154,11 +213,12 @@ pub(crate) async fn upload(
     let how = FileOptions {
         resume,
         progress: progress.clone(),
+        temporary,
         ..FileOptions::default()
     };
     let told = remote.display().to_string();
     let transfer = Transfer::begin(output, Direction::Put, &told, &name, total, &progress);
-    let work = transfer.watch(client.store_from_file(file, remote, &how));
+    let work = transfer.watch(tried(client, file, remote, how, &name, attempts, output));
     let moved = progress::watch(output, &name, total, &progress, work)
         .await
         .map_err(|error| {
@@ -177,17 +237,54 @@ pub(crate) async fn upload(
     Ok(())
 }
 
+/// Attempts until one succeeds, or none is left; each goes on behind what the server has kept.
+async fn tried(
+    client: &mut Client,
+    file: &Path,
+    remote: &Pathname,
+    mut how: FileOptions,
+    name: &str,
+    attempts: &mut Attempts,
+    output: &Output,
+) -> Result<Moved, Error> {
+    let asked = how.resume;
+    let mut furthest = 0;
+    loop {
+        let before = how.progress.moved();
+        let error = match client.store_from_file(file, remote, &how).await {
+            Ok(moved) => return Ok(moved),
+            Err(error) => error,
+        };
+        for note in client.take_notes() {
+            output.note(&note);
+        }
+        // Servers that throw incomplete files away begin anew each time, so this is not a sum.
+        furthest = furthest.max(how.progress.moved() - before);
+        let binary = matches!(client.representation(), RepresentationType::Image);
+        if how.resume && !asked && error.kind() == ErrorKind::Changed {
+            // What stands there is not the beginning of this file: an older one, that was to be replaced.
+            how.resume = false;
+            continue;
+        }
+        how.resume |= binary && how.progress.moved() > before;
+        if !attempts.again(name, &error, furthest).await {
+            return Err(error);
+        }
+    }
+}
+
 /// Bytes of which nobody knows how many there will be.
 async fn upload_stream(
     client: &mut Client,
     mut stream: impl AsyncRead + Unpin,
     name: &str,
     remote: &Pathname,
+    temporary: Option<&Pathname>,
     output: &Output,
 ) -> Result<(), Failure> {
     let began = Instant::now();
     let mut upload = client
-        .store(remote, 0)
+        .store(temporary.unwrap_or(remote), 0)
         .await
         .map_err(|error| session::failure(&error))?;
     let progress = Progress::new();
@@ -214,7 +311,18 @@ async fn upload_stream(
             .await
             .map_err(|error| session::failure(&error))
     });
-    let done = progress::watch(output, name, None, &progress, work).await;
+    let mut done = progress::watch(output, name, None, &progress, work).await;
+    if let (Ok(stored), Some(temporary)) = (&done, temporary) {
+        let length = Some(stored.bytes);
+        let placed = client.put_in_place(temporary, remote, length).await;
+        done = match placed {
+            Ok(()) => done,
+            Err(error) => Err(session::failure(&error).with_hint(format!(
+                "it is on the server as {}; --inplace writes under the final name",
+                temporary.display()
+            ))),
+        };
+    }
     transfer.settle(done.map(|_| Whole::default()))?;
     output.info(&progress::summary(name, progress.moved(), began));
     Ok(())
