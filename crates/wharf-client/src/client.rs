@@ -342,6 +342,22 @@ impl Client {
         self.directory.is_some()
     }
 
+    /// Where `change_dir` has led; `None` is the login directory.
+    pub(crate) fn directory(&self) -> Option<&Pathname> {
+        self.directory.as_ref()
+    }
+
+    /// Goes back to a directory that [`directory`](Self::directory) told to be `before`.
+    pub(crate) async fn come_back(
+        &mut self,
+        to: &Pathname,
+        before: Option<Pathname>,
+    ) -> Result<()> {
+        self.change_dir(to).await?;
+        self.directory = before;
+        Ok(())
+    }
+
     /// Takes back what its user may have set. `false`: that cannot be done.
     pub(crate) fn as_new(&mut self, options: &Options) -> bool {
         self.wanted = RepresentationType::Image;

@@ -76,6 +76,8 @@ pub use entry::{Entry, EntryKind, Modified};
 
 mod pool;
 pub use pool::{Lent, Pool};
+mod remote;
+pub use remote::{RemoteStorage, RemoteUploads};
 
 mod file;
 pub use file::{FileOptions, Moved, RESUME_OVERLAP};

@@ -39,7 +39,7 @@ enum Format {
 }
 
 /// What the listings of a server have told about it, and later ones are read with.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Listings {
     /// The dialect of its LIST.
     dialect: Option<&'static Dialect>,
@@ -252,9 +252,10 @@ impl Client {
         act: impl AsyncFnOnce(&mut Self) -> Result<T>,
     ) -> Result<T> {
         let here = self.current_dir().await?;
+        let before = self.directory().cloned();
         self.change_dir(path).await?;
         let done = act(self).await;
-        self.change_dir(&here).await?;
+        self.come_back(&here, before).await?;
         done
     }
 }

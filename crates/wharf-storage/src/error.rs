@@ -40,6 +40,8 @@ pub enum ErrorKind {
     Busy,
     /// This store cannot do that at all.
     Unsupported,
+    /// Everything was sent to wherever the files are, and nothing tells what became of it.
+    Unconfirmed,
     /// Anything else: disks and networks that fail.
     Io,
 }
@@ -61,6 +63,7 @@ impl ErrorKind {
             Self::Quota => "storage allocation exceeded",
             Self::Busy => "busy, try again",
             Self::Unsupported => "not supported by this store",
+            Self::Unconfirmed => "not confirmed: it may be done or not",
             Self::Io => "input/output error",
         }
     }
@@ -162,7 +165,7 @@ impl From<Error> for io::Error {
             ErrorKind::Quota => io::ErrorKind::QuotaExceeded,
             ErrorKind::Busy => io::ErrorKind::ResourceBusy,
             ErrorKind::Unsupported => io::ErrorKind::Unsupported,
-            ErrorKind::WrongKind | ErrorKind::Io => io::ErrorKind::Other,
+            ErrorKind::WrongKind | ErrorKind::Unconfirmed | ErrorKind::Io => io::ErrorKind::Other,
         };
         Self::new(kind, error)
     }

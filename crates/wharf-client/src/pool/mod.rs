@@ -29,6 +29,7 @@ use crate::client::Client;
 use crate::connect::{Login, Place, connect};
 use crate::dialogue::seconds;
 use crate::error::{Error, ErrorKind, Result};
+use crate::listing::Listings;
 use crate::options::Options;
 use crate::target::{Endpoint, Target};
 use sizing::{After, Next, Sizing, Trouble};
@@ -67,6 +68,8 @@ struct Books {
     own: Option<IpAddr>,
     /// The ways to a data connection, once one of them has carried something.
     plan: Option<Box<Plan>>,
+    /// The dialect and the zone of its listings.
+    listings: Listings,
     closed: bool,
     /// Why the last login failed that was nobody's failure.
     refusal: String,
@@ -101,6 +104,7 @@ impl Pool {
             place: None,
             own: None,
             plan: None,
+            listings: Listings::default(),
             closed: false,
             refusal: String::new(),
             told: BTreeSet::new(),
@@ -267,6 +271,7 @@ impl Pool {
                     client.plan.clone_from(plan);
                     client.recalled = true;
                 }
+                client.listings = books.listings.clone();
                 let first = books.place.is_none();
                 books.place = Some(client.place.clone());
                 books.own = Some(client.local_addr().ip());
@@ -361,6 +366,9 @@ impl Pool {
         let own_choice = client.options().data_mode == self.shared.options.data_mode;
         if own_choice && client.plan.proven().is_some() {
             books.plan = Some(client.plan.clone());
+        }
+        if client.listings.asked >= books.listings.asked {
+            books.listings = client.listings.clone();
         }
         books.idle.push(client);
         drop(books);
