@@ -52,6 +52,7 @@ mod proxy;
 mod races;
 mod refusal;
 mod segments;
+mod sessions;
 mod system_users;
 
 use std::path::PathBuf;
@@ -159,6 +160,11 @@ const PARTS: &[(&str, Part, &str)] = &[
         "refusal",
         refusal::run,
         "wharf ftp -A behind NAT: what is said, and that the file arrives",
+    ),
+    (
+        "sessions",
+        sessions::run,
+        "wharf ftp in a pseudo-terminal: the sessions of the tests with foreign servers",
     ),
     (
         "captures",

@@ -138,6 +138,20 @@ impl Client {
         self.hopeless = None;
     }
 
+    /// Whether EPSV and EPRT may be used, see [`Options::extended_ipv4`]. What was found out about ways to a data
+    /// connection is forgotten.
+    pub fn set_extended(&mut self, ipv4: bool, ipv6: bool) {
+        let options = Arc::make_mut(&mut self.place.options);
+        options.extended_ipv4 = ipv4;
+        options.extended_ipv6 = ipv6;
+        self.set_data_mode(self.place.options.data_mode);
+    }
+
+    /// Whether downloads of text keep the line ends of the wire, see [`Options::keep_line_ends`].
+    pub fn set_keep_line_ends(&mut self, keep: bool) {
+        Arc::make_mut(&mut self.place.options).keep_line_ends = keep;
+    }
+
     /// The next transfer searches for a data connection, even if a moment ago no way was found. Without this, transfers
     /// fail at once for half a minute after a search that cost time and found nothing: of many files only the first shall
     /// cost it. For callers who ask a person in between, who may have changed something.
@@ -503,6 +517,11 @@ fn planned(place: &Place, peer: IpAddr, own: IpAddr) -> Plan {
         external_address: options.active_addr.is_some(),
         mapper: place.net.mapper().is_some(),
         ccc: options.tls.ccc == CccChoice::Auto,
+        extended: if peer.to_canonical().is_ipv4() {
+            options.extended_ipv4
+        } else {
+            options.extended_ipv6
+        },
         patience: options.data_timeout,
         ..PathPolicy::auto(peer, own)
     })

@@ -117,7 +117,8 @@ impl Client {
         }
         download.running.offset = offset;
         download.size = size;
-        download.decoding = ascii.then(|| Box::new(Decoding::new()));
+        let decodes = ascii && !download.running.client.options().keep_line_ends;
+        download.decoding = decodes.then(|| Box::new(Decoding::new()));
         download.modified = known.modified;
         download.path = Some(path.clone());
         if !ascii {

@@ -79,6 +79,8 @@ pub use pool::{Lent, Pool};
 mod remote;
 pub use remote::{RemoteStorage, RemoteUploads};
 
+mod between;
+pub use between::{Between, between, relay};
 mod file;
 pub use file::{FileOptions, Moved, RESUME_OVERLAP};
 mod local;

@@ -145,6 +145,24 @@ impl Client {
         self.lines_of(&command).await
     }
 
+    /// LIST with the flags that are understood everywhere, each line as it came.
+    ///
+    /// # Errors
+    /// As [`listing`](Self::listing).
+    pub async fn raw_list_with(&mut self, mut argument: ListArgument) -> Result<Vec<Vec<u8>>> {
+        argument.path = argument.path.as_ref().map(no_flag);
+        self.lines_of(&Command::List(argument)).await
+    }
+
+    /// MLSD, each line as it came: facts and name (RFC 3659 §7).
+    ///
+    /// # Errors
+    /// As [`listing`](Self::listing).
+    pub async fn raw_mlsd(&mut self, path: Option<&Pathname>) -> Result<Vec<Vec<u8>>> {
+        let command = Command::Mlsd(path.cloned());
+        self.lines_of(&command).await
+    }
+
     async fn lines_of(&mut self, command: &Command) -> Result<Vec<Vec<u8>>> {
         match self.lines_once(command).await {
             Err(error) if error.is_unconfirmed() => {

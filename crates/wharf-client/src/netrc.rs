@@ -1,8 +1,8 @@
 //! Reading `~/.netrc`: who logs in where.
 //!
 //! The format is that of BSD ftp(1): words separated by white space, `machine NAME` or `default`, then `login`,
-//! `password`, `account`. `macdef` definitions are skipped: they are commands, and commands come from the person, not
-//! from a password file. Words may be quoted (`"two words"`, with `\"` and `\\`), a line that begins with `#` is a comment.
+//! `password`, `account`, `macdef NAME` with lines up to an empty one. Macros are handed on; whether they are executed is
+//! the caller's affair, and a file that others may write is refused for them. Words may be quoted (`"two words"`, with `\"` and `\\`), a line that begins with `#` is a comment.
 //!
 //! A file with a password in it that the group or others may read is refused, as BSD ftp does, unless the password belongs
 //! to `anonymous`.
@@ -32,6 +32,8 @@ pub struct Machine {
     pub password: Option<Secret>,
     /// `account`, for servers that ask for ACCT.
     pub account: Option<Secret>,
+    /// `macdef`: name and lines, in the order of the file. `init` is meant to run after the login.
+    pub macros: Vec<(String, Vec<String>)>,
 }
 
 /// Why a netrc file was not used.
@@ -49,6 +51,12 @@ pub enum NetrcError {
     /// Others may read the passwords.
     #[error("{} holds a password and others may read it\nhint: chmod 600 {}", path.display(), path.display())]
     Exposed {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Others may write commands into it.
+    #[error("{} holds macros and others may write it\nhint: chmod 600 {}", path.display(), path.display())]
+    Writable {
         /// The file.
         path: PathBuf,
     },
@@ -106,6 +114,11 @@ impl Netrc {
                 path: path.to_owned(),
             });
         }
+        if writable(&metadata) && netrc.machines.iter().any(|it| !it.macros.is_empty()) {
+            return Err(NetrcError::Writable {
+                path: path.to_owned(),
+            });
+        }
         Ok(netrc)
     }
 
@@ -143,7 +156,12 @@ impl Netrc {
                     last.ok_or_else(outside)?.account =
                         Some(Secret::new(field(&value("account")?, line)?));
                 }
-                "macdef" => words.skip_macro(),
+                "macdef" => {
+                    let machine = last.ok_or_else(outside)?;
+                    let name = value("macdef")?;
+                    let lines = words.macro_lines();
+                    machine.macros.push((name, lines));
+                }
                 _ => {
                     // The word is not shown: it may be the second half of a password with a space in it.
                     return Err(NetrcError::Syntax {
@@ -181,6 +199,7 @@ impl Machine {
             login: None,
             password: None,
             account: None,
+            macros: Vec::new(),
         }
     }
 }
@@ -195,6 +214,16 @@ fn field(word: &str, line: usize) -> Result<Text, NetrcError> {
 #[cfg(unix)]
 fn exposed(metadata: &fs::Metadata) -> bool {
     std::os::unix::fs::MetadataExt::mode(metadata) & 0o077 != 0
+}
+
+#[cfg(unix)]
+fn writable(metadata: &fs::Metadata) -> bool {
+    std::os::unix::fs::MetadataExt::mode(metadata) & 0o022 != 0
+}
+
+#[cfg(not(unix))]
+fn writable(_: &fs::Metadata) -> bool {
+    false
 }
 
 #[cfg(not(unix))]
@@ -275,18 +304,23 @@ impl Words<'_> {
         self.rest = self.rest.find('\n').map_or("", |at| &self.rest[at..]);
     }
 
-    /// A macro ends at the first empty line.
-    fn skip_macro(&mut self) {
+    /// The lines of a macro: from the next line to the first empty one.
+    fn macro_lines(&mut self) -> Vec<String> {
+        let mut lines = Vec::new();
         self.skip_line();
         while let Some(rest) = self.rest.strip_prefix('\n') {
             self.line += 1;
             self.fresh_line = true;
             self.rest = rest;
-            if rest.trim_start_matches(['\r', ' ', '\t']).starts_with('\n') || rest.is_empty() {
-                return;
+            let end = rest.find('\n').unwrap_or(rest.len());
+            let line = rest[..end].trim_end_matches('\r');
+            if line.trim().is_empty() {
+                break;
             }
+            lines.push(line.to_owned());
             self.skip_line();
         }
+        lines
     }
 }
 
@@ -334,6 +368,28 @@ mod tests {
     }
 
     #[test]
+    fn macros_belong_to_their_machine_and_end_at_an_empty_line() {
+        let text = "machine h login u\nmacdef init\ncd pub\n  binary\r\n\nmacdef two\nls\n\n\
+                    default login x macdef last\nbye";
+        let netrc = Netrc::parse(text).unwrap();
+        let of = |host| netrc.find(host, None).unwrap().macros.clone();
+        let lines = |name: &str, lines: &[&str]| {
+            let lines = lines.iter().map(|it| (*it).to_owned()).collect();
+            (name.to_owned(), lines)
+        };
+        let both = [
+            lines("init", &["cd pub", "  binary"]),
+            lines("two", &["ls"]),
+        ];
+        assert_eq!(of("h"), both);
+        assert_eq!(of("other"), [lines("last", &["bye"])]);
+        assert_eq!(
+            found("macdef x\nls\n", "h", None),
+            "netrc line 1: macdef before any machine"
+        );
+    }
+
+    #[test]
     fn mistakes_name_their_line_and_show_no_secret() {
         assert_eq!(
             found("login x", "h", None),
@@ -368,6 +424,8 @@ mod tests {
         check("machine h login u password p", 0o604, true);
         check("machine h login u", 0o644, false);
         check("machine h login anonymous password a@b", 0o644, false);
+        check("machine h login u\nmacdef init\nls\n\n", 0o644, false);
+        check("machine h login u\nmacdef init\nls\n\n", 0o620, true);
         fs::remove_file(&path).unwrap();
         assert!(Netrc::read(&path).unwrap().find("h", None).is_none());
     }

@@ -25,6 +25,12 @@ pub struct Options {
     pub active_addr: Option<IpAddr>,
     /// Ports to listen on for active data connections; default: the system chooses.
     pub port_range: Option<PortRange>,
+    /// EPSV and EPRT with IPv4 servers. Default on; off: PASV and PORT only.
+    pub extended_ipv4: bool,
+    /// EPSV and EPRT with IPv6 servers. Default on; off: LPRT only, which few servers know.
+    pub extended_ipv6: bool,
+    /// Line ends of text (TYPE A) stay as they came, CRLF. Default off: they become those of this system.
+    pub keep_line_ends: bool,
     /// Whose address a passive data connection goes to.
     pub data_host: DataHost,
     /// How long a silent way to a data connection is waited for; default: 1 s and three round trips, at least 1.3 s and at
@@ -77,6 +83,9 @@ impl Default for Options {
             data_mode: DataModeChoice::Auto,
             active_addr: None,
             port_range: None,
+            extended_ipv4: true,
+            extended_ipv6: true,
+            keep_line_ends: false,
             data_host: DataHost::Peer,
             data_timeout: None,
             connect_timeout: Duration::from_secs(15),

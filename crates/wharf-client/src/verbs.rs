@@ -5,7 +5,7 @@
 //! RFC 1738 §3.2.2 describes, and costs one round trip. For the few that only take names of the current directory there
 //! is [`Client::change_dir`].
 
-use wharf_proto::{Command, Pathname, Reply, ReplyClass, Text, Timestamp};
+use wharf_proto::{Command, Pathname, Reply, ReplyClass, Secret, Text, Timestamp};
 
 use crate::client::Client;
 use crate::error::{Access, Error, ErrorKind, Result};
@@ -99,6 +99,18 @@ impl Client {
         line.extend_from_slice(path.as_bytes());
         self.command(Access::Reads, &Command::Site(Text::lossy(line)))
             .await
+    }
+
+    /// ACCT: the password of an account, for servers that want one for some commands. Logins to come send it, too.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Login`], [`ErrorKind::Unsupported`].
+    pub async fn account(&mut self, password: Secret) -> Result<Reply> {
+        let reply = self
+            .command(Access::Login, &Command::Acct(password.clone()))
+            .await?;
+        self.login.account = Some(password);
+        Ok(reply)
     }
 
     /// SITE with anything.

@@ -23,7 +23,7 @@ mod drill;
 #[allow(
     dead_code,
     unused_imports,
-    reason = "its two front ends are being connected"
+    reason = "its second front end is being connected"
 )]
 mod editor;
 mod event;
@@ -69,6 +69,7 @@ fn main() -> ExitCode {
     let code = match called {
         "ftp" => ftp("ftp", &words),
         "pftp" => ftp("pftp", &words),
+        "gate-ftp" => ftp("gate-ftp", &words),
         _ => wharf(&words),
     };
     code.into()
@@ -104,6 +105,7 @@ fn ftp(name: &'static str, words: &[OsString]) -> u8 {
             if name == "pftp" && !args.active {
                 args.passive = true;
             }
+            args.gate |= name == "gate-ftp";
             run(Command::Ftp(args))
         }
         Err(error) => usage(&error, Exit::Usage),

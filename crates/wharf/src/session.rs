@@ -19,6 +19,7 @@ use wharf_proto::Pathname;
 use wharf_proto::data_connection::passive::PortRange;
 
 use crate::args::client::DataHostArg;
+use crate::args::ssl::SslWord;
 use crate::args::tls::TlsArgs;
 use crate::args::via::ViaArgs;
 use crate::args::{ClientArgs, FtpArgs, ModeArg};
@@ -100,6 +101,8 @@ impl From<&ClientArgs> for Wishes {
 
 impl From<&FtpArgs> for Wishes {
     fn from(args: &FtpArgs) -> Self {
+        let mut tls = args.tls.clone();
+        SslWord::apply(&args.ssl, &mut tls);
         Self {
             mode: args.mode,
             passive: args.passive,
@@ -111,11 +114,11 @@ impl From<&FtpArgs> for Wishes {
             no_memory: args.no_memory,
             ipv4: args.ipv4,
             ipv6: args.ipv6,
-            connect_timeout: None,
+            connect_timeout: args.connect_timeout,
             timeout: args.stall_timeout,
             local_addr: args.local_addr,
             trace: args.trace.clone(),
-            tls: args.tls.clone(),
+            tls,
             via: args.via.clone(),
         }
     }
@@ -168,6 +171,11 @@ impl Connector {
 
     pub(crate) fn options_mut(&mut self) -> &mut Options {
         &mut self.options
+    }
+
+    /// Another network in the place of the one it has.
+    pub(crate) fn wrap_net(&mut self, wrap: impl FnOnce(Arc<dyn Net>) -> Arc<dyn Net>) {
+        self.net = wrap(Arc::clone(&self.net));
     }
 
     /// One more listener to what happens.

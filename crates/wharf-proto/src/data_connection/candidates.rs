@@ -67,6 +67,7 @@ impl Candidates {
         let candidates = order
             .into_iter()
             .filter(|path| path.offer.speaks_ipv6() || !ipv6)
+            .filter(|path| policy.extended || !matches!(path.offer, Offer::Epsv | Offer::Eprt))
             .filter(|path| choice.allows(path.offer) || Self::falls_back(choice, *path))
             .map(|path| Candidate {
                 path,

@@ -74,6 +74,8 @@ pub struct PathPolicy {
     /// May the control connection leave TLS (CCC, RFC 4217 §12.3) when nothing else leads to a data connection? Its commands
     /// can be read and changed by anybody then; what was said before, the password above all, and data connections cannot.
     pub ccc: bool,
+    /// May EPSV and EPRT be used? Some servers and firewalls have had trouble with them; without them IPv6 has only LPRT.
+    pub extended: bool,
     /// A fixed patience per attempt instead of the computed one (`--data-timeout`); it switches off the limit on the
     /// search.
     pub patience: Option<Duration>,
@@ -100,6 +102,7 @@ impl PathPolicy {
             external_address: false,
             mapper: false,
             ccc: false,
+            extended: true,
             patience: None,
         }
     }

@@ -1,6 +1,7 @@
 //! Flags of the interactive client: those that `ftp` has had for forty years, with long names added.
 //!
-//! Only flags that do something are here. `-V` is "quiet" as in the BSD ftp, not "version" as in
+//! Every flag of tnftp, inetutils, netkit (ftp-ssl) and OpenBSD is here. Those that are about HTTP only are taken and do
+//! nothing, under a heading that says so. `-V` is "quiet" as in the BSD ftp, not "version" as in
 //! inetutils: use `--version`.
 
 use std::net::IpAddr;
@@ -12,8 +13,9 @@ use wharf_proto::data_connection::passive::PortRange;
 
 use super::client::{DataHostArg, ModeArg};
 use super::tls::TlsArgs;
-use super::value;
 use super::via::ViaArgs;
+use super::{ssl, value};
+use crate::shell::quantity;
 
 pub(super) const FTP_LONG: &str = "\
 Interactive FTP client.
@@ -31,7 +33,7 @@ is given; started as `pftp` the client is passive.";
 const FTP_AFTER: &str = "\
 Exit status: with addresses the position of the first one that failed, else 0; with commands from a \
 pipe or file the status of the first command that failed (`wharf help exit-codes`), unless \
---classic-exit is given; with commands from a terminal 0.";
+--classic-exit is given; with commands from a terminal 0. --strict makes it the kind of failure with addresses, too.";
 
 /// Interactive FTP client
 #[derive(Debug, Clone, Parser)]
@@ -121,7 +123,7 @@ pub(crate) struct FtpArgs {
     #[arg(short = 'g', long, env = "WHARF_NO_GLOB")]
     pub(crate) no_glob: bool,
 
-    /// No line editing; there is none in this version, so this changes nothing
+    /// No line editing: neither history nor completion
     #[arg(short = 'e', long, env = "WHARF_NO_EDIT")]
     pub(crate) no_edit: bool,
 
@@ -145,9 +147,113 @@ pub(crate) struct FtpArgs {
     #[arg(long, value_name = "FILE", env = "WHARF_TRACE", value_hint = ValueHint::FilePath)]
     pub(crate) trace: Option<PathBuf>,
 
-    /// With addresses: write to FILE, `-` is standard output
+    /// With addresses: write to FILE; `-` is standard output, `|command` a program
     #[arg(short, long, value_name = "FILE", env = "WHARF_OUTPUT", value_hint = ValueHint::FilePath)]
     pub(crate) output: Option<PathBuf>,
+
+    /// With addresses: go on where an earlier download stopped
+    #[arg(short = 'R', short_alias = 'C', long, env = "WHARF_RESTART")]
+    pub(crate) restart: bool,
+
+    /// Try again every SECONDS until a connection comes about
+    #[arg(short = 'r', long, value_name = "SECONDS", env = "WHARF_RETRY")]
+    pub(crate) retry: Option<u64>,
+
+    /// How fast transfers may be: get, put or all, bytes a second, and by how much SIGUSR1 and SIGUSR2 change it; may be
+    /// repeated
+    #[arg(short = 'T', long, value_name = "DIR,MAX[,STEP]", env = "WHARF_THROTTLE", value_delimiter = ' ', value_parser = quantity::Wanted::of_argument)]
+    pub(crate) throttle: Vec<quantity::Wanted>,
+
+    /// Size of socket buffers in bytes: 65536, 256k
+    #[arg(short = 'x', short_alias = 'b', long, value_name = "SIZE", env = "WHARF_SOCKET_BUFFER", value_parser = quantity::bytes_of_argument)]
+    pub(crate) socket_buffer: Option<u64>,
+
+    /// Neither EPSV nor EPRT
+    #[arg(short = 'E', long, env = "WHARF_NO_EPSV")]
+    pub(crate) no_epsv: bool,
+
+    /// Connect through the gate that FTPSERVER names, as gate-ftp does
+    #[arg(long, env = "WHARF_GATE")]
+    pub(crate) gate: bool,
+
+    /// No progress bars
+    #[arg(
+        short = 'M',
+        long,
+        env = "WHARF_NO_PROGRESS",
+        overrides_with = "progress"
+    )]
+    pub(crate) no_progress: bool,
+
+    /// Progress bars, which is the default on a terminal
+    #[arg(
+        short = 'm',
+        long,
+        env = "WHARF_PROGRESS",
+        overrides_with = "no_progress"
+    )]
+    pub(crate) progress: bool,
+
+    /// Show the prompt although standard input is no terminal; TEXT replaces it
+    #[arg(long, value_name = "TEXT", env = "WHARF_PROMPT", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    pub(crate) prompt: Option<String>,
+
+    /// Give up connecting after SECONDS
+    #[arg(short = 'w', long, value_name = "SECONDS", env = "WHARF_CONNECT_TIMEOUT", value_parser = value::positive_duration)]
+    pub(crate) connect_timeout: Option<Duration>,
+
+    /// An option of ftp-ssl: nossl, secure, verify=0|1, cacert=FILE, cert=FILE, key=FILE; may be repeated
+    #[arg(short = 'z', short_alias = 'S', long, value_name = "OPTION", env = "WHARF_SSL", value_delimiter = ',', value_parser = ssl::SslWord::read)]
+    pub(crate) ssl: Vec<ssl::SslWord>,
+
+    /// Only for scripts that say it: the cache of HTTP proxies is not asked, for FTP does not go through them
+    #[arg(
+        short = 'f',
+        long,
+        env = "WHARF_FORCE_RELOAD",
+        help_heading = "Without effect"
+    )]
+    pub(crate) force_reload: bool,
+
+    /// Only for scripts that say it: the control connection is kept awake anyway
+    #[arg(
+        short = 'k',
+        long,
+        value_name = "SECONDS",
+        env = "WHARF_KEEP_ALIVE",
+        help_heading = "Without effect"
+    )]
+    pub(crate) keep_alive: Option<u64>,
+
+    /// Only for scripts that say it: a file of HTTP cookies
+    #[arg(
+        short = 'c',
+        long,
+        value_name = "FILE",
+        env = "WHARF_COOKIES",
+        help_heading = "Without effect"
+    )]
+    pub(crate) cookies: Option<PathBuf>,
+
+    /// Only for scripts that say it: a title of progress bars
+    #[arg(
+        short = 'D',
+        long,
+        value_name = "TITLE",
+        env = "WHARF_TITLE",
+        help_heading = "Without effect"
+    )]
+    pub(crate) title: Option<String>,
+
+    /// Only for scripts that say it: the name that HTTP servers are told
+    #[arg(
+        short = 'U',
+        long,
+        value_name = "NAME",
+        env = "WHARF_USER_AGENT",
+        help_heading = "Without effect"
+    )]
+    pub(crate) user_agent: Option<String>,
 
     /// Upload the files named as arguments to this address
     #[arg(short, long, value_name = "URL", env = "WHARF_UPLOAD", value_hint = ValueHint::Url)]
@@ -180,6 +286,10 @@ pub(crate) struct FtpArgs {
     /// Always end with status 0, as other ftp programs do in scripts
     #[arg(long, env = "WHARF_CLASSIC_EXIT")]
     pub(crate) classic_exit: bool,
+
+    /// End with the kind of failure as status, not with the position of the address that failed (`wharf help exit-codes`)
+    #[arg(long, env = "WHARF_STRICT", conflicts_with = "classic_exit")]
+    pub(crate) strict: bool,
 
     /// Print help
     #[arg(short = 'h', short_alias = '?', long, action = ArgAction::Help)]

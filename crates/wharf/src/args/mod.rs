@@ -24,6 +24,7 @@ pub(crate) mod serve;
 pub(crate) mod serve_acme;
 pub(crate) mod serve_system;
 pub(crate) mod serve_tls;
+pub(crate) mod ssl;
 pub(crate) mod tls;
 pub(crate) mod transfer;
 pub(crate) mod user_certificate;

@@ -327,10 +327,3 @@ async fn upload_stream(
     output.info(&progress::summary(name, progress.moved(), began));
     Ok(())
 }
-
-/// The last component of a local path.
-pub(crate) fn file_name(path: &Path) -> Result<PathBuf, Failure> {
-    path.file_name()
-        .map(PathBuf::from)
-        .ok_or_else(|| Failure::new(Exit::LocalFile, format!("{} is not a file", path.display())))
-}

@@ -65,10 +65,11 @@ fn environment() -> String {
          XDG_CONFIG_HOME          wharf/users.toml there is the default of `wharf user --file`\n  \
          XDG_STATE_HOME           wharf/ways there remembers which ways to a data connection work\n  \
          WHARF_STATE_DIR          directory of the file `ways`, instead of that\n  \
-         FTPMODE                  data mode of ftp and pftp: active, auto, passive\n  \
+         FTPMODE                  data mode of ftp and pftp: active, auto, passive; gate: through FTPSERVER\n  \
          FTPANONPASS              password of anonymous logins\n  \
-         FTPPROMPT                prompt of ftp and pftp\n  \
-         FTPSERVERPORT            port of ftp and pftp when none is given\n",
+         FTPPROMPT, FTPRPROMPT    prompt of ftp and pftp, and the one at the right: %m %M host, %n user, %/ directory\n  \
+         FTPSERVER, FTPSERVERPORT gate of ftp and pftp (`gate`)\n  \
+         PAGER, SHELL             programs of page, and of ! in ftp and pftp\n",
     );
     text
 }

@@ -1,14 +1,16 @@
-//! open, user, close: the control connection of the interactive client.
+//! open, user, account, close: the control connection of the interactive client.
 
 use std::net::IpAddr;
+use std::sync::atomic::Ordering;
 
 use wharf_client::{Endpoint, Login, Scheme, Target};
-use wharf_proto::{Secret, Text};
+use wharf_proto::{Secret, Text, visible};
 
 use super::Shell;
+use super::settings::type_word;
 use crate::exit::{Exit, Failure};
 use crate::session::Server;
-use crate::{login, session};
+use crate::{login, password, session};
 
 /// The standard port (RFC 959 §8).
 const CONTROL_PORT: u16 = 21;
@@ -16,9 +18,11 @@ const CONTROL_PORT: u16 = 21;
 impl Shell {
     /// `open host [port]` or `open ftp://...`.
     pub(super) async fn open(&mut self, words: &[Vec<u8>]) -> Result<(), Failure> {
-        if self.client.is_some() {
+        if self.now.client.is_some() {
+            let host = &self.now.host;
             return Err(
-                Failure::usage(format!("already connected to {}", self.host)).with_hint("close"),
+                Failure::usage(format!("Already connected to {host}, use close first."))
+                    .with_hint("close"),
             );
         }
         let place = text(words.first().map_or(&[][..], Vec::as_slice))?;
@@ -40,7 +44,7 @@ impl Shell {
         let password = target.password().cloned();
         let server = (target.scheme(), target.endpoint().clone());
         self.connect(server, user, password).await?;
-        if let (Some(path), Some(client)) = (target.path(), &mut self.client) {
+        if let (Some(path), Some(client)) = (target.path(), &mut self.now.client) {
             client
                 .change_dir(path)
                 .await
@@ -49,14 +53,14 @@ impl Shell {
         Ok(())
     }
 
-    /// Host and port, the port from arguments, `-P`, `FTPSERVERPORT` or the standard.
+    /// Host and port, the port from arguments, `-P` or the standard.
     pub(super) fn endpoint(&self, host: &str, port: Option<u16>) -> Result<Endpoint, Failure> {
         let host = host.trim_start_matches('[').trim_end_matches(']');
         let odd = |c: char| c.is_control() || c.is_whitespace() || "/\\@<>\"".contains(c);
         if host.is_empty() || host.contains(odd) {
             return Err(Failure::usage(format!(
                 "`{}` is not a host name",
-                wharf_proto::visible(host.as_bytes())
+                visible(host.as_bytes())
             )));
         }
         Ok(Endpoint::new(
@@ -73,30 +77,53 @@ impl Shell {
         password: Option<Secret>,
     ) -> Result<(), Failure> {
         let (scheme, endpoint) = &server;
-        self.host.clone_from(&endpoint.host);
-        self.pending = Some(server.clone());
+        self.now.host.clone_from(&endpoint.host);
+        self.now.pending = Some(server.clone());
+        self.now.greeting = Some(self.greeted(*scheme, endpoint).await?);
         if !self.auto_login && user.is_none() {
-            // The server is looked at now; `user` logs in on a connection of its own.
-            self.greeting = Some(self.greeted(*scheme, endpoint).await?);
             return Ok(());
         }
-        let login = self.login_for(endpoint, user, password).await?;
-        self.log_in(&server, login).await
+        let login = match self.login_for(endpoint, user, password).await {
+            Ok(login) => login,
+            Err(failure) => {
+                self.now.quit().await;
+                return Err(failure);
+            }
+        };
+        self.log_in(&server, login).await?;
+        let (_, endpoint) = server;
+        self.take_macros(&endpoint.host)?;
+        if self.macros.lines(b"init").is_some() && !self.proxied {
+            return Box::pin(self.execute_macro(&[b"init".to_vec()])).await;
+        }
+        Ok(())
+    }
+
+    /// The macros of netrc; a second server brings none.
+    fn take_macros(&mut self, host: &str) -> Result<(), Failure> {
+        if self.proxied {
+            return Ok(());
+        }
+        let machine = self.connector.logins.machine(host, None, &self.output)?;
+        for (name, lines) in machine.map(|it| it.macros).unwrap_or_default() {
+            let lines = lines.into_iter().map(String::into_bytes).collect();
+            if let Err(why) = self.macros.define(name.as_bytes(), lines) {
+                let name = visible(name.as_bytes());
+                self.output
+                    .warning(&format!("macro {name} of netrc is left out: {why}"));
+            }
+        }
+        Ok(())
     }
 
     /// `user name [password [account]]`.
     pub(super) async fn user(&mut self, words: &[Vec<u8>]) -> Result<(), Failure> {
-        let Some(server) = self.pending.clone() else {
-            return Err(Failure::new(Exit::Unreachable, "not connected").with_hint("open HOST"));
+        let Some(server) = self.now.pending.clone() else {
+            return Err(Failure::new(Exit::Unreachable, "Not connected.").with_hint("open HOST"));
         };
         let bytes = |index: usize| words.get(index).cloned();
         let name = bytes(0).unwrap_or_default();
         let name = Text::new(name).map_err(|_| Failure::usage("not a user's name"))?;
-        let secret = |word: Vec<u8>| {
-            Text::new(word)
-                .map(Secret::new)
-                .map_err(|_| Failure::usage("a password cannot hold line breaks"))
-        };
         let mut login = match bytes(1) {
             Some(word) => Login::new(name, secret(word)?),
             None => self.login_for(&server.1, Some(name), None).await?,
@@ -104,7 +131,7 @@ impl Shell {
         if let Some(word) = bytes(2) {
             login.account = Some(secret(word)?);
         }
-        if let Some(client) = self.client.take() {
+        if let Some(client) = self.now.client.take() {
             // A second login on one connection (REIN) is offered by few servers; a new one always works.
             client.quit().await;
         }
@@ -114,13 +141,58 @@ impl Shell {
     async fn log_in(&mut self, server: &Server, login: Login) -> Result<(), Failure> {
         let (scheme, endpoint) = server;
         let anonymous = login.user.is_word("anonymous");
-        let greeting = match self.greeting.take() {
+        let user = login.user.display().to_string();
+        let greeting = match self.now.greeting.take() {
             Some(greeting) => greeting,
             None => self.greeted(*scheme, endpoint).await?,
         };
         let client = greeting.login(login).await;
-        self.client = Some(client.map_err(|error| session::login_failure(&error, anonymous))?);
+        self.now.client = Some(client.map_err(|error| session::login_failure(&error, anonymous))?);
+        self.now.user = Some(user);
+        self.tell_system().await
+    }
+
+    /// What kind of machine it is, and how files are transferred: the two lines that every ftp begins with.
+    async fn tell_system(&mut self) -> Result<(), Failure> {
+        if !self.switches.verbose() {
+            return Ok(());
+        }
+        self.switches.muted.store(true, Ordering::Relaxed);
+        let reply = match &mut self.now.client {
+            Some(client) => client.system().await,
+            None => return Ok(()),
+        };
+        self.switches.muted.store(false, Ordering::Relaxed);
+        // Who does not tell is no less a server.
+        let Ok(reply) = reply else {
+            return Ok(());
+        };
+        let told = visible(reply.text().as_bytes());
+        let system = told.split_whitespace().next().unwrap_or_default();
+        self.say(&format!("Remote system type is {system}."));
+        let word = match &self.now.client {
+            Some(client) => type_word(client.representation()),
+            None => return Ok(()),
+        };
+        self.say(&format!("Using {word} mode to transfer files."));
+        if told.starts_with("TOPS20") {
+            self.say(
+                "Remember to set tenex mode when transferring binary files from this machine.",
+            );
+        }
         Ok(())
+    }
+
+    /// `account [password]`
+    pub(super) async fn account(&mut self, words: &[Vec<u8>]) -> Result<(), Failure> {
+        self.client()?;
+        let password = match words.first() {
+            Some(word) => secret(word.clone())?,
+            None if self.interactive => password::prompt("Account: ", Exit::Login)?,
+            None => return Err(Failure::usage("usage: account password")),
+        };
+        let reply = self.client()?.account(password).await;
+        reply.map(drop).map_err(|error| session::failure(&error))
     }
 
     /// The login for a host: flags, netrc, and a person who is asked.
@@ -131,7 +203,12 @@ impl Shell {
         password: Option<Secret>,
     ) -> Result<Login, Failure> {
         if self.anonymous && user.is_none() {
-            return Ok(login::anonymous());
+            return Ok(match self.options.get("anonpass") {
+                Some(password) => {
+                    Login::new(Text::lossy("anonymous"), Secret::new(Text::lossy(password)))
+                }
+                None => login::anonymous(),
+            });
         }
         let host = endpoint.host.clone();
         let given = match (&user, &self.connector.logins.user) {
@@ -182,8 +259,11 @@ impl Shell {
 
     /// close, disconnect.
     pub(super) async fn close(&mut self) {
-        self.hang_up().await;
-        self.pending = None;
+        self.tell_notes();
+        self.now.quit().await;
+        if !self.proxied {
+            self.macros.clear();
+        }
     }
 }
 
@@ -206,14 +286,20 @@ pub(super) fn port(word: &[u8]) -> Result<u16, Failure> {
         .and_then(|word| word.parse().ok())
         .filter(|port| *port != 0)
         .ok_or_else(|| {
-            Failure::usage(format!("`{}` is not a port", wharf_proto::visible(word)))
+            Failure::usage(format!("`{}` is not a port", visible(word)))
                 .with_hint("open host [port]")
         })
 }
 
+fn secret(word: Vec<u8>) -> Result<Secret, Failure> {
+    Text::new(word)
+        .map(Secret::new)
+        .map_err(|_| Failure::usage("a password cannot hold line breaks"))
+}
+
 pub(super) fn text(word: &[u8]) -> Result<String, Failure> {
     String::from_utf8(word.to_vec())
-        .map_err(|_| Failure::usage(format!("`{}` is not UTF-8", wharf_proto::visible(word))))
+        .map_err(|_| Failure::usage(format!("`{}` is not UTF-8", visible(word))))
 }
 
 #[cfg(test)]

@@ -1,11 +1,18 @@
 //! What the arguments of `ftp` ask for: a session with a host, or transfers and an end.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use wharf_client::{Target, local_name};
+use wharf_net::pump::Progress;
 use wharf_proto::Pathname;
 
 use super::connection::{host_and_path, port};
+use super::security::is_about_connecting;
+use super::sink::Sink;
+use super::transfer::pour;
 use super::{Begun, Shell};
 use crate::args::FtpArgs;
 use crate::cmd::{cat, get, put};
@@ -50,17 +57,36 @@ pub(super) async fn arguments(shell: &mut Shell, args: &FtpArgs) -> Result<Begun
     }
     let mut sessions = Sessions::new(shell.connector.clone());
     for (count, target) in targets.iter().enumerate() {
-        let result = fetch(&mut sessions, target, args.output.as_deref(), shell).await;
-        sessions.tell_notes();
+        let result = loop {
+            let result = fetch(&mut sessions, target, args, shell).await;
+            sessions.tell_notes();
+            match (result, args.retry) {
+                (Err(failure), Some(pause)) if is_about_connecting(failure.exit) => {
+                    shell.output.failure(&failure);
+                    shell.output.line(&format!("Retrying in {pause} seconds."));
+                    tokio::time::sleep(Duration::from_secs(pause)).await;
+                    // These know the door as closed.
+                    sessions = Sessions::new(shell.connector.clone());
+                }
+                (result, _) => break result,
+            }
+        };
         if let Err(failure) = result {
             // As tnftp: the first failure ends it, the status is its position.
             sessions.close().await;
-            let position = u8::try_from(count + 1).unwrap_or(u8::MAX);
-            return Err(failure.with_code(position));
+            return Err(at_position(failure, count, args.strict));
         }
     }
     sessions.close().await;
     Ok(Begun::Finished)
+}
+
+/// The status is the position of the address, or what kind of failure it was (`--strict`).
+fn at_position(failure: Failure, count: usize, strict: bool) -> Failure {
+    if strict {
+        return failure;
+    }
+    failure.with_code(u8::try_from(count + 1).unwrap_or(u8::MAX))
 }
 
 /// A host that cannot be reached does not end an interactive session.
@@ -108,9 +134,10 @@ fn target(shell: &Shell, place: &str) -> Result<Target, Failure> {
 async fn fetch(
     sessions: &mut Sessions,
     target: &Target,
-    output: Option<&Path>,
+    args: &FtpArgs,
     shell: &Shell,
 ) -> Result<(), Failure> {
+    let output = args.output.as_deref();
     if target.is_directory() {
         return Err(Failure::usage(format!("{target} is a directory"))
             .with_hint("alone, it opens a session there"));
@@ -118,6 +145,14 @@ async fn fetch(
     let remote = session::path_of(target)?;
     if output == Some(Path::new("-")) {
         return cat::one_target(sessions, target).await;
+    }
+    // A command is one because the user typed it; the server's names never get here.
+    if let Some(command) = output.and_then(|it| it.as_os_str().as_bytes().strip_prefix(b"|")) {
+        let client = sessions.client(target).await?;
+        get::set_type(client, target)?;
+        let mut sink = Sink::pipe(OsStr::from_bytes(command))?;
+        let poured = pour(client, &remote, 0, &mut sink, &Progress::new()).await;
+        return poured.and(sink.finish());
     }
     let local = match output {
         Some(path) => path.to_owned(),
@@ -128,11 +163,17 @@ async fn fetch(
     };
     let client = sessions.client(target).await?;
     get::set_type(client, target)?;
-    get::download(client, &remote, &local, false, &shell.output).await
+    get::download(client, &remote, &local, args.restart, &shell.output).await
 }
 
 /// `ftp -u URL file...`
-pub(super) async fn upload(shell: &mut Shell, url: &str, files: &[PathBuf]) -> Result<(), Failure> {
+pub(super) async fn upload(
+    shell: &mut Shell,
+    url: &str,
+    files: &[String],
+    strict: bool,
+) -> Result<(), Failure> {
+    let files: Vec<PathBuf> = files.iter().map(PathBuf::from).collect();
     if files.is_empty() {
         return Err(Failure::usage("no file to upload").with_hint("ftp -u URL FILE..."));
     }
@@ -143,19 +184,15 @@ pub(super) async fn upload(shell: &mut Shell, url: &str, files: &[PathBuf]) -> R
         ));
     }
     let mut sessions = Sessions::new(shell.connector.clone());
-    let mut first: Option<(u8, Failure)> = None;
+    let mut result = Ok(());
     for (count, file) in files.iter().enumerate() {
-        let result = put::one(&mut sessions, &target, file, false, &shell.output).await;
+        let sent = put::one(&mut sessions, &target, file, false, &shell.output).await;
         sessions.tell_notes();
-        if let Err(failure) = result {
-            let position = u8::try_from(count + 1).unwrap_or(u8::MAX);
-            first = Some((position, failure));
+        if let Err(failure) = sent {
+            result = Err(at_position(failure, count, strict));
             break;
         }
     }
     sessions.close().await;
-    match first {
-        None => Ok(()),
-        Some((position, failure)) => Err(failure.with_code(position)),
-    }
+    result
 }

@@ -1,46 +1,68 @@
 //! The interactive client: what `ftp`, `pftp` and `wharf ftp` start. Lines come from a terminal or a
-//! script; there is no line editor.
+//! script, by the line editor, which learns from [`grammar`] what the words are.
 //!
 //! In reading order: [`words`] (a line becomes words), [`table`] (which command a word is), [`mod@run`]
-//! (one arm a command), [`settings`] (switches), [`transfer`] (get, put and their relatives), [`connection`] (open, user,
-//! close), [`security`] (TLS, and whom to believe), [`fetch`] (`ftp ftp://host/file`), [`pattern`] (wildcards).
+//! (one arm a command); then the commands by what they are about: [`settings`] (switches and values) with [`naming`],
+//! [`quantity`] and [`macros`], which are pure; [`connection`] (open, user, close), [`security`] (TLS, and whom to believe),
+//! [`directory`] and [`listing`] (what is on the server), [`transfer`] and [`several`] (get, put and their relatives) with
+//! [`sink`], [`pattern`] and [`meter`], [`proxy`] (two servers), [`local`] (this machine), [`options`] (set), [`rate`],
+//! [`buffers`], [`status`], [`fetch`] (`ftp ftp://host/file`).
 //!
 //! Replies of the server go to stdout when `verbose` is on, as `ftp` has always done; messages of
 //! this program go to stderr.
 
+mod buffers;
 mod connection;
+mod directory;
 mod fetch;
+mod grammar;
+mod listing;
+mod local;
+mod macros;
+mod meter;
+mod naming;
+mod options;
 mod pattern;
+mod proxy;
+pub(crate) mod quantity;
+mod rate;
 mod run;
 mod security;
 mod settings;
+mod several;
+mod sink;
+mod start;
+mod status;
 mod table;
+mod teller;
 mod transfer;
 mod words;
 
-use std::io::{IsTerminal, Write};
-use std::path::PathBuf;
+use std::io::Write;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
-use tokio::io::{AsyncBufReadExt, BufReader, Stdin};
 use wharf_client::{Client, DataModeChoice, Greeting};
-use wharf_net::Recorder;
-use wharf_proto::trace::{Event, What};
-use wharf_proto::visible;
+use wharf_proto::Pathname;
 
+use self::buffers::BufferSizes;
+use self::macros::Macros;
+use self::meter::Asked;
+use self::options::Options;
+use self::rate::Rates;
+use self::settings::{Settings, Toggle};
+use self::teller::Switches;
 use crate::args::FtpArgs;
+use crate::args::via::ViaArgs;
+use crate::editor::{Desk, Editor, Line, RemoteName};
 use crate::exit::{Exit, Failure};
 use crate::interrupt::Interrupt;
-use crate::login::LoginSources;
 use crate::output::Output;
-use crate::screen::Screen;
-use crate::session::{Connector, Server, Wishes, start_log};
+use crate::session::{Connector, Server};
 
-/// Everything the commands work on.
-struct Shell {
-    output: Output,
-    connector: Connector,
+/// One server, or none.
+#[derive(Default)]
+struct Connection {
     client: Option<Client>,
     /// Connected but not logged in (`-n`).
     greeting: Option<Greeting>,
@@ -48,74 +70,47 @@ struct Shell {
     pending: Option<Server>,
     /// Name of the server for messages.
     host: String,
+    /// Who is logged in.
+    user: Option<String>,
+}
+
+/// Everything the commands work on.
+struct Shell {
+    output: Output,
+    connector: Connector,
+    /// What the commands are about.
+    now: Connection,
+    /// The other one: the second server, and while `proxy` says so the first.
+    other: Connection,
+    /// `now` is the second server.
+    proxied: bool,
     mode: DataModeChoice,
     port: Option<u16>,
     auto_login: bool,
     anonymous: bool,
-    /// Ask for each file in m-commands; a script is never asked.
-    prompt: bool,
-    glob: bool,
-    progress: bool,
+    /// Seconds between attempts to connect (`-r`).
+    again: Option<u64>,
+    settings: Settings,
+    macros: Macros,
+    options: Options,
+    /// What the arguments say about proxies.
+    via: ViaArgs,
+    rates: Rates,
+    buffers: BufferSizes,
     switches: Arc<Switches>,
+    /// Somebody wants to know how fast it goes.
+    asked: Asked,
     /// A person types, and sees what is written.
     interactive: bool,
-    input: BufReader<Stdin>,
+    /// The prompt is shown although nobody types (`--prompt`).
+    prompts: bool,
+    editor: Editor,
+    /// A signal came while the editor waited, which goes on waiting for the same line.
+    prompt_again: bool,
+    /// How deep in macros.
+    depth: u8,
     /// Set by bye.
     done: bool,
-}
-
-/// What the recorder shows; commands turn these on and off while a connection is open.
-#[derive(Default)]
-struct Switches {
-    verbose: AtomicBool,
-    debug: AtomicBool,
-    data: AtomicBool,
-    /// The user asked for this very reply: show it even if it is about features.
-    asked: AtomicBool,
-    /// The reply that comes next answers FEAT or OPTS, which the library sends of its own accord.
-    own: AtomicBool,
-}
-
-impl Switches {
-    fn verbose(&self) -> bool {
-        self.verbose.load(Ordering::Relaxed)
-    }
-}
-
-/// Shows replies on stdout and, with `debug`, commands on stderr.
-struct Teller {
-    switches: Arc<Switches>,
-    output: Output,
-}
-
-impl Recorder for Teller {
-    fn record(&self, event: Event) {
-        match &event.what {
-            What::Reply(lines) => {
-                let hidden = self.switches.own.swap(false, Ordering::Relaxed)
-                    && !self.switches.asked.load(Ordering::Relaxed)
-                    && !self.switches.debug.load(Ordering::Relaxed);
-                if self.switches.verbose() && !hidden {
-                    for line in lines {
-                        print(&self.output, &visible(line));
-                    }
-                }
-            }
-            What::Command(line) => {
-                let own = line.starts_with(b"FEAT") || line.starts_with(b"OPTS UTF8");
-                self.switches.own.store(own, Ordering::Relaxed);
-                if self.switches.debug.load(Ordering::Relaxed) {
-                    self.output.line(&format!("---> {}", visible(line)));
-                }
-            }
-            _ => {
-                if self.switches.data.load(Ordering::Relaxed) {
-                    let output = self.output.clone();
-                    Screen { output }.record(event);
-                }
-            }
-        }
-    }
 }
 
 /// A line of data or a reply, on stdout. A closed stdout is noticed where data is written.
@@ -130,53 +125,20 @@ fn print(output: &Output, line: &str) {
 
 /// Runs a session, or fetches what the arguments name.
 pub(crate) async fn run(args: FtpArgs, output: &Output) -> Result<(), Failure> {
-    start_log(u8::from(args.debug))?;
-    let interactive = std::io::stdin().is_terminal();
-    let switches = Arc::new(Switches::default());
-    let verbose = !args.quiet && (args.verbose || interactive);
-    switches.verbose.store(verbose, Ordering::Relaxed);
-    switches
-        .debug
-        .store(args.debug || args.packet_trace, Ordering::Relaxed);
-    switches.data.store(args.packet_trace, Ordering::Relaxed);
-
-    let logins = LoginSources::from(&args);
-    let mut wishes = Wishes::from(&args);
-    environment_mode(&mut wishes)?;
-    let mut connector = Connector::with(&wishes, logins, None, output)?;
-    let teller: Arc<dyn Recorder> = Arc::new(Teller {
-        switches: Arc::clone(&switches),
-        output: output.clone(),
-    });
-    connector.add_recorder(teller);
-
-    let mut shell = Shell {
-        output: output.clone(),
-        mode: connector.options().data_mode,
-        connector,
-        client: None,
-        greeting: None,
-        pending: None,
-        host: String::new(),
-        port: args.port.or_else(environment_port),
-        auto_login: !args.no_login,
-        anonymous: args.anonymous,
-        prompt: !args.no_prompt,
-        glob: !args.no_glob,
-        progress: true,
-        switches,
-        interactive,
-        input: BufReader::new(tokio::io::stdin()),
-        done: false,
-    };
+    let mut shell = Shell::start(&args, output)?;
     let mut interrupt = Interrupt::new()?;
-    let result = match shell.begin(&args, &mut interrupt).await? {
-        Begun::Finished => Ok(()),
-        Begun::Session => shell.session(&mut interrupt).await,
+    let begun = shell.begin(&args, &mut interrupt).await;
+    let result = match begun {
+        Ok(Begun::Finished) => Ok(()),
+        Ok(Begun::Session) => shell.session(&mut interrupt).await,
+        Err(failure) => Err(failure),
     };
     shell.hang_up().await;
     match result {
-        Err(_) if args.classic_exit => Ok(()),
+        Err(failure) if args.classic_exit && failure.is_of_a_session() => {
+            shell.output.failure(&failure);
+            Ok(())
+        }
         result => result,
     }
 }
@@ -192,8 +154,7 @@ impl Shell {
     async fn begin(&mut self, args: &FtpArgs, interrupt: &mut Interrupt) -> Result<Begun, Failure> {
         let work = async {
             if let Some(url) = &args.upload {
-                let files: Vec<PathBuf> = args.places.iter().map(PathBuf::from).collect();
-                fetch::upload(self, url, &files).await?;
+                fetch::upload(self, url, &args.places, args.strict).await?;
                 return Ok(Begun::Finished);
             }
             fetch::arguments(self, args).await
@@ -209,39 +170,37 @@ impl Shell {
         let mut first = None;
         while !self.done {
             let line = tokio::select! {
-                line = self.read_line("ftp> ") => line?,
+                line = self.command_line() => line?,
                 exit = interrupt.wait() => {
                     if exit == Exit::Terminated || !self.interactive {
                         return Err(Failure::told(exit));
                     }
+                    self.prompt_again = true;
+                    Line::Interrupted
+                }
+            };
+            let line = match line {
+                Line::Typed(line) => line,
+                Line::Interrupted => {
                     self.output.line("");
                     continue;
                 }
+                Line::End => break,
             };
-            let Some(line) = line else {
-                break;
-            };
-            let outcome = tokio::select! {
-                outcome = run::line(self, &line) => outcome,
-                exit = interrupt.wait() => {
-                    let _ = self.output.bars().clear();
-                    if exit == Exit::Terminated || !self.interactive {
-                        return Err(Failure::told(exit));
-                    }
-                    self.output.line("interrupted");
-                    self.after_interrupt(interrupt).await;
-                    Ok(())
-                }
-            };
+            let outcome = self.one_line(&line, interrupt).await?;
             self.tell_notes();
             if let Err(failure) = outcome {
                 self.output.failure(&failure);
                 if failure.exit == Exit::Unreachable {
                     // The library has tried to come back already; a new `open` starts afresh.
-                    self.client = None;
+                    self.now.client = None;
                 }
                 first.get_or_insert(failure.exit);
             }
+            if self.proxied {
+                self.change_servers();
+            }
+            self.editor.forget_names();
         }
         match first {
             // A person has seen it.
@@ -250,83 +209,147 @@ impl Shell {
         }
     }
 
-    /// Comes in step with the server after a command was dropped; a second SIGINT cuts the line.
-    async fn after_interrupt(&mut self, interrupt: &mut Interrupt) {
-        let Some(client) = &mut self.client else {
-            return;
-        };
-        let lost = tokio::select! {
-            aborted = client.abort() => match aborted {
-                Ok(()) => false,
-                Err(error) => {
-                    self.output.failure(&crate::session::failure(&error));
-                    true
+    /// The outer failure ends the program.
+    async fn one_line(
+        &mut self,
+        line: &[u8],
+        interrupt: &mut Interrupt,
+    ) -> Result<Result<(), Failure>, Failure> {
+        let switches = Arc::clone(&self.switches);
+        let interactive = self.interactive;
+        let interrupted = {
+            let mut work = std::pin::pin!(run::line(self, line));
+            loop {
+                tokio::select! {
+                    biased;
+                    outcome = &mut work => {
+                        switches.own_interrupts.store(false, Ordering::Relaxed);
+                        return Ok(outcome);
+                    }
+                    exit = interrupt.wait() => {
+                        if exit == Exit::Terminated || !interactive {
+                            break exit;
+                        }
+                        // m-commands ask whether they shall go on.
+                        if !switches.own_interrupts.load(Ordering::Relaxed) {
+                            break exit;
+                        }
+                    }
                 }
-            },
-            _ = interrupt.wait() => true,
+            }
         };
-        if lost {
-            self.client = None;
-            self.output.line("connection closed");
+        let _ = self.output.bars().clear();
+        self.switches.own_interrupts.store(false, Ordering::Relaxed);
+        self.depth = 0;
+        if interrupted == Exit::Terminated || !self.interactive {
+            return Err(Failure::told(interrupted));
+        }
+        self.output.line("interrupted");
+        self.after_interrupt(interrupt).await;
+        Ok(Ok(()))
+    }
+
+    /// Comes in step with the servers after a command was dropped; a second SIGINT cuts the line.
+    async fn after_interrupt(&mut self, interrupt: &mut Interrupt) {
+        for connection in [&mut self.now, &mut self.other] {
+            let Some(client) = &mut connection.client else {
+                continue;
+            };
+            let lost = tokio::select! {
+                aborted = client.abort() => match aborted {
+                    Ok(()) => false,
+                    Err(error) => {
+                        self.output.failure(&crate::session::failure(&error));
+                        true
+                    }
+                },
+                _ = interrupt.wait() => true,
+            };
+            if lost {
+                connection.client = None;
+                self.output.line("connection closed");
+            }
         }
     }
 
-    /// A line without its end; `None` at the end of input. The prompt is shown to a person only.
+    /// The next command. The prompt is shown to a person, and to whoever asks for it.
+    async fn command_line(&mut self) -> Result<Line, Failure> {
+        let prompt = self.prompt();
+        self.show_beside(&prompt);
+        if !self.is_on(Toggle::Edit) {
+            return self.editor.answer(&prompt).await;
+        }
+        let mut desk = FtpDesk {
+            client: self.now.client.as_mut(),
+        };
+        self.editor.line(&prompt, &mut desk).await
+    }
+
+    /// The prompt where the editor shows none, and the one on the right.
+    fn show_beside(&mut self, prompt: &str) {
+        let mut stderr = std::io::stderr().lock();
+        if self.prompts && !self.interactive || std::mem::take(&mut self.prompt_again) {
+            let _ = stderr.write_all(prompt.as_bytes());
+        }
+        if let Some(right) = self.options.get("rprompt").filter(|_| self.interactive) {
+            let text = self.filled_prompt(right);
+            let width = text.chars().count();
+            // Written at the right margin, from where the cursor comes back.
+            let _ = write!(
+                stderr,
+                "\x1b7\x1b[999C\x1b[{}D{text}\x1b8",
+                width.saturating_sub(1)
+            );
+        }
+        let _ = stderr.flush();
+    }
+
+    /// The answer to a question, or a line of a macro; `None` at the end of input.
     async fn read_line(&mut self, prompt: &str) -> Result<Option<Vec<u8>>, Failure> {
-        if self.interactive {
-            let mut stderr = std::io::stderr().lock();
-            let _ = stderr.write_all(prompt_text(prompt).as_bytes());
-            let _ = stderr.flush();
+        match self.editor.answer(prompt).await? {
+            Line::Typed(line) => Ok(Some(line)),
+            Line::Interrupted => Err(Failure::told(Exit::Interrupted)),
+            Line::End => Ok(None),
         }
-        let mut line = Vec::new();
-        let read = self.input.read_until(b'\n', &mut line).await;
-        read.map_err(|error| {
-            Failure::new(
-                Exit::LocalFile,
-                format!("cannot read standard input: {error}"),
-            )
-        })?;
-        if line.is_empty() {
-            if self.interactive {
-                self.output.line("");
-            }
-            return Ok(None);
-        }
-        while matches!(line.last(), Some(b'\n' | b'\r')) {
-            line.pop();
-        }
-        Ok(Some(line))
     }
 
     fn client(&mut self) -> Result<&mut Client, Failure> {
-        let logged_out = self.greeting.is_some();
-        self.client.as_mut().ok_or_else(|| {
+        let logged_out = self.now.greeting.is_some();
+        self.now.client.as_mut().ok_or_else(|| {
             if logged_out {
-                Failure::new(Exit::Login, "not logged in").with_hint("user NAME")
+                Failure::new(Exit::Login, "Not logged in.").with_hint("user NAME")
             } else {
-                Failure::new(Exit::Unreachable, "not connected").with_hint("open HOST")
+                Failure::new(Exit::Unreachable, "Not connected.").with_hint("open HOST")
             }
         })
     }
 
+    /// Those of both servers.
+    fn clients(&mut self) -> impl Iterator<Item = &mut Client> {
+        let both = [&mut self.now.client, &mut self.other.client];
+        both.into_iter().flatten()
+    }
+
     fn tell_notes(&mut self) {
-        if let Some(client) = &mut self.client {
+        let output = self.output.clone();
+        for client in self.clients() {
             for warning in client.take_warnings() {
-                self.output.warning(&warning);
+                output.warning(&warning);
             }
             for note in client.take_notes() {
-                self.output.note(&note);
+                output.note(&note);
             }
         }
     }
 
+    /// Says goodbye to both servers.
     async fn hang_up(&mut self) {
         self.tell_notes();
-        if let Some(client) = self.client.take() {
-            client.quit().await;
-        }
-        if let Some(greeting) = self.greeting.take() {
-            greeting.quit().await;
+        for mut connection in [
+            std::mem::take(&mut self.now),
+            std::mem::take(&mut self.other),
+        ] {
+            connection.quit().await;
         }
     }
 
@@ -338,33 +361,47 @@ impl Shell {
     }
 }
 
-/// `FTPPROMPT` replaces the ordinary prompt.
-fn prompt_text(prompt: &str) -> String {
-    match std::env::var("FTPPROMPT") {
-        Ok(own) if prompt == "ftp> " && !own.is_empty() => own,
-        _ => prompt.to_owned(),
+/// What the editor may ask the session for.
+struct FtpDesk<'c> {
+    client: Option<&'c mut Client>,
+}
+
+impl Desk for FtpDesk<'_> {
+    async fn names(&mut self, directory: Option<&[u8]>) -> Vec<RemoteName> {
+        let Some(client) = &mut self.client else {
+            return Vec::new();
+        };
+        let directory = match directory.map(Pathname::new) {
+            None => None,
+            Some(Ok(directory)) => Some(directory),
+            Some(Err(_)) => return Vec::new(),
+        };
+        let listed = client.list(directory.as_ref()).await.unwrap_or_default();
+        let names = listed.into_iter().map(|entry| RemoteName {
+            directory: entry.is_directory(),
+            name: entry.name,
+        });
+        names.collect()
     }
 }
 
-/// `FTPMODE`: active, auto, gate (not offered), passive; flags beat it.
-fn environment_mode(wishes: &mut Wishes) -> Result<(), Failure> {
-    use crate::args::ModeArg;
-    let chosen = wishes.passive || wishes.active || wishes.mode != ModeArg::Auto;
-    match std::env::var("FTPMODE").as_deref() {
-        Ok("active") if !chosen => wishes.active = true,
-        Ok("passive") if !chosen => wishes.passive = true,
-        Ok("" | "auto" | "active" | "passive") | Err(_) => {}
-        Ok(other) => {
-            let other = visible(other.as_bytes());
-            return Err(
-                Failure::usage(format!("FTPMODE: `{other}` is not a data mode"))
-                    .with_hint("active, auto or passive"),
-            );
+impl Connection {
+    /// Says goodbye.
+    async fn quit(&mut self) {
+        if let Some(client) = self.client.take() {
+            client.quit().await;
         }
+        if let Some(greeting) = self.greeting.take() {
+            greeting.quit().await;
+        }
+        self.pending = None;
     }
-    Ok(())
 }
 
-fn environment_port() -> Option<u16> {
-    std::env::var("FTPSERVERPORT").ok()?.parse().ok()
+impl Failure {
+    /// Not the wrong usage of the program itself.
+    fn is_of_a_session(&self) -> bool {
+        !matches!(self.exit, Exit::Interrupted | Exit::Terminated)
+            && (self.told || self.exit != Exit::Usage)
+    }
 }

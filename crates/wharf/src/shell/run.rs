@@ -1,21 +1,13 @@
 //! One line of the session: look the command up, complete its arguments, do it.
 
-use std::path::PathBuf;
-use std::process::Command;
-use std::sync::atomic::Ordering;
-
 use wharf_client::DataModeChoice;
-use wharf_proto::{Format, Pathname, Reply, RepresentationType, Text, visible};
+use wharf_proto::{Format, Pathname, RepresentationType, visible};
 
 use super::connection::text;
-use super::settings::{
-    data_mode, mode_word, passive, representation, set_type, switch, switch_atomic, type_word,
-};
-use super::table::{self, Action, COMMANDS, NotFound, Row};
-use super::transfer::Sink;
+use super::local::system_shell;
+use super::table::{self, Action, COMMANDS, Listing, NotFound, Row};
 use super::{Shell, print, words};
-use crate::exit::{Exit, Failure};
-use crate::listing::Reader;
+use crate::exit::Failure;
 use crate::output::Output;
 use crate::session;
 
@@ -28,176 +20,167 @@ pub(super) async fn line(shell: &mut Shell, line: &[u8]) -> Result<(), Failure> 
     if words.is_empty() {
         return Ok(());
     }
-    let row = look_up(&words[0])?;
-    let without_login = [Action::User, Action::Close];
-    if row.connected && !without_login.contains(&row.action) {
+    let row = look_up(&words.remove(0))?;
+    command(shell, row, words).await
+}
+
+/// Executes a command with its words.
+pub(super) async fn command(
+    shell: &mut Shell,
+    row: &'static Row,
+    mut words: Vec<Vec<u8>>,
+) -> Result<(), Failure> {
+    if row.connected {
         shell.client()?;
     }
-    words.remove(0);
     if shell.interactive
-        && let Some(client) = &mut shell.client
+        && let Some(client) = &mut shell.now.client
     {
         client.search_again(); // who has read why may have changed something
     }
-    complete(shell, row, &mut words).await?;
-    execute(shell, row.action, &words).await
+    shell.complete(row, &mut words).await?;
+    execute(shell, row, &words).await
 }
 
-fn look_up(word: &[u8]) -> Result<&'static Row, Failure> {
+pub(super) fn look_up(word: &[u8]) -> Result<&'static Row, Failure> {
     table::find(word).map_err(|error| {
         let shown = visible(word);
         match error {
             NotFound::Unknown => {
-                Failure::usage(format!("no such command: {shown}")).with_hint("help")
+                Failure::usage(format!("?Invalid command: {shown}")).with_hint("help")
             }
             NotFound::Ambiguous(names) => {
-                Failure::usage(format!("`{shown}` is ambiguous")).with_hint(names.join(", "))
+                Failure::usage(format!("?Ambiguous command: {shown}")).with_hint(names.join(", "))
             }
         }
     })
 }
 
-/// Asks for arguments that are missing.
-async fn complete(shell: &mut Shell, row: &Row, words: &mut Vec<Vec<u8>>) -> Result<(), Failure> {
-    let usage = || Failure::usage(format!("usage: {} {}", row.name, row.syntax));
-    while words.len() < row.required.len() {
-        if !shell.interactive {
-            return Err(usage());
+impl Shell {
+    /// Asks for arguments that are missing.
+    pub(super) async fn complete(
+        &mut self,
+        row: &Row,
+        words: &mut Vec<Vec<u8>>,
+    ) -> Result<(), Failure> {
+        let usage = || Failure::usage(format!("usage: {} {}", row.name, row.syntax));
+        while words.len() < row.required.len() {
+            if !self.interactive {
+                return Err(usage());
+            }
+            let question = format!("({}) ", row.required[words.len()]);
+            let answer = self.question(&question).await?.unwrap_or_default();
+            let more = words::split(&answer).map_err(|_| usage())?;
+            if more.is_empty() {
+                return Err(usage());
+            }
+            words.extend(more);
         }
-        let question = format!("({}) ", row.required[words.len()]);
-        let answer = shell.read_line(&question).await?.unwrap_or_default();
-        let more = words::split(&answer).map_err(|_| usage())?;
-        if more.is_empty() {
-            return Err(usage());
-        }
-        words.extend(more);
+        Ok(())
     }
-    Ok(())
 }
 
-async fn execute(shell: &mut Shell, action: Action, words: &Words) -> Result<(), Failure> {
-    match action {
+async fn execute(shell: &mut Shell, row: &Row, words: &Words) -> Result<(), Failure> {
+    match row.action {
+        Action::Account => shell.account(words).await,
         Action::Active => {
-            data_mode(shell, DataModeChoice::Active);
+            shell.data_mode(DataModeChoice::Active);
             Ok(())
         }
         Action::Append => shell.append(words).await,
-        Action::Ascii => set_type(shell, RepresentationType::Ascii(Format::NonPrint)),
+        Action::Ascii => shell.set_type(RepresentationType::Ascii(Format::NonPrint)),
         Action::Auth => shell.auth(words).await,
         Action::Auto => {
-            data_mode(shell, DataModeChoice::Auto);
+            shell.data_mode(DataModeChoice::Auto);
             Ok(())
         }
-        Action::Binary => set_type(shell, RepresentationType::Image),
+        Action::Binary => shell.set_type(RepresentationType::Image),
+        Action::Buffer(which) => shell.buffer(which, words),
         Action::Bye => bye(shell).await,
         Action::Cat => shell.cat(words).await,
         Action::Ccc => shell.ccc().await,
-        Action::Cd => cd(shell, words).await,
+        Action::Cd => shell.cd(words).await,
         Action::Cdup => {
             let client = shell.client()?;
             client.change_dir_up().await.map(drop).map_err(failed)
         }
-        Action::Chmod => chmod(shell, words).await,
+        Action::Chmod => shell.chmod(words).await,
         Action::Close => {
             shell.close().await;
             Ok(())
         }
-        Action::Debug => {
-            let switch = &shell.switches.debug;
-            switch_atomic(switch, "debug", words, &shell.output)
-        }
-        Action::Delete => {
-            for word in words {
-                let path = pathname(word)?;
-                shell.client()?.remove_file(&path).await.map_err(failed)?;
-            }
+        Action::Delete => shell.delete(words).await,
+        Action::Dir => shell.list(words, Listing::Lines).await,
+        Action::Epsv => shell.epsv(row.name, words),
+        Action::Family(family) => {
+            shell.family(family);
             Ok(())
         }
-        Action::Dir => list(shell, words, Listed::Lines).await,
-        Action::Features => quote(shell, &[b"FEAT".to_vec()]).await,
+        Action::Features => shell.verb("FEAT", words).await,
+        Action::Fget => shell.fget(words).await,
+        Action::Form => shell.only("format", "non-print", words),
+        Action::Gate => shell.gate(words),
         Action::Get => shell.get(words, false).await,
-        Action::Glob => switch(&mut shell.glob, "glob", words, &shell.output),
+        Action::Hash => shell.hash(words),
         Action::Help => help(&shell.output, words),
-        Action::Idle => {
-            let mut line = b"IDLE".to_vec();
-            append_words(&mut line, words);
-            let reply = shell.client()?.site(Text::lossy(line)).await;
-            answered(shell, reply)
-        }
-        Action::LocalCd => local_cd(shell, words),
-        Action::LocalPwd => local_pwd(shell),
+        Action::Idle => shell.site("IDLE", words).await,
+        Action::LocalCd => shell.local_cd(words),
+        Action::LocalPage => shell.local_page(words),
+        Action::LocalPwd => shell.local_pwd(),
+        Action::Macdef => shell.macdef(words).await,
+        Action::Macro => shell.execute_macro(words).await,
         Action::Mdelete => shell.mdelete(words).await,
-        Action::Mget => shell.mget(words).await,
-        Action::Mkdir => {
-            let path = pathname(&words[0])?;
-            shell
-                .client()?
-                .make_dir(&path)
-                .await
-                .map(drop)
-                .map_err(failed)
-        }
-        Action::Modtime => modtime(shell, words).await,
+        Action::Mdir(what) => shell.list_several(words, what).await,
+        Action::Mget => shell.mget(words, false).await,
+        Action::Mkdir => shell.make_directory(words).await,
+        Action::Mlst => shell.verb("MLST", words).await,
+        Action::Modtime => shell.modtime(words).await,
         Action::Mput => shell.mput(words).await,
-        Action::NameList => list(shell, words, Listed::Names).await,
+        Action::Mreget => shell.mget(words, true).await,
+        Action::NameMap => shell.map_names(words),
+        Action::Newer => shell.newer(words).await,
+        Action::NameList => shell.list(words, Listing::Names).await,
         Action::Open => shell.open(words).await,
-        Action::Passive => passive(shell, words),
-        Action::Progress => switch(&mut shell.progress, "progress", words, &shell.output),
-        Action::Prompt => switch(&mut shell.prompt, "prompt", words, &shell.output),
+        Action::OtherServer => shell.proxy(words).await,
+        Action::Page => shell.page(words).await,
+        Action::Paged(what) => shell.paged(words, what).await,
+        Action::Passive => shell.passive(words),
         Action::Prot => shell.prot(words).await,
         Action::Put => shell.put(words, false).await,
-        Action::Pwd => {
-            let path = shell.client()?.current_dir().await.map_err(failed)?;
-            if !shell.switches.verbose() {
-                print(&shell.output, &path.display().to_string());
-            }
+        Action::Pwd => shell.pwd().await,
+        Action::Quote => shell.quote(words).await,
+        Action::Rate => shell.rate(words),
+        Action::RawFacts => shell.list(words, Listing::Facts).await,
+        Action::Reget => shell.get(words, true).await,
+        Action::RemoteHelp => shell.remote_help(words).await,
+        Action::RemoteOptions => shell.verb("OPTS", words).await,
+        Action::RemoteStatus => shell.verb("STAT", words).await,
+        Action::Rename => shell.rename(words).await,
+        Action::Reput => shell.put(words, true).await,
+        Action::Reset => shell.client()?.abort().await.map_err(failed),
+        Action::Restart => shell.restart(words),
+        Action::Rmdir => shell.remove_directory(words).await,
+        Action::Sendport => shell.sendport(words),
+        Action::Set => shell.set_option(words),
+        Action::Shell => system_shell(words),
+        Action::Site => shell.site("", words).await,
+        Action::Size => shell.size(words).await,
+        Action::Status => {
+            shell.status();
             Ok(())
         }
-        Action::Quote => quote(shell, words).await,
-        Action::Reget => shell.get(words, true).await,
-        Action::RemoteHelp => {
-            let about = words.first().map(Text::lossy);
-            let reply = shell.client()?.help(about).await;
-            answered(shell, reply)
-        }
-        Action::Rename => {
-            let (from, to) = (pathname(&words[0])?, pathname(&words[1])?);
-            shell
-                .client()?
-                .rename(&from, &to)
-                .await
-                .map(drop)
-                .map_err(failed)
-        }
-        Action::Reput => shell.put(words, true).await,
-        Action::Rmdir => {
-            let path = pathname(&words[0])?;
-            shell
-                .client()?
-                .remove_dir(&path)
-                .await
-                .map(drop)
-                .map_err(failed)
-        }
-        Action::Shell => system_shell(words),
-        Action::Site => {
-            let mut line = Vec::new();
-            append_words(&mut line, words);
-            let reply = shell.client()?.site(Text::lossy(line)).await;
-            answered(shell, reply)
-        }
-        Action::Size => size(shell, words).await,
-        Action::Status => status(shell).await,
-        Action::System => {
-            let reply = shell.client()?.system().await;
-            answered(shell, reply)
-        }
-        Action::Type => representation(shell, words),
+        Action::Structure => shell.only("structure", "file", words),
+        Action::System => shell.system().await,
+        Action::Tenex => shell.set_type(RepresentationType::Local(8)),
+        Action::Tick => shell.tick(words),
+        Action::Toggle(toggle) => shell.toggle(toggle, words),
+        Action::TransferMode => shell.only("mode", "stream", words),
+        Action::Translate => shell.translate(words),
+        Action::Type => shell.representation(words),
+        Action::Umask => shell.site("UMASK", words).await,
+        Action::Unset => shell.unset_option(words),
+        Action::Usage => usage(&shell.output, words),
         Action::User => shell.user(words).await,
-        Action::Verbose => {
-            let switch = &shell.switches.verbose;
-            switch_atomic(switch, "verbose", words, &shell.output)
-        }
     }
 }
 
@@ -210,257 +193,17 @@ pub(super) fn pathname(word: &[u8]) -> Result<Pathname, Failure> {
     Pathname::new(word).map_err(|error| Failure::usage(format!("`{}`: {error}", visible(word))))
 }
 
-/// The reply is the answer that was asked for: shown even when replies are not.
-fn answered(shell: &Shell, reply: wharf_client::Result<Reply>) -> Result<(), Failure> {
-    let reply = reply.map_err(failed)?;
-    if !shell.switches.verbose() {
-        for line in reply.lines() {
-            print(&shell.output, &visible(line.as_bytes()));
-        }
-    }
-    Ok(())
-}
-
-fn append_words(line: &mut Vec<u8>, words: &Words) {
-    for word in words {
-        if !line.is_empty() {
-            line.push(b' ');
-        }
-        line.extend_from_slice(word);
-    }
-}
-
 async fn bye(shell: &mut Shell) -> Result<(), Failure> {
     shell.hang_up().await;
     shell.done = true;
     Ok(())
 }
 
-async fn cd(shell: &mut Shell, words: &Words) -> Result<(), Failure> {
-    let path = pathname(&words[0])?;
-    let client = shell.client()?;
-    client.change_dir(&path).await.map(drop).map_err(failed)
-}
-
-async fn chmod(shell: &mut Shell, words: &Words) -> Result<(), Failure> {
-    let mode = std::str::from_utf8(&words[0])
-        .ok()
-        .and_then(|word| u32::from_str_radix(word, 8).ok())
-        .filter(|mode| *mode <= 0o7777)
-        .ok_or_else(|| Failure::usage("the mode is a number like 644"))?;
-    for word in &words[1..] {
-        let path = pathname(word)?;
-        shell.client()?.chmod(&path, mode).await.map_err(failed)?;
-    }
-    Ok(())
-}
-
-/// Which of the two listing commands.
-#[derive(Clone, Copy)]
-enum Listed {
-    Lines,
-    Names,
-}
-
-/// `dir [-a] [path [local-file]]`
-async fn list(shell: &mut Shell, words: &Words, what: Listed) -> Result<(), Failure> {
-    let mut rest = words;
-    let mut hidden = false;
-    // Flags of ls(1) that people type: `a` is known to most servers, the others are the default.
-    while let Some((first, behind)) = rest.split_first() {
-        let flag = first.len() > 1
-            && first.starts_with(b"-")
-            && first[1..].iter().all(u8::is_ascii_alphabetic);
-        if !flag {
-            break;
-        }
-        hidden |= first.iter().any(|letter| matches!(letter, b'a' | b'A'));
-        rest = behind;
-    }
-    // `dir |more` lists the current directory.
-    let (path, sink) = match rest {
-        [] => (None, None),
-        [only] if only.starts_with(b"|") => (None, Some(only)),
-        [path] => (Some(path), None),
-        [path, sink, ..] => (Some(path), Some(sink)),
-    };
-    let path = match path {
-        Some(path) if !path.is_empty() => Some(pathname(path)?),
-        _ => None,
-    };
-    let client = shell.client()?;
-    client.set_list_hidden(hidden);
-    let lines = match what {
-        Listed::Lines => client.raw_list(path.as_ref()).await,
-        Listed::Names => client.nlst(path.as_ref()).await,
-    }
-    .map_err(failed)?;
-    let mut sink = match sink {
-        Some(word) => Sink::create(word)?,
-        None => Sink::Stdout,
-    };
-    let reader = match &sink {
-        Sink::Stdout => Reader::of_stdout(),
-        Sink::Pipe { .. } => Reader::Person,
-        Sink::File { .. } => Reader::Program,
-    };
-    for line in lines {
-        let mut line = reader.text(&line);
-        line.push(b'\n');
-        if !sink.write(&line)? {
-            break;
-        }
-    }
-    sink.finish()
-}
-
-async fn modtime(shell: &mut Shell, words: &Words) -> Result<(), Failure> {
-    let path = pathname(&words[0])?;
-    let time = shell.client()?.modified(&path).await.map_err(failed)?;
-    let shown = time
-        .and_then(|time| jiff::Timestamp::try_from(std::time::SystemTime::from(time)).ok())
-        .map(|time| time.strftime("%Y-%m-%d %H:%M:%S UTC").to_string())
-        .ok_or_else(|| Failure::new(Exit::Denied, "the server does not tell times"))?;
-    print(&shell.output, &format!("{}\t{shown}", path.display()));
-    Ok(())
-}
-
-async fn size(shell: &mut Shell, words: &Words) -> Result<(), Failure> {
-    let path = pathname(&words[0])?;
-    let size = shell.client()?.size(&path).await.map_err(failed)?;
-    let size = size.ok_or_else(|| Failure::new(Exit::Denied, "the server does not tell sizes"))?;
-    print(&shell.output, &format!("{}\t{size}", path.display()));
-    Ok(())
-}
-
-async fn quote(shell: &mut Shell, words: &Words) -> Result<(), Failure> {
-    let mut line = Vec::new();
-    append_words(&mut line, words);
-    let verb = words[0].to_ascii_uppercase();
-    let moves_data = ["RETR", "STOR", "STOU", "APPE", "LIST", "NLST", "MLSD"];
-    if moves_data.iter().any(|word| word.as_bytes() == verb) {
-        return Err(Failure::usage(
-            "a transfer cannot be quoted: nobody would serve its data connection",
-        )
-        .with_hint("get, put, append, dir, nlist"));
-    }
-    shell.switches.asked.store(true, Ordering::Relaxed);
-    let reply = shell.client()?.quote(Text::lossy(line)).await;
-    shell.switches.asked.store(false, Ordering::Relaxed);
-    answered(shell, reply)
-}
-
-async fn status(shell: &mut Shell) -> Result<(), Failure> {
-    let on = |value: bool| if value { "on" } else { "off" };
-    let mut lines = Vec::new();
-    match &shell.client {
-        Some(client) => {
-            lines.push(format!(
-                "connected to {} ({})",
-                shell.host,
-                client.peer_addr()
-            ));
-            lines.push(super::security::line(client));
-            lines.push(format!("type {}", type_word(client.representation())));
-        }
-        None => lines.push("not connected".to_owned()),
-    }
-    lines.push(data_line(shell));
-    lines.push(format!(
-        "verbose {}, debug {}, prompt {}, glob {}, progress {}",
-        on(shell.switches.verbose()),
-        on(shell.switches.debug.load(Ordering::Relaxed)),
-        on(shell.prompt),
-        on(shell.glob),
-        on(shell.progress),
-    ));
-    for line in lines {
-        print(&shell.output, &line);
-    }
-    if let Some(client) = &mut shell.client {
-        let reply = client.status().await;
-        return answered(shell, reply);
-    }
-    Ok(())
-}
-
-/// Data mode, the way that works, and whether the next run knows it.
-fn data_line(shell: &Shell) -> String {
-    let mode = format!("data mode {}", mode_word(shell.mode));
-    let Some(client) = &shell.client else {
-        return mode;
-    };
-    let works = match client.data_way() {
-        Some(way) => format!("works: {way}"),
-        None => "no data connection yet".to_owned(),
-    };
-    // What was chosen by hand is neither remembered nor looked up.
-    let remembered = match (shell.mode, client.data_way(), client.remembered_way()) {
-        (DataModeChoice::Auto, Some(way), Some(known)) if way == known => {
-            " (remembered)".to_owned()
-        }
-        (DataModeChoice::Auto, _, Some(known)) => format!(", remembered: {known}"),
-        (DataModeChoice::Auto, Some(_), None) => " (not remembered)".to_owned(),
-        _ => String::new(),
-    };
-    format!("{mode}, {works}{remembered}")
-}
-
-fn local_cd(shell: &Shell, words: &Words) -> Result<(), Failure> {
-    let goal = match words.first() {
-        Some(word) => super::transfer::local_path(word),
-        None => std::env::var_os("HOME").map_or_else(|| PathBuf::from("/"), PathBuf::from),
-    };
-    std::env::set_current_dir(&goal).map_err(|error| {
-        Failure::new(
-            Exit::LocalFile,
-            format!("cannot change to {}: {error}", goal.display()),
-        )
-    })?;
-    if shell.switches.verbose() {
-        local_pwd(shell)?;
-    }
-    Ok(())
-}
-
-fn local_pwd(shell: &Shell) -> Result<(), Failure> {
-    let here = std::env::current_dir()
-        .map_err(|error| Failure::new(Exit::LocalFile, format!("no current directory: {error}")))?;
-    let here = visible(here.as_os_str().as_encoded_bytes());
-    print(&shell.output, &format!("Local directory: {here}"));
-    Ok(())
-}
-
-/// `!command`, or `!` alone for a shell to come back from.
-fn system_shell(words: &Words) -> Result<(), Failure> {
-    use std::os::unix::ffi::OsStrExt;
-    let own = std::env::var_os("SHELL").filter(|shell| !shell.is_empty());
-    let mut command = match words.first() {
-        Some(line) => {
-            let mut command = Command::new("/bin/sh");
-            command.arg("-c").arg(std::ffi::OsStr::from_bytes(line));
-            command
-        }
-        None => Command::new(own.unwrap_or_else(|| "/bin/sh".into())),
-    };
-    let status = command
-        .status()
-        .map_err(|error| Failure::new(Exit::LocalFile, format!("cannot run a shell: {error}")))?;
-    if status.success() || words.is_empty() {
-        Ok(())
-    } else {
-        Err(Failure::new(
-            Exit::LocalFile,
-            format!("the command ended with {status}"),
-        ))
-    }
-}
-
 fn help(output: &Output, words: &Words) -> Result<(), Failure> {
     if words.is_empty() {
         print(
             output,
-            "Commands may be shortened; `help COMMAND` explains one.",
+            "Commands may be abbreviated; `help COMMAND` explains one.",
         );
         for row in COMMANDS {
             print(output, &format!("  {:<12} {}", row.name, row.help));
@@ -473,6 +216,17 @@ fn help(output: &Output, words: &Words) -> Result<(), Failure> {
             output,
             &format!("{} {}\t{}", row.name, row.syntax, row.help),
         );
+    }
+    Ok(())
+}
+
+/// `usage command...`; without words how `usage` itself is written.
+fn usage(output: &Output, words: &Words) -> Result<(), Failure> {
+    let own = [b"usage".to_vec()];
+    let words = if words.is_empty() { &own[..] } else { words };
+    for word in words {
+        let row = look_up(word)?;
+        print(output, &format!("usage: {} {}", row.name, row.syntax));
     }
     Ok(())
 }

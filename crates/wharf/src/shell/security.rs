@@ -3,6 +3,7 @@
 
 use std::error::Error as _;
 use std::sync::Arc;
+use std::time::Duration;
 
 use wharf_client::{Client, Endpoint, Error, Greeting, Options, Scheme, TlsChoice};
 use wharf_net::tls::TlsError;
@@ -57,25 +58,25 @@ impl Shell {
         if words.iter().any(|it| !it.eq_ignore_ascii_case(b"tls")) {
             return Err(Failure::usage("usage: auth [tls]"));
         }
-        if let Some(client) = &mut self.client {
+        if let Some(client) = &mut self.now.client {
             client.enter_tls().await.map_err(failed)?;
             let now = line(client);
             self.say(&format!("TLS: {now}."));
             return Ok(());
         }
         let (Some(greeting), Some((scheme, endpoint))) =
-            (self.greeting.take(), self.pending.clone())
+            (self.now.greeting.take(), self.now.pending.clone())
         else {
-            return Err(Failure::new(Exit::Unreachable, "not connected").with_hint("open HOST"));
+            return Err(Failure::new(Exit::Unreachable, "Not connected.").with_hint("open HOST"));
         };
         if greeting.is_in_tls() {
-            self.greeting = Some(greeting);
+            self.now.greeting = Some(greeting);
         } else {
             // What the server has said in clear counts for nothing; AUTH is said to a new greeting.
             greeting.quit().await;
             let mut options = self.options_for(scheme);
             options.tls.choice = TlsChoice::Require;
-            self.greeting = Some(self.greeted_with(&endpoint, options).await?);
+            self.now.greeting = Some(self.greeted_with(&endpoint, options).await?);
         }
         self.say("TLS: the control connection is in it.");
         Ok(())
@@ -116,14 +117,31 @@ impl Shell {
         options
     }
 
-    /// Connects and reads the greeting.
+    /// Connects and reads the greeting; again and again if that is wanted (`-r`).
     pub(super) async fn greeted(
         &mut self,
         scheme: Scheme,
         endpoint: &Endpoint,
     ) -> Result<Greeting, Failure> {
         let options = self.options_for(scheme);
-        self.greeted_with(endpoint, options).await
+        let greeting = loop {
+            *self.switches.connecting() = Some(endpoint.host.clone());
+            let failure = match self.greeted_with(endpoint, options.clone()).await {
+                Ok(greeting) => break greeting,
+                Err(failure) => failure,
+            };
+            let Some(seconds) = self.again.filter(|_| is_about_connecting(failure.exit)) else {
+                return Err(failure);
+            };
+            self.output.failure(&failure);
+            self.output.line(&format!("Retrying in {seconds} seconds."));
+            tokio::time::sleep(Duration::from_secs(seconds)).await;
+        };
+        let gate = &self.options.gate;
+        if let (Some(server), true) = (&gate.server, gate.on) {
+            self.say(&format!("Connected via pass-through server {server}"));
+        }
+        Ok(greeting)
     }
 
     /// A person is asked about a server that nobody knows; about one that has changed nobody is asked, for a yes would be
@@ -173,6 +191,11 @@ impl Shell {
 fn distrust(error: &Error) -> Option<&Distrust> {
     let cause = error.source().and_then(|it| it.downcast_ref::<TlsError>());
     cause?.distrust()
+}
+
+/// Whether another attempt may end otherwise.
+pub(super) fn is_about_connecting(exit: Exit) -> bool {
+    matches!(exit, Exit::Unreachable | Exit::Timeout | Exit::Busy)
 }
 
 /// What is to be known for an answer.

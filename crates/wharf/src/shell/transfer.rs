@@ -1,168 +1,215 @@
-//! get, put, append, cat and the m-commands.
+//! get, put, append and cat: one file.
 
 use std::ffi::OsStr;
-use std::fs::File;
-use std::io::{ErrorKind, Write};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::fs::{File, OpenOptions};
+use std::io::{Seek, SeekFrom};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
+use std::time::{Instant, SystemTime};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use wharf_client::local_name;
+use wharf_client::{Client, ErrorKind, FileOptions, local_name};
+use wharf_net::pump::Progress;
 use wharf_proto::{Pathname, visible};
 
 use super::run::{failed, pathname};
-use super::{Shell, pattern};
-use crate::cmd::{get, put};
-use crate::exit::{Exit, Failure, summed};
-use crate::output::Output;
+use super::settings::Toggle;
+use super::sink::{Sink, is_special, local, local_path};
+use super::{Shell, naming};
+use crate::exit::{Exit, Failure};
+use crate::session;
 
 const BUFFER: usize = 256 * 1024;
 
-/// Where data goes: `-` and `|command` are special only when a person types them, never in names
-/// that a server tells (VU#258721).
-pub(super) enum Sink {
-    Stdout,
-    File { file: File, path: PathBuf },
-    Pipe { child: Child },
-}
-
-impl Sink {
-    pub(super) fn create(word: &[u8]) -> Result<Self, Failure> {
-        if word == b"-" {
-            return Ok(Self::Stdout);
-        }
-        if let Some(command) = word.strip_prefix(b"|") {
-            let child = Command::new("/bin/sh")
-                .arg("-c")
-                .arg(OsStr::from_bytes(command))
-                .stdin(Stdio::piped())
-                .spawn()
-                .map_err(|error| {
-                    let message = format!("cannot run `{}`: {error}", visible(command));
-                    Failure::new(Exit::LocalFile, message)
-                })?;
-            return Ok(Self::Pipe { child });
-        }
-        let path = local_path(word);
-        let file = File::create(&path).map_err(|error| local(&path, &error))?;
-        Ok(Self::File { file, path })
-    }
-
-    /// Whether the reader is still there.
-    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<bool, Failure> {
-        let (result, name) = match self {
-            Self::Stdout => (
-                std::io::stdout().lock().write_all(bytes),
-                "stdout".to_owned(),
-            ),
-            Self::File { file, path } => (file.write_all(bytes), path.display().to_string()),
-            Self::Pipe { child } => match &mut child.stdin {
-                Some(stdin) => (stdin.write_all(bytes), "the pipe".to_owned()),
-                None => return Ok(false),
-            },
-        };
-        match result {
-            Ok(()) => Ok(true),
-            Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
-            Err(error) => Err(Failure::new(
-                Exit::LocalFile,
-                format!("cannot write to {name}: {error}"),
-            )),
-        }
-    }
-
-    pub(super) fn finish(self) -> Result<(), Failure> {
-        match self {
-            Self::Stdout => {
-                let _ = std::io::stdout().flush();
-                Ok(())
-            }
-            Self::File { .. } => Ok(()),
-            Self::Pipe { mut child } => {
-                drop(child.stdin.take());
-                child
-                    .wait()
-                    .map(drop)
-                    .map_err(|error| Failure::new(Exit::LocalFile, format!("the pipe: {error}")))
-            }
-        }
-    }
-}
-
-/// A typed word as a local path; `~/` is the home directory.
-pub(super) fn local_path(word: &[u8]) -> PathBuf {
-    if let (Some(rest), Some(home)) = (word.strip_prefix(b"~/"), std::env::var_os("HOME")) {
-        return PathBuf::from(home).join(OsStr::from_bytes(rest));
-    }
-    PathBuf::from(OsStr::from_bytes(word))
-}
-
-fn local(path: &Path, error: &std::io::Error) -> Failure {
-    let path = visible(path.as_os_str().as_bytes());
-    Failure::new(Exit::LocalFile, format!("{path}: {error}"))
-}
+/// `runique`: so many numbers are tried.
+const NUMBERS: u32 = 99;
 
 impl Shell {
-    fn transfer_output(&self) -> Output {
-        // The summary line of a transfer is a reply's companion: shown when replies are.
-        let quiet = self.output.is_quiet() || !(self.switches.verbose() || self.interactive);
-        if quiet || !self.progress {
-            Output::new(true, 0)
-        } else {
-            self.output.clone()
-        }
-    }
-
     /// `get remote [local]`
     pub(super) async fn get(&mut self, words: &[Vec<u8>], resume: bool) -> Result<(), Failure> {
+        if let Some(more) = words.get(2) {
+            return Err(too_many("get remote-file [local-file]", more));
+        }
         let remote = pathname(&words[0])?;
-        let Some(word) = words.get(1) else {
-            let name = local_name(remote.file_name().unwrap_or_default()).map_err(failed)?;
-            return self.download(&remote, Path::new(&name), resume).await;
-        };
-        if word == b"-" || word.starts_with(b"|") {
-            return self.download_into(&remote, Sink::create(word)?).await;
+        match words.get(1) {
+            Some(word) if is_special(word) && !resume => {
+                self.download_into(&remote, Sink::create(word)?).await
+            }
+            word => {
+                let path = self.local_goal(&remote, word)?;
+                self.download(&remote, &path, resume).await
+            }
         }
-        let mut path = local_path(word);
-        if path.is_dir() {
-            path.push(local_name(remote.file_name().unwrap_or_default()).map_err(failed)?);
-        }
-        self.download(&remote, &path, resume).await
     }
 
-    async fn download(
+    /// Where a download goes: the name that was typed, or one made of the server's.
+    pub(super) fn local_goal(
+        &self,
+        remote: &Pathname,
+        word: Option<&Vec<u8>>,
+    ) -> Result<PathBuf, Failure> {
+        let Some(word) = word else {
+            return self.local_name(remote);
+        };
+        let mut path = local_path(word);
+        if path.is_dir() {
+            path.push(self.local_name(remote)?);
+        }
+        Ok(path)
+    }
+
+    /// The local name of a remote file: its last component, as `case`, `ntrans` and `nmap` make it. Whatever they make of
+    /// it, it stays below the local directory.
+    pub(super) fn local_name(&self, remote: &Pathname) -> Result<PathBuf, Failure> {
+        let told = local_name(remote.file_name().unwrap_or_default()).map_err(failed)?;
+        let mut name = told.as_bytes().to_vec();
+        let settings = &self.settings;
+        if self.is_on(Toggle::Case) {
+            name = naming::small(&name);
+        }
+        if let Some(letters) = &settings.letters {
+            name = letters.apply(&name);
+        }
+        let mut absolute = false;
+        if let Some(map) = &settings.name_map {
+            name = map.apply(&name);
+            absolute = map.is_absolute();
+        }
+        if !naming::stays_inside(&name, absolute) {
+            let message = format!(
+                "{}: nmap and ntrans make `{}` of it, which leads out of the local directory",
+                remote.display(),
+                visible(&name)
+            );
+            return Err(Failure::new(Exit::LocalFile, message));
+        }
+        Ok(PathBuf::from(OsStr::from_bytes(&name)))
+    }
+
+    /// The remote name of a local file, as `ntrans` and `nmap` make it.
+    pub(super) fn remote_name(&self, path: &Path) -> Result<Pathname, Failure> {
+        let mut name = file_name(path)?.as_bytes().to_vec();
+        if let Some(letters) = &self.settings.letters {
+            name = letters.apply(&name);
+        }
+        if let Some(map) = &self.settings.name_map {
+            name = map.apply(&name);
+        }
+        pathname(&name)
+    }
+
+    /// Downloads to a file, with everything that the settings say about it.
+    pub(super) async fn download(
         &mut self,
         remote: &Pathname,
         path: &Path,
         resume: bool,
     ) -> Result<(), Failure> {
-        self.say(&format!(
-            "local: {} remote: {}",
-            visible(path.as_os_str().as_bytes()),
-            remote.display()
-        ));
-        let output = self.transfer_output();
-        get::download(self.client()?, remote, path, resume, &output).await
+        let path = if self.is_on(Toggle::Runique) && !resume {
+            free_name(path)?
+        } else {
+            path.to_owned()
+        };
+        let shown = visible(path.as_os_str().as_bytes());
+        self.say(&format!("local: {shown} remote: {}", remote.display()));
+        let offset = std::mem::take(&mut self.settings.restart);
+        if offset > 0 {
+            return self.download_at(remote, &path, offset).await;
+        }
+        let meter = self.meter();
+        let progress = Progress::new();
+        let how = FileOptions {
+            resume,
+            keep_time: self.is_on(Toggle::Preserve),
+            progress: progress.clone(),
+            ..FileOptions::default()
+        };
+        let began = Instant::now();
+        let client = self.client()?;
+        let total = if meter.wants_total() {
+            client.known(remote).await.ok().and_then(|it| it.size)
+        } else {
+            None
+        };
+        let work = client.retrieve_to_file(remote, &path, &how);
+        let moved = meter.watch(&shown, total, &progress, work).await;
+        let moved = moved.map_err(|error| {
+            let kind = error.kind();
+            let mut failure = session::failure(&error);
+            session::cut_short(&mut failure, progress.moved());
+            match kind {
+                ErrorKind::Changed if resume => {
+                    failure.with_hint("get downloads it from its beginning")
+                }
+                ErrorKind::Changed => failure,
+                _ if progress.moved() > 0 && !resume => {
+                    failure.with_hint("reget goes on where this stopped")
+                }
+                _ => failure,
+            }
+        })?;
+        if moved.complete_before {
+            self.say(&format!("{shown}: complete already"));
+        } else {
+            self.moved(progress.moved(), "received", began);
+        }
+        Ok(())
     }
 
-    async fn download_into(&mut self, remote: &Pathname, mut sink: Sink) -> Result<(), Failure> {
-        let mut download = self.client()?.retrieve(remote, 0).await.map_err(failed)?;
-        let mut buffer = vec![0; BUFFER];
-        loop {
-            let count = match download.read(&mut buffer).await {
-                Ok(0) => break,
-                Ok(count) => count,
-                Err(error) => return Err(failed(download.explain(error).await)),
-            };
-            if !sink.write(&buffer[..count])? {
-                // The reader has seen enough.
-                download.abort().await.map_err(failed)?;
-                return sink.finish();
-            }
+    /// After `restart`: writes into the file as it is, from there on.
+    async fn download_at(
+        &mut self,
+        remote: &Pathname,
+        path: &Path,
+        offset: u64,
+    ) -> Result<(), Failure> {
+        let mut options = OpenOptions::new();
+        let mut file = options
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path)
+            .map_err(|error| local(path, &error))?;
+        file.seek(SeekFrom::Start(offset))
+            .map_err(|error| local(path, &error))?;
+        let sink = Sink::File {
+            file,
+            path: path.to_owned(),
+        };
+        self.download_from(remote, offset, sink).await
+    }
+
+    pub(super) async fn download_into(
+        &mut self,
+        remote: &Pathname,
+        sink: Sink,
+    ) -> Result<(), Failure> {
+        let offset = std::mem::take(&mut self.settings.restart);
+        self.download_from(remote, offset, sink).await
+    }
+
+    async fn download_from(
+        &mut self,
+        remote: &Pathname,
+        offset: u64,
+        mut sink: Sink,
+    ) -> Result<(), Failure> {
+        let began = Instant::now();
+        let to_file = matches!(sink, Sink::File { .. });
+        let meter = self.meter();
+        let progress = Progress::new();
+        let client = self.client()?;
+        let work = pour(client, remote, offset, &mut sink, &progress);
+        if to_file {
+            let name = remote.display().to_string();
+            meter.watch(&name, None, &progress, work).await?;
+            self.moved(progress.moved(), "received", began);
+        } else {
+            // What is shown and a bar would be in each other's way.
+            work.await?;
         }
-        sink.finish()?;
-        download.finish().await.map(drop).map_err(failed)
+        sink.finish()
     }
 
     /// `cat remote...`
@@ -174,42 +221,163 @@ impl Shell {
         Ok(())
     }
 
+    /// `page`, `less`, `more`
+    pub(super) async fn page(&mut self, words: &[Vec<u8>]) -> Result<(), Failure> {
+        for word in words {
+            let remote = pathname(word)?;
+            let sink = self.page_sink()?;
+            self.download_into(&remote, sink).await?;
+        }
+        Ok(())
+    }
+
+    /// `newer remote [local]`
+    pub(super) async fn newer(&mut self, words: &[Vec<u8>]) -> Result<(), Failure> {
+        let remote = pathname(&words[0])?;
+        let path = self.local_goal(&remote, words.get(1))?;
+        let here = std::fs::metadata(&path).and_then(|it| it.modified()).ok();
+        if let Some(here) = here {
+            let there = self.client()?.modified(&remote).await.map_err(failed)?;
+            let there = there.ok_or_else(|| {
+                Failure::new(Exit::Denied, "the server does not tell times")
+                    .with_hint("get downloads it whatever its time is")
+            })?;
+            if SystemTime::from(there) <= here {
+                let shown = visible(path.as_os_str().as_bytes());
+                self.say(&format!(
+                    "Local file \"{shown}\" is newer than remote file \"{}\".",
+                    remote.display()
+                ));
+                return Ok(());
+            }
+        }
+        self.download(&remote, &path, false).await
+    }
+
     /// `put local [remote]`
     pub(super) async fn put(&mut self, words: &[Vec<u8>], resume: bool) -> Result<(), Failure> {
-        let word = &words[0];
-        let remote = words.get(1);
-        if word == b"-" || word.starts_with(b"|") {
-            let Some(remote) = remote else {
-                return Err(Failure::usage("a name on the server is needed for this"));
-            };
-            return self.upload_from(word, &pathname(remote)?).await;
+        if let Some(more) = words.get(2) {
+            return Err(too_many("put local-file [remote-file]", more));
         }
-        let path = local_path(word);
-        let remote = match remote {
-            Some(remote) => pathname(remote)?,
-            None => pathname(put::file_name(&path)?.as_os_str().as_bytes())?,
+        if is_special(&words[0]) {
+            let Some(word) = words.get(1) else {
+                return Err(Failure::usage("a stream needs a remote name")
+                    .with_hint("put - remote-file, put \"|command\" remote-file"));
+            };
+            return self.upload_from(&words[0], &pathname(word)?).await;
+        }
+        let path = local_path(&words[0]);
+        let remote = match words.get(1) {
+            Some(word) => pathname(word)?,
+            None => self.remote_name(&path)?,
         };
         self.upload(&path, &remote, resume).await
     }
 
+    /// Uploads a file, with everything that the settings say about it.
     pub(super) async fn upload(
         &mut self,
         path: &Path,
         remote: &Pathname,
         resume: bool,
     ) -> Result<(), Failure> {
-        self.say(&format!(
-            "local: {} remote: {}",
-            visible(path.as_os_str().as_bytes()),
-            remote.display()
-        ));
-        let output = self.transfer_output();
-        put::upload(self.client()?, path, remote, resume, &output).await
+        let shown = visible(path.as_os_str().as_bytes());
+        self.say(&format!("local: {shown} remote: {}", remote.display()));
+        let offset = std::mem::take(&mut self.settings.restart);
+        let unique = self.is_on(Toggle::Sunique) && !resume;
+        if offset > 0 || unique {
+            let how = if unique {
+                Storing::Unique
+            } else {
+                Storing::At(offset)
+            };
+            return self.store(path, remote, how).await;
+        }
+        let meter = self.meter();
+        let progress = Progress::new();
+        let how = FileOptions {
+            resume,
+            keep_time: self.is_on(Toggle::Preserve),
+            progress: progress.clone(),
+            ..FileOptions::default()
+        };
+        let began = Instant::now();
+        let total = std::fs::metadata(path).ok().map(|it| it.len());
+        let work = self.client()?.store_from_file(path, remote, &how);
+        let moved = meter.watch(&shown, total, &progress, work).await;
+        let moved = moved.map_err(|error| {
+            let mut failure = session::failure(&error);
+            if session::cut_short(&mut failure, progress.moved()) {
+                failure = failure.with_hint("reput goes on where this stopped");
+            }
+            failure
+        })?;
+        if moved.complete_before {
+            self.say(&format!("{shown}: complete already"));
+        } else {
+            self.moved(progress.moved(), "sent", began);
+        }
+        Ok(())
+    }
+
+    /// `append local [remote]`
+    pub(super) async fn append(&mut self, words: &[Vec<u8>]) -> Result<(), Failure> {
+        let path = local_path(&words[0]);
+        let remote = match words.get(1) {
+            Some(remote) => pathname(remote)?,
+            None => self.remote_name(&path)?,
+        };
+        let shown = visible(path.as_os_str().as_bytes());
+        self.say(&format!("local: {shown} remote: {}", remote.display()));
+        self.store(&path, &remote, Storing::Append).await
+    }
+
+    /// STOU, APPE, or STOR from somewhere in the file on.
+    async fn store(&mut self, path: &Path, remote: &Pathname, how: Storing) -> Result<(), Failure> {
+        let began = Instant::now();
+        let mut file = File::open(path).map_err(|error| local(path, &error))?;
+        if let Storing::At(offset) = how {
+            file.seek(SeekFrom::Start(offset))
+                .map_err(|error| local(path, &error))?;
+        }
+        let total = file.metadata().ok().map(|it| it.len());
+        let meter = self.meter();
+        let progress = Progress::new();
+        let client = self.client()?;
+        let mut upload = match how {
+            Storing::At(offset) => client.store(remote, offset).await,
+            Storing::Append => client.append(remote).await,
+            Storing::Unique => client.store_unique(Some(remote)).await,
+        }
+        .map_err(failed)?;
+        upload.count_into(progress.clone());
+        let work = async {
+            let mut buffer = vec![0; BUFFER];
+            loop {
+                let count = std::io::Read::read(&mut file, &mut buffer)
+                    .map_err(|error| local(path, &error))?;
+                if count == 0 {
+                    break;
+                }
+                if let Err(error) = upload.write_all(&buffer[..count]).await {
+                    return Err(failed(upload.explain(error).await));
+                }
+            }
+            upload.finish().await.map_err(failed)
+        };
+        let name = remote.display().to_string();
+        let stored = meter.watch(&name, total, &progress, work).await?;
+        if let Some(name) = stored.name {
+            self.say(&format!("stored as {}", visible(&name)));
+        }
+        self.moved(progress.moved(), "sent", began);
+        Ok(())
     }
 
     /// Standard input, or what a command writes. In a script standard input holds the commands, so
     /// `-` is for terminals.
     async fn upload_from(&mut self, word: &[u8], remote: &Pathname) -> Result<(), Failure> {
+        let began = Instant::now();
         let data = match word.strip_prefix(b"|") {
             Some(command) => {
                 let made = Command::new("/bin/sh")
@@ -239,218 +407,94 @@ impl Shell {
         if let Err(error) = upload.write_all(&data).await {
             return Err(failed(upload.explain(error).await));
         }
-        upload.finish().await.map(drop).map_err(failed)
+        upload.finish().await.map_err(failed)?;
+        self.moved(data.len() as u64, "sent", began);
+        Ok(())
     }
+}
 
-    /// `append local [remote]`
-    pub(super) async fn append(&mut self, words: &[Vec<u8>]) -> Result<(), Failure> {
-        let path = local_path(&words[0]);
-        let remote = match words.get(1) {
-            Some(remote) => pathname(remote)?,
-            None => pathname(put::file_name(&path)?.as_os_str().as_bytes())?,
+/// From `offset` to the end of a remote file, into something that is not replaced by a rename. A reader that has seen enough
+/// is no failure.
+pub(super) async fn pour(
+    client: &mut Client,
+    remote: &Pathname,
+    offset: u64,
+    sink: &mut Sink,
+    progress: &Progress,
+) -> Result<(), Failure> {
+    let mut download = client.retrieve(remote, offset).await.map_err(failed)?;
+    download.count_into(progress.clone());
+    let mut buffer = vec![0; BUFFER];
+    loop {
+        let count = match download.read(&mut buffer).await {
+            Ok(0) => break,
+            Ok(count) => count,
+            Err(error) => return Err(failed(download.explain(error).await)),
         };
-        let mut file = File::open(&path).map_err(|error| local(&path, &error))?;
-        let mut upload = self.client()?.append(&remote).await.map_err(failed)?;
-        let mut buffer = vec![0; BUFFER];
-        loop {
-            let count = std::io::Read::read(&mut file, &mut buffer)
-                .map_err(|error| local(&path, &error))?;
-            if count == 0 {
-                break;
-            }
-            if let Err(error) = upload.write_all(&buffer[..count]).await {
-                return Err(failed(upload.explain(error).await));
-            }
-        }
-        upload.finish().await.map(drop).map_err(failed)
-    }
-
-    /// `mget remote...`: the last component of each name, into the local directory.
-    pub(super) async fn mget(&mut self, words: &[Vec<u8>]) -> Result<(), Failure> {
-        let names = self.remote_names(words).await?;
-        self.each("mget", names, async |shell, name| {
-            let remote = pathname(&name)?;
-            let local = local_name(remote.file_name().unwrap_or_default()).map_err(failed)?;
-            shell.download(&remote, Path::new(&local), false).await
-        })
-        .await
-    }
-
-    /// `mdelete remote...`
-    pub(super) async fn mdelete(&mut self, words: &[Vec<u8>]) -> Result<(), Failure> {
-        let names = self.remote_names(words).await?;
-        self.each("mdelete", names, async |shell, name| {
-            let remote = pathname(&name)?;
-            let client = shell.client()?;
-            client.remove_file(&remote).await.map(drop).map_err(failed)
-        })
-        .await
-    }
-
-    /// `mput local...`
-    pub(super) async fn mput(&mut self, words: &[Vec<u8>]) -> Result<(), Failure> {
-        let mut names = Vec::new();
-        for word in words {
-            let found = if self.glob && pattern::is_pattern(word) {
-                local_names(word)?
-            } else {
-                vec![word.clone()]
-            };
-            if found.is_empty() {
-                return Err(no_match(word));
-            }
-            names.extend(found);
-        }
-        self.each("mput", names, async |shell, name| {
-            let path = local_path(&name);
-            let remote = pathname(put::file_name(&path)?.as_os_str().as_bytes())?;
-            shell.upload(&path, &remote, false).await
-        })
-        .await
-    }
-
-    /// Names on the server: patterns are matched here, against a listing of files.
-    async fn remote_names(&mut self, words: &[Vec<u8>]) -> Result<Vec<Vec<u8>>, Failure> {
-        let mut names = Vec::new();
-        for word in words {
-            if !(self.glob && pattern::is_pattern(word)) {
-                names.push(word.clone());
-                continue;
-            }
-            let (directory, last) = match word.iter().rposition(|byte| *byte == b'/') {
-                Some(0) => (Some(&b"/"[..]), &word[1..]),
-                Some(at) => (Some(&word[..at]), &word[at + 1..]),
-                None => (None, &word[..]),
-            };
-            if directory.is_some_and(pattern::is_pattern) {
-                return Err(Failure::usage(format!(
-                    "{}: wildcards work in the last part of a name only",
-                    visible(word)
-                )));
-            }
-            let directory = directory.map(pathname).transpose()?;
-            let listed = self
-                .client()?
-                .list(directory.as_ref())
-                .await
-                .map_err(failed)?;
-            let mut found: Vec<Vec<u8>> = listed
-                .into_iter()
-                .filter(|entry| entry.kind != wharf_client::EntryKind::Directory)
-                .map(|entry| entry.name)
-                .filter(|name| pattern::fits(last, name))
-                .collect();
-            if found.is_empty() {
-                return Err(no_match(word));
-            }
-            found.sort_unstable();
-            for name in found {
-                // A listing holds names. A path in it would get around the rule that `*` fits no `.netrc`.
-                if name.contains(&b'/') {
-                    let shown = visible(&name);
-                    self.output
-                        .warning(&format!("skipped, not a name: {shown}"));
-                    continue;
-                }
-                let path = match &directory {
-                    Some(directory) => directory.child(&name),
-                    None => Pathname::new(name.clone()),
-                };
-                match path {
-                    Ok(path) => names.push(path.into_bytes()),
-                    Err(_) => self.output.warning(&format!("skipped: {}", visible(&name))),
-                }
-            }
-        }
-        Ok(names)
-    }
-
-    /// Does something with each name, after asking if a person wants to be asked. Failures are told
-    /// at once, and the next name is tried.
-    async fn each(
-        &mut self,
-        what: &str,
-        names: Vec<Vec<u8>>,
-        act: impl AsyncFn(&mut Self, Vec<u8>) -> Result<(), Failure>,
-    ) -> Result<(), Failure> {
-        let mut ask = self.prompt && self.interactive;
-        let mut results = Vec::new();
-        for name in names {
-            if ask {
-                match self.confirm(what, &name).await? {
-                    Answer::Yes => {}
-                    Answer::No => continue,
-                    Answer::All => ask = false,
-                    Answer::Quit => break,
-                }
-            }
-            results.push(match act(self, name).await {
-                Ok(()) => Exit::Done,
-                Err(failure) => {
-                    self.output.failure(&failure);
-                    if failure.exit == Exit::Unreachable {
-                        return Err(Failure::told(failure.exit));
-                    }
-                    failure.exit
-                }
-            });
-        }
-        summed(&results)
-    }
-
-    async fn confirm(&mut self, what: &str, name: &[u8]) -> Result<Answer, Failure> {
-        loop {
-            let question = format!("{what} {} [anpqy?]? ", visible(name));
-            let Some(line) = self.read_line(&question).await? else {
-                return Ok(Answer::Quit);
-            };
-            match line.trim_ascii().to_ascii_lowercase().first() {
-                None | Some(b'y') => return Ok(Answer::Yes),
-                Some(b'n') => return Ok(Answer::No),
-                Some(b'a') => return Ok(Answer::All),
-                Some(b'p') => {
-                    self.prompt = false;
-                    return Ok(Answer::All);
-                }
-                Some(b'q') => return Ok(Answer::Quit),
-                Some(_) => self.output.line(
-                    "a: yes to all that follow, n: not this one, p: do not ask any more, q: stop here, y: this one",
-                ),
-            }
+        if !sink.write(&buffer[..count])? {
+            return download.abort().await.map_err(failed);
         }
     }
+    download.finish().await.map(drop).map_err(failed)
 }
 
-enum Answer {
-    Yes,
-    No,
-    All,
-    Quit,
+/// How an upload is stored.
+#[derive(Clone, Copy)]
+enum Storing {
+    At(u64),
+    Append,
+    Unique,
 }
 
-fn no_match(word: &[u8]) -> Failure {
-    Failure::new(Exit::NotFound, format!("nothing fits {}", visible(word)))
+fn too_many(usage: &str, word: &[u8]) -> Failure {
+    let word = visible(word);
+    Failure::usage(format!("usage: {usage}")).with_hint(format!(
+        "`{word}` is one too many; names with blanks need \"...\""
+    ))
 }
 
-/// Local files that fit a pattern in the last part of a path.
-fn local_names(word: &[u8]) -> Result<Vec<Vec<u8>>, Failure> {
-    let (directory, last) = match word.iter().rposition(|byte| *byte == b'/') {
-        Some(at) => (&word[..=at], &word[at + 1..]),
-        None => (&b""[..], word),
-    };
-    let place = if directory.is_empty() {
-        PathBuf::from(".")
-    } else {
-        local_path(directory)
-    };
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(&place).map_err(|error| local(&place, &error))? {
-        let entry = entry.map_err(|error| local(&place, &error))?;
-        let name = entry.file_name().into_vec();
-        if pattern::fits(last, &name) && entry.path().is_file() {
-            found.push([directory, &name].concat());
+/// The last component of a local path.
+pub(super) fn file_name(path: &Path) -> Result<&OsStr, Failure> {
+    path.file_name().ok_or_else(|| {
+        let shown = visible(path.as_os_str().as_bytes());
+        Failure::new(Exit::LocalFile, format!("{shown} is not a file"))
+    })
+}
+
+/// The name itself, or with the first free number behind it.
+fn free_name(path: &Path) -> Result<PathBuf, Failure> {
+    if std::fs::symlink_metadata(path).is_err() {
+        return Ok(path.to_owned());
+    }
+    for number in 1..=NUMBERS {
+        let mut name = path.as_os_str().to_owned();
+        name.push(format!(".{number}"));
+        if std::fs::symlink_metadata(&name).is_err() {
+            return Ok(PathBuf::from(name));
         }
     }
-    found.sort_unstable();
-    Ok(found)
+    let shown = visible(path.as_os_str().as_bytes());
+    Err(Failure::new(
+        Exit::LocalFile,
+        format!("{shown}: every name up to .{NUMBERS} is taken"),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    #[test]
+    fn a_taken_name_gets_a_number() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("a");
+        for expected in ["a", "a.1", "a.2"] {
+            let free = free_name(&path).unwrap();
+            assert_eq!(free, place.path().join(expected));
+            let mut file = File::create(free).unwrap();
+            file.write_all(b"x").unwrap();
+        }
+    }
 }

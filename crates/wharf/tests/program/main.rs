@@ -7,6 +7,7 @@ mod bans;
 mod boundary;
 mod fake_server;
 mod gateway;
+mod play;
 mod schema;
 
 mod client_certificates;
@@ -27,6 +28,7 @@ mod names;
 mod proxy;
 mod server_start;
 mod service;
+mod sessions;
 mod through_proxies;
 mod transfers;
 mod users;
