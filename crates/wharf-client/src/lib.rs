@@ -20,9 +20,77 @@
 //! # }
 //! ```
 //!
-//! Modules in reading order: addresses and settings, the way to a logged-in client, its verbs, the data connection and what
-//! travels on it, whole files. Deliberately absent: sockets (`wharf-net`), the planning of data paths and every format on the
-//! wire (`wharf-proto`), terminals and exit codes (`wharf`).
+//! # A tour
+//!
+//! * **Addresses.** [`Target`] reads `ftp://`, `ftpes://` (TLS from AUTH on) and `ftps://` (TLS from the first byte on). What
+//!   it says about TLS wins over [`Options::tls`].
+//! * **A session.** [`open`] does all of it; [`connect`] stops after the greeting, [`Greeting::login`] goes on. [`Login`] has no
+//!   default: who is anonymous says so.
+//! * **Files.** [`Client::retrieve_to_file`] and [`Client::store_from_file`] resume, keep times, and give a download its name
+//!   only when it is complete. [`Client::retrieve`] and [`Client::store`] are the streams below them: read or write, then call
+//!   `finish`. In FTP the end of the data connection is the end of the file, so an end proves nothing; `finish` waits for
+//!   the server's word and compares the length. After an error of the stream, `explain` asks the server for the reason.
+//! * **Directories.** [`Client::list`] and [`Client::listing`] give [`Entry`]s, by MLSD or by any of the LIST formats that are known.
+//!   Names are the server's bytes. They must not become local names unseen: [`local_name`] is the judge.
+//! * **Data modes.** Nobody has to choose one. The client tries what the situation allows, keeps what works, and says why
+//!   nothing does ([`Error::explanation`]). [`Options::data_mode`] narrows the choice, [`Options::memory`] remembers it between runs.
+//! * **Several sessions.** [`Pool`] lends as many sessions as the server allows, and no fewer than one.
+//! * **A server as a store.** [`RemoteStorage`] is `wharf_storage::Storage`: reading, writing and comparing without a word of
+//!   FTP; [`mirror`] works between any two.
+//! * **Without `async`.** The feature `blocking` adds a client of `std::io::Read`, `Write` and `Iterator`.
+//!
+//! The `examples` of this crate are whole programs: `list`, `download`, `upload`, `progress`, `custom_data_mode`, `blocking`,
+//! `mirror_by_hand`, `storage_suite`.
+//!
+//! # Errors
+//!
+//! [`ErrorKind`] answers what a caller does next; the server's own words are in the text and in [`Error::reply`].
+//!
+//! | what happened | kinds | what to do |
+//! |---|---|---|
+//! | the network, time or load | [`Error::is_transient`] | later again, with growing pauses ([`RetryPolicy`]) |
+//! | all was sent, and nothing tells what became of it | [`Error::is_unconfirmed`] | look at the remote file before repeating |
+//! | no way to a data connection | `DataConnection` | show [`Error::explanation`] to a person |
+//! | the file, its name or its rights | `NotFound`, `Permission`, `Exists`, `RemoteStorage`, `Argument` | tell the caller |
+//! | it is not what it was | `Changed`, `Mismatch`, `Truncated` | from the beginning, or not at all |
+//! | who is there, and who asks | `Tls`, `Login`, `Resolve`, `Protocol` | never repeat by itself |
+//!
+//! # Time limits
+//!
+//! Every wait has an end, each phase its own; there is none for a whole transfer, which [`tokio::time::timeout`] around
+//! the call is.
+//!
+//! | phase | field of [`Options`] | default | then |
+//! |---|---|---|---|
+//! | name and control connection | `connect_timeout` | 15 s | `Connect`, `Resolve` |
+//! | each reply, the greeting included | `reply_timeout` | 60 s | `Timeout` |
+//! | one way to a data connection | `data_timeout` | 1.3 s to 4 s, from round trips | the next way, at last `DataConnection` |
+//! | no byte, or hardly any, moves | `stall_timeout` | 30 s | `Stalled` |
+//! | the final reply after the last byte | `completion_timeout` | 10 s | the length is compared over a new session |
+//! | that comparison | `confirmation_timeout` | 60 s | `Timeout`, unconfirmed |
+//!
+//! # Cancellation
+//!
+//! Every future may be dropped at any time, by `select!`, by a timeout, by the end of its task. What that means on the wire:
+//!
+//! * *waiting for a reply*: the command is out and its reply still owed. The next operation reads it first; no reply is ever
+//!   taken for the answer to another command.
+//! * *looking for a data connection*: sockets and forwarded ports are closed, what was learnt in this search is forgotten.
+//! * *in a transfer*, or when a [`Download`] or [`Upload`] is dropped: the data connection is reset (a clean end would tell a
+//!   server that an upload is complete). The next operation sends ABOR and reads until both sides are in step; a server that does
+//!   not come in step in time is left, and the client logs in anew, in the same directory. [`Client::abort`] does it now.
+//! * *a partial file*: stays as `NAME.part`, for a resume.
+//! * *in a [`Pool`]*: a [`Lent`] that is dropped is brought in step before anybody else gets it.
+//!
+//! `tests/transcripts/` holds the dialogues of all of these, line by line.
+//!
+//! # Threads
+//!
+//! Sessions, transfers and futures are `Send` and may live in any task of a tokio runtime. A session has one owner, and an
+//! operation borrows it: there is one transfer at a time on a control connection, as RFC 959 has it.
+//!
+//! Deliberately absent: sockets (`wharf-net`), the planning of data paths and every format on the wire (`wharf-proto`),
+//! terminals and exit codes (`wharf`).
 
 mod target;
 pub use target::{
@@ -94,3 +162,6 @@ pub use segments::{
 };
 
 pub mod mirror;
+
+#[cfg(feature = "blocking")]
+pub mod blocking;
