@@ -31,8 +31,9 @@ use crate::transfer::Known;
 use refusal::{Wanted, refined, told};
 use upload::{Job, Refused, Rename, Verb};
 
-/// How the names begin under which uploads wait for their commit. They are not listed.
-pub(crate) const HIDDEN: &[u8] = b".wharf-up.";
+/// How the names begin under which uploads wait for their commit. They are not listed. Not `.wharf-`: a wharf that serves a
+/// directory keeps those names to itself.
+pub(crate) const HIDDEN: &[u8] = b".upload-by-wharf.";
 
 /// Where the data of an upload goes before its commit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
