@@ -46,6 +46,7 @@ mod idle;
 mod interop;
 mod mapper;
 mod matrix;
+mod mirror;
 mod one_port;
 mod outcomes;
 mod proxy;
@@ -170,6 +171,11 @@ const PARTS: &[(&str, Part, &str)] = &[
         "captures",
         captures::run,
         "sessions recorded with tcpdump give the pictures that are checked in",
+    ),
+    (
+        "mirror",
+        mirror::run,
+        "wharf mirror with five servers: both ways, killed, three sessions, time zones",
     ),
     (
         "crash",

@@ -139,6 +139,16 @@ impl Server {
 
 /// Starts a server and waits until it listens.
 pub fn start(kind: Kind, place: Place<'_>, plan: &ServerPlan<'_>) -> Result<Server> {
+    start_in_zone(kind, place, plan, None)
+}
+
+/// The same, on a machine whose time zone is this one (`TZ`).
+pub fn start_in_zone(
+    kind: Kind,
+    place: Place<'_>,
+    plan: &ServerPlan<'_>,
+    zone: Option<&str>,
+) -> Result<Server> {
     fs::set_permissions(plan.directory, fs::Permissions::from_mode(0o777))?;
     fs::create_dir_all(plan.work)?;
     // ProFTPD keeps no scoreboard where others may write.
@@ -156,6 +166,9 @@ pub fn start(kind: Kind, place: Place<'_>, plan: &ServerPlan<'_>) -> Result<Serv
     };
     command.args(&arguments);
     isolate(&mut command, plan.work);
+    if let Some(zone) = zone {
+        command.env("TZ", zone);
+    }
     let mut daemon = Daemon::start(command)?;
     let at = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), plan.port);
     let listening = match (kind, place) {

@@ -575,3 +575,29 @@ async fn where_times_are_not_kept_the_second_run_still_does_nothing() {
     let (second, told) = run(&source, &destination, Rules::default(), jobs(2)).await;
     assert_eq!((second.copied, second.same), (0, 4), "{told:?}");
 }
+
+#[tokio::test]
+async fn directories_that_changed_are_mirrored_alone() {
+    let (source, destination) = (sample().await, sample().await);
+    // Elsewhere things differ, too, and are not looked at.
+    source.add_file(&path("/d/e/z"), "elsewhere").unwrap();
+    source.add_file(&path("/d/new"), "x").unwrap();
+    source.add_dir(&path("/d/made")).unwrap();
+    source.add_file(&path("/d/made/x"), "x").unwrap();
+    destination.add_dir(&path("/d/gone")).unwrap();
+    destination.add_file(&path("/d/gone/x"), "x").unwrap();
+    let told = Arc::new(Told::default());
+    let (from, to) = (Arc::new(source.clone()), Arc::new(destination.clone()));
+    let mirror = Mirror::new(from, to, deleting(), jobs(2), told.clone());
+    let changed = ["/d", "/d/made", "/nowhere"].map(path);
+    let outcome = mirror.run_in(changed).await.unwrap();
+    assert_eq!(
+        (outcome.copied, outcome.made, outcome.removed),
+        (2, 1, 2),
+        "{:?}",
+        told.all()
+    );
+    assert!(outcome.is_complete());
+    assert_eq!(content(&destination, &path("/d/made/x")).await, "x");
+    assert_ne!(content(&destination, &path("/d/e/z")).await, "elsewhere");
+}

@@ -26,6 +26,7 @@ pub(crate) enum Exit {
     RemoteStorage = 13,
     Busy = 14,
     Changed = 15,
+    Differs = 20,
     ServerUsage = 64,
     NoUser = 67,
     Unavailable = 69,
@@ -90,6 +91,10 @@ pub(crate) const TABLE: &[(Exit, &str)] = &[
     (
         Exit::Changed,
         "the file changed meanwhile, or is not the one that was to be continued",
+    ),
+    (
+        Exit::Differs,
+        "mirror --check: the trees differ; nothing was changed",
     ),
     (Exit::ServerUsage, "server commands: wrong usage"),
     (Exit::NoUser, "server commands: no such user"),

@@ -155,6 +155,8 @@ fn output_of(command: &Command) -> Output {
         Command::Mkdir(args) => return args.client.output(false),
         Command::Mv(args) => return args.client.output(false),
         Command::Stat(args) => return args.client.output(true),
+        Command::Mirror(args) => return args.client.output(false),
+        Command::Watch(args) => return args.client.output(false),
         Command::Doctor(args) => return args.client.output(true),
         Command::Forget(args) => (args.quiet, 0),
         Command::Queue(args) => (args.quiet, 0),
@@ -198,6 +200,7 @@ async fn dispatch(command: Command, output: &Output) -> Result<(), Failure> {
         Command::Proxy(args) => return cmd::proxy::run(&args, output).await,
         Command::Check(args) => return cmd::check::run(&args, output).await,
         Command::Ftp(args) => return Box::pin(shell::run(args, output)).await,
+        Command::Watch(args) => return Box::pin(cmd::watch::run(*args, output)).await,
         _ => {}
     }
     let mut interrupt = Interrupt::new()?;
@@ -222,6 +225,7 @@ async fn client_command(command: Command, output: &Output) -> Result<(), Failure
         Command::Mkdir(args) => cmd::mkdir::run(args, output).await,
         Command::Mv(args) => cmd::mv::run(args, output).await,
         Command::Stat(args) => cmd::stat::run(args, output).await,
+        Command::Mirror(args) => Box::pin(cmd::mirror::run(*args, output)).await,
         Command::Doctor(args) => Box::pin(cmd::doctor::run(*args, output)).await,
         Command::Queue(args) => cmd::queue::run(args, output).await,
         // Dispatched before.
@@ -233,6 +237,7 @@ async fn client_command(command: Command, output: &Output) -> Result<(), Failure
         | Command::Forget(_)
         | Command::Firewall(_)
         | Command::Ftp(_)
+        | Command::Watch(_)
         | Command::Ladder(_)
         | Command::Help(_) => Ok(()),
     }

@@ -74,6 +74,14 @@ enum Pass {
     Everything,
 }
 
+/// Which of the directories in a directory are looked at.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Depth {
+    All,
+    /// Those that only one side has.
+    Changed,
+}
+
 impl Mirror {
     /// A mirror of `source` to `destination`. The destination writes under the names that it is given (not under
     /// temporary ones of its own): [`Uploads::Direct`](wharf_storage::Uploads::Direct).
@@ -111,30 +119,62 @@ impl Mirror {
     /// # Errors
     /// The top of the source cannot be listed. Everything else is told to the observer and counted.
     pub async fn run(&self, destination_exists: bool) -> std::result::Result<Outcome, Failed> {
-        let context = &self.context;
         let mut outcome = Outcome::default();
-        let top = || Enter::top(destination_exists);
-        if context.rules.delete == Delete::Before {
-            let left = self
-                .walk(Pass::Removals, top(), &mut Outcome::default())
-                .await?;
-            self.remove(left, &mut outcome).await;
+        let top = Enter::top(destination_exists);
+        self.run_from(top, Depth::All, &mut outcome).await?;
+        Ok(outcome)
+    }
+
+    /// The same for these directories alone, one after the other: what is in them, and directories in them that one side does
+    /// not have. For whoever knows where something has changed; one that a side does not have is passed over, since
+    /// the directory that it is in has changed, too.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub async fn run_in(
+        &self,
+        directories: impl IntoIterator<Item = Pathname>,
+    ) -> std::result::Result<Outcome, Failed> {
+        let mut outcome = Outcome::default();
+        for path in directories {
+            let enter = Enter {
+                path,
+                ..Enter::top(true)
+            };
+            self.run_from(enter, Depth::Changed, &mut outcome).await?;
         }
-        let left = self.walk(Pass::Everything, top(), &mut outcome).await?;
+        Ok(outcome)
+    }
+
+    async fn run_from(
+        &self,
+        top: Enter,
+        depth: Depth,
+        outcome: &mut Outcome,
+    ) -> std::result::Result<(), Failed> {
+        let context = &self.context;
+        if context.rules.delete == Delete::Before {
+            let pass = (Pass::Removals, depth);
+            let left = self
+                .walk(pass, top.clone(), &mut Outcome::default())
+                .await?;
+            self.remove(left, outcome).await;
+        }
+        let left = self.walk((Pass::Everything, depth), top, outcome).await?;
         let modes = left.modes.clone();
         if context.rules.delete == Delete::After {
-            self.remove(left, &mut outcome).await;
+            self.remove(left, outcome).await;
         }
         // Last, and from below: a directory that must not be written to cannot be filled.
         for (path, mode) in modes.iter().rev() {
             context.set_mode(path, *mode).await;
         }
-        Ok(outcome)
+        Ok(())
     }
 
     async fn walk(
         &self,
-        pass: Pass,
+        (pass, depth): (Pass, Depth),
         top: Enter,
         outcome: &mut Outcome,
     ) -> std::result::Result<Left, Failed> {
@@ -145,6 +185,7 @@ impl Mirror {
             enter: top,
             make: None,
             above: Vec::new(),
+            may_be_gone: depth == Depth::Changed,
         }];
         context.totals.enter(1);
         let mut actions: VecDeque<Action> = VecDeque::new();
@@ -175,7 +216,7 @@ impl Mirror {
                     }
                     match plan {
                         Ok(plan) => self.planned(
-                            pass,
+                            (pass, depth),
                             &visit,
                             plan,
                             outcome,
@@ -204,7 +245,7 @@ impl Mirror {
     #[expect(clippy::too_many_arguments, reason = "the state of a walk")]
     fn planned(
         &self,
-        pass: Pass,
+        (pass, depth): (Pass, Depth),
         visit: &Visit,
         plan: DirectoryPlan,
         outcome: &mut Outcome,
@@ -262,11 +303,14 @@ impl Mirror {
         // part of the source cannot be listed, nothing is deleted.
         let enter = plan.enter.into_iter().rev();
         let enter = enter.filter(|enter| enter.at_source || deletes_now);
+        let enter =
+            enter.filter(|enter| depth == Depth::All || !(enter.at_source && enter.at_destination));
         let before = visits.len();
         for enter in enter {
             visits.push(Visit {
                 make: makes.remove(&enter.path),
                 above: visit.above.clone(),
+                may_be_gone: false,
                 enter,
             });
         }

@@ -195,11 +195,10 @@ async fn once(
     }
     match destination.rename(&wanted.part, &wanted.path).await {
         Ok(()) => Ok(at),
-        // Servers on Windows do not replace.
-        Err(error)
-            if !may_pass(error.kind()) && destination.remove_file(&wanted.path).await.is_ok() =>
-        {
-            tracing::debug!(%error, "a name is not replaced by renaming");
+        // Servers on Windows do not replace. What is new is whole already, under a name that the next run knows.
+        Err(error) if error.kind() == ErrorKind::Exists => {
+            let removed = destination.remove_file(&wanted.path).await;
+            removed.doing("replace")?;
             let renamed = destination.rename(&wanted.part, &wanted.path).await;
             renamed.doing("rename into place").map(|()| at)
         }

@@ -11,7 +11,7 @@ use super::account::{Event, Failed, Observer, Totals};
 use super::apply::How;
 use super::copy::{self, may_pass, pause};
 use super::plan::{Action, DirectoryPlan, Enter, Removal, plan_directory};
-use super::rules::{Links, Rules, Stores, Why};
+use super::rules::{Links, Rules, Stores, Verdict, Why, judge};
 
 /// Links are followed so many levels deep, whatever they say: a circle that no store can tell ends here.
 const DEEPEST: usize = 64;
@@ -35,6 +35,8 @@ pub(super) struct Visit {
     pub(super) make: Option<Action>,
     /// What the directories on the way are to their store, to see circles of links.
     pub(super) above: Vec<String>,
+    /// A side that does not have it is no failure: there is nothing to do.
+    pub(super) may_be_gone: bool,
 }
 
 pub(super) enum Finished {
@@ -88,6 +90,12 @@ impl Context {
         let here = side(&*self.source, at_source);
         let there = side(&*self.destination, at_destination);
         let (here, there) = tokio::join!(here, there);
+        let missing = [&here, &there]
+            .into_iter()
+            .any(|side| matches!(side, Err(error) if error.kind() == ErrorKind::NotFound));
+        if missing && visit.may_be_gone {
+            return Ok(DirectoryPlan::default());
+        }
         let here = here.map_err(failed("list"))?;
         let there = there.map_err(failed("list the destination's"))?;
         let mut plan = self.planned(visit, here.as_deref(), there.as_deref());
@@ -211,8 +219,16 @@ impl Context {
         if let Some(kind) = replaces {
             self.make_room(path, *kind).await?;
         }
-        self.again(path, || self.destination.create_dir(path))
-            .await?;
+        let made = self.again(path, || self.destination.create_dir(path)).await;
+        match made {
+            // Made by an attempt whose answer was lost, or by somebody else.
+            Err(error) if error.kind() == ErrorKind::Exists => {
+                if !self.destination.metadata(path).await?.is_dir() {
+                    return Err(error);
+                }
+            }
+            made => made?,
+        }
         self.observer.see(&Event::Done(make));
         Ok(())
     }
@@ -227,6 +243,12 @@ impl Context {
             let path = path.clone();
             move |error| Failed { path, doing, error }
         };
+        if let Action::Copy(copy) = action
+            && copy.uncertain
+            && self.is_same_by_exact_times(&copy.path).await
+        {
+            return Ok(Acted::Same(false));
+        }
         if let Action::Compare(copy) = action {
             let path = &copy.path;
             let same = self.again(path, || copy::same_content(self, path));
@@ -276,7 +298,10 @@ impl Context {
                 Ok(Acted::Done)
             }
             Action::Discard { path } => {
-                let removed = self.destination.remove_file(path).await;
+                let removed = match self.destination.remove_file(path).await {
+                    Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+                    removed => removed,
+                };
                 removed
                     .map_err(failed(path, "remove the remnant"))
                     .map(|()| Acted::Done)
@@ -287,6 +312,22 @@ impl Context {
                 .map_err(failed(path, "make"))
                 .map(|()| Acted::Done),
         }
+    }
+
+    /// Only the times differ, and a listing told one of them roughly, or in a zone that nobody knows: both are asked for.
+    async fn is_same_by_exact_times(&self, path: &Pathname) -> bool {
+        let (Ok(here), Ok(there)) =
+            tokio::join!(self.source.metadata(path), self.destination.metadata(path))
+        else {
+            return false;
+        };
+        let stores = Stores {
+            keeps_times: self.keeps_times(),
+            ..Stores::EXACT
+        };
+        here.is_file()
+            && there.is_file()
+            && judge(&here, &there, &self.rules, &stores) == Verdict::Same
     }
 
     /// Does something that may fail because a connection broke.
@@ -306,7 +347,6 @@ impl Context {
                     pause(self.how.first_pause, attempt).await;
                     attempt += 1;
                 }
-                // Made by an attempt whose answer was lost.
                 other => return other,
             }
         }

@@ -5,7 +5,7 @@
 //! [`DirectoryPlan::enter`]. [`DirectoryPlan::remove`] is for the end, or for the beginning.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use wharf_proto::Pathname;
 use wharf_storage::{Entry, Kind, Metadata};
@@ -75,6 +75,8 @@ pub struct Copy {
     pub replaces: Option<Kind>,
     /// Only the time differs, if the bytes agree.
     pub time_differs: bool,
+    /// Only the times differ, and one of them is known roughly: a better one may say that nothing differs.
+    pub uncertain: bool,
 }
 
 /// Something that only the destination has.
@@ -339,6 +341,8 @@ impl Planner<'_> {
                 .map(|there| there.kind)
                 .filter(|kind| *kind != Kind::File),
             time_differs: time_differs && self.rules.times,
+            uncertain: matches!(why, Why::Newer | Why::Older)
+                && there.is_some_and(|there| self.is_rough(facts, there)),
         });
         debug_assert!(!ask || self.rules.compare == Compare::Content);
         self.plan.actions.push(if ask {
@@ -346,6 +350,13 @@ impl Planner<'_> {
         } else {
             Action::Copy(copy)
         });
+    }
+
+    /// Whether one of the times is not known to the second.
+    fn is_rough(&self, source: &Metadata, destination: &Metadata) -> bool {
+        let exact = Duration::from_secs(1);
+        (self.stores.source_precision)(source.modified) > exact
+            || (self.stores.destination_precision)(destination.modified) > exact
     }
 
     /// The files are the same; their permissions may not be.

@@ -16,6 +16,7 @@ pub(crate) mod firewall;
 pub(crate) mod ftp;
 pub(crate) mod get;
 pub(crate) mod ladder;
+pub(crate) mod mirror;
 pub(crate) mod proxy;
 pub(crate) mod proxy_tls;
 pub(crate) mod put;
@@ -30,6 +31,7 @@ pub(crate) mod transfer;
 pub(crate) mod user_certificate;
 pub(crate) mod value;
 pub(crate) mod via;
+pub(crate) mod watch;
 
 use clap::builder::FalseyValueParser;
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand};
@@ -43,10 +45,12 @@ pub(crate) use firewall::FirewallArgs;
 pub(crate) use ftp::FtpArgs;
 pub(crate) use get::GetArgs;
 pub(crate) use ladder::{LadderArgs, LadderFormat};
+pub(crate) use mirror::MirrorArgs;
 pub(crate) use proxy::ProxyArgs;
 pub(crate) use put::PutArgs;
 pub(crate) use queue::QueueArgs;
 pub(crate) use serve::{CheckArgs, ServeArgs, UserArgs, UserCommand};
+pub(crate) use watch::WatchArgs;
 
 /// FTP that simply works: server and client in one program
 #[derive(Debug, Parser)]
@@ -109,6 +113,12 @@ pub(crate) enum Command {
     Mv(MoveArgs),
     /// Show what the server tells about a file
     Stat(StatArgs),
+    /// Make one tree like another, between this machine and servers
+    #[command(long_about = mirror::MIRROR_LONG)]
+    Mirror(Box<MirrorArgs>),
+    /// Keep a tree on a server like a directory of this machine
+    #[command(long_about = watch::WATCH_LONG)]
+    Watch(Box<WatchArgs>),
     /// Forget what is remembered about a server
     #[command(long_about = client::FORGET_LONG)]
     Forget(ForgetArgs),

@@ -18,6 +18,7 @@ mod inherited;
 pub(crate) mod kept;
 pub(crate) mod ladder;
 pub(crate) mod ls;
+pub(crate) mod mirror;
 pub(crate) mod mkdir;
 pub(crate) mod mv;
 mod notify;
@@ -39,3 +40,4 @@ mod user_certificate;
 
 #[cfg(feature = "drill")]
 pub(crate) use kept::broker;
+pub(crate) mod watch;

@@ -146,6 +146,46 @@ pub(crate) enum Event {
         #[serde(skip_serializing_if = "Option::is_none")]
         message: Option<String>,
     },
+    /// One step of a mirror, planned (`--dry-run`, `--check`), done, or refused.
+    #[serde(rename = "mirror.step")]
+    MirrorStep {
+        state: StepState,
+        action: StepAction,
+        /// Below the top of both trees.
+        path: String,
+        /// The length of a file that is copied.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        size: Option<u64>,
+        /// Why a file is copied (`new`, `size`, `newer`, `older`, `content`, `kind`), or a name is refused.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        why: Option<&'static str>,
+    },
+    /// What a mirror came to; of a dry run: what it would have come to.
+    #[serde(rename = "mirror.end")]
+    MirrorEnd {
+        /// Files.
+        copied: u64,
+        /// Bytes that travelled.
+        bytes: u64,
+        /// Files that were the same already.
+        same: u64,
+        /// Directories.
+        made: u64,
+        /// Symbolic links.
+        links: u64,
+        /// Times and permissions alone.
+        adjusted: u64,
+        deleted: u64,
+        /// Extraneous things that were spared, because they were too many or a listing was incomplete.
+        not_deleted: u64,
+        /// Links, devices, files of unwanted size or age.
+        left_out: u64,
+        /// Names that were not taken.
+        refused: u64,
+        failed: u64,
+        /// Files that were changed while they were copied.
+        changed: u64,
+    },
     /// Worth knowing, nothing to do.
     #[serde(rename = "note")]
     Note { text: String },
@@ -174,6 +214,29 @@ pub(crate) enum Event {
         bytes: u64,
         seconds: f64,
     },
+}
+
+/// What became of a step of a mirror.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum StepState {
+    Planned,
+    Done,
+    Refused,
+}
+
+/// What a step of a mirror does; `discard` removes a remnant of an earlier run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum StepAction {
+    Copy,
+    MakeDir,
+    Link,
+    SetMode,
+    Discard,
+    Delete,
 }
 
 /// One of FTP's two connections.

@@ -69,6 +69,18 @@ impl Stream {
                 Outcome::Incomplete | Outcome::Unknown => counted.failed += 1,
             }
         }
+        if let Event::MirrorEnd {
+            copied,
+            failed,
+            bytes,
+            ..
+        } = event
+        {
+            let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+            counted.files += copied;
+            counted.failed += failed;
+            counted.bytes += bytes;
+        }
         if !self.wants(event) {
             return;
         }

@@ -24,6 +24,7 @@ mod interactive;
 mod ladders;
 mod lost_reply;
 mod memory;
+mod mirror;
 mod names;
 mod proxy;
 mod server_start;

@@ -1,7 +1,7 @@
 //! Plans are carried out here on trees that are maps, so that nothing but the plan is tested.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
 use proptest::prelude::*;
 
