@@ -120,11 +120,6 @@ impl Client {
         self.dialogue.data_session().is_some()
     }
 
-    /// Whether the user is `anonymous` or `ftp`, of whom servers ask no password of their own (RFC 1635).
-    pub fn is_anonymous(&self) -> bool {
-        self.login.user.is_word("anonymous") || self.login.user.is_word("ftp")
-    }
-
     /// The settings this client was made with.
     pub fn options(&self) -> &Options {
         &self.place.options

@@ -16,6 +16,7 @@ use wharf_net::pump::Progress;
 use wharf_proto::{Pathname, Timestamp};
 
 use crate::client::Client;
+use crate::digest::{self, Sum, Verify};
 use crate::error::{Error, ErrorKind, Result};
 use crate::local::{Part, finished_before, tail_of};
 use crate::transfer::Known;
@@ -40,6 +41,11 @@ pub struct FileOptions {
     /// Uploads: the name of the file on the server until it is complete; it gets its final one by RNFR and RNTO. Default:
     /// written under the final name, where it is seen while it is incomplete.
     pub temporary: Option<Pathname>,
+    /// How the copy is compared with the original before it gets its final name. Default: by its length, and by a digest
+    /// where it was resumed and the server tells one.
+    pub verify: Verify,
+    /// Downloads: the digest that the copy must have.
+    pub expected: Option<Sum>,
 }
 
 impl Default for FileOptions {
@@ -49,6 +55,8 @@ impl Default for FileOptions {
             keep_time: true,
             progress: Progress::new(),
             temporary: None,
+            verify: Verify::Auto,
+            expected: None,
         }
     }
 }
@@ -171,6 +179,16 @@ impl Client {
             .map_err(|error| part.locate(error))?;
         let received = download.complete().await?;
         drop(file);
+        if !part.direct {
+            let compared = self.compared(&part.path, remote, how, have > 0).await;
+            if let Err(error) = compared {
+                if error.kind() == ErrorKind::Mismatch {
+                    // Nothing to go on with.
+                    let _ = fs::remove_file(&part.path);
+                }
+                return Err(error);
+            }
+        }
         part.finish(local, how.keep_time)?;
         let length = have - overlap + received.bytes;
         Ok(Moved {
@@ -249,13 +267,15 @@ impl Client {
             }
         }
         let mut upload = self.store_behind(remote, offset).await?;
+        // A counter that is used again has counted before.
+        let before = how.progress.moved();
         upload.count_into(how.progress.clone());
         let reread = file.try_clone().map_err(failed)?;
         upload
             .send_file(file, offset)
             .await
             .map_err(|error| located(error, local))?;
-        let sent = upload.progress().moved();
+        let sent = upload.progress().moved() - before;
         let after = reread.metadata().map_err(failed)?;
         let binary = upload.is_verbatim();
         if binary && (after.len() != length || offset + sent != length) {
@@ -282,6 +302,11 @@ impl Client {
                 Err(error) => return Err(error),
             }
         }
+        if binary {
+            let resumed = offset > 0;
+            self.compare_digests(local, remote, how.verify, resumed)
+                .await?;
+        }
         if let Some(name) = temporary {
             match self
                 .put_in_place(name, goal, binary.then_some(length))
@@ -301,6 +326,22 @@ impl Client {
             verified: stored.verified,
             complete_before: false,
         })
+    }
+
+    /// Compares a copy by its bytes, as far as that is wanted.
+    pub(crate) async fn compared(
+        &mut self,
+        copy: &Path,
+        remote: &Pathname,
+        how: &FileOptions,
+        doubtful: bool,
+    ) -> Result<()> {
+        if let Some(sum) = &how.expected {
+            digest::expect(copy, sum.clone(), &remote.display().to_string()).await?;
+        }
+        self.compare_digests(copy, remote, how.verify, doubtful)
+            .await?;
+        Ok(())
     }
 
     /// The name until the upload is complete, unless this server has refused to rename before.

@@ -151,6 +151,8 @@ mod between;
 pub use between::{Between, between, relay};
 mod file;
 pub use file::{FileOptions, Moved, RESUME_OVERLAP};
+mod digest;
+pub use digest::{Sum, Verify, of_file};
 mod local;
 pub use local::local_name;
 

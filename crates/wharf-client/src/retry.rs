@@ -57,12 +57,12 @@ impl Repeat {
             | ErrorKind::Local
             | ErrorKind::Changed
             | ErrorKind::Login
-            | ErrorKind::Mismatch => Self::Never,
+            | ErrorKind::Mismatch
+            // The search has tried everything, several times, and has cost seconds.
+            | ErrorKind::DataConnection => Self::Never,
             ErrorKind::Truncated if error.reply().is_some_and(|it| it.code() / 100 == 2) => {
                 Self::Once
             }
-            // The search has tried everything, several times, and has cost seconds.
-            ErrorKind::DataConnection => Self::Once,
             _ if error.is_transient() => Self::Often,
             _ => Self::Never,
         }
@@ -207,7 +207,7 @@ mod tests {
                 of(ErrorKind::Truncated).with_reply(Reply::new(226, "done")),
                 Repeat::Once,
             ),
-            (told(Access::Reads, 425, "cannot open"), Repeat::Once),
+            (told(Access::Reads, 425, "cannot open"), Repeat::Never),
             (told(Access::Reads, 550, "no such file"), Repeat::Never),
             (told(Access::Writes, 452, "no space"), Repeat::Never),
             (told(Access::Writes, 552, "quota"), Repeat::Never),

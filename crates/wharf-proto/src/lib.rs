@@ -39,6 +39,7 @@ mod telnet;
 // What travels on the data connection, and what is told about it.
 pub mod ascii;
 pub mod data_connection;
+pub mod digest;
 pub mod facts;
 pub mod feature;
 pub mod listing;
@@ -54,6 +55,7 @@ pub mod user_transfer;
 
 pub use ascii::{AsciiDecoder, AsciiEncoder};
 pub use command::{Command, CommandError, CommandErrorKind, DuringTransfer, VERBS, Verb};
+pub use digest::Digest;
 pub use facts::{Fact, FactSet, FactType, Facts, Perm};
 pub use feature::{Feature, Features};
 pub use fingerprint::{Fingerprint, FingerprintError};

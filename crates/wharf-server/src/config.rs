@@ -48,6 +48,8 @@ pub struct Config {
     pub address_pools: Vec<Network>,
     /// The address that PASV tells the client. Default: the one that the client reached
     pub advertise: Advertise,
+    /// Whether HASH, XCRC and their like read files for their digests. Default yes
+    pub digests: bool,
     /// Whether PORT and EPRT are served (active mode). Default yes
     pub active: bool,
     /// What becomes of a PORT, EPRT or LPRT that names a private address although the client comes from
@@ -116,6 +118,7 @@ impl Default for Config {
             shared_address: SharedAddress::default(),
             address_pools: Vec::new(),
             advertise: Advertise::default(),
+            digests: true,
             active: true,
             port_policy: PortPolicy::default(),
             active_port: Some(20),

@@ -21,9 +21,10 @@ use wharf_proto::data_connection::passive_choice::{PassiveChoice, PassivePort};
 use wharf_proto::facts::FactSet;
 use wharf_proto::server_pi::ServerPi;
 use wharf_proto::trace::Side;
-use wharf_proto::{Command, CommandErrorKind, Line, Reply, Verb};
+use wharf_proto::{Command, CommandErrorKind, Digest, Line, Reply, Verb};
 use wharf_storage::Storage;
 
+use crate::commands::digest;
 use crate::commands::lines::OFFERED;
 use crate::descriptors::Share;
 use crate::dtp::LONG;
@@ -96,6 +97,10 @@ pub(crate) struct Session {
     pub(crate) tls: Option<ServerSession>,
     /// It came in by a door for implicit TLS
     pub(crate) implicit: bool,
+    /// What HASH computes
+    pub(crate) digest: Digest,
+    /// What RANG said about the next HASH: its first byte, and its last
+    pub(crate) range: Option<(u64, u64)>,
     /// What the reply being made announces
     pub(crate) switch: Option<Switch>,
     nonsense: u32,
@@ -168,6 +173,8 @@ impl Session {
             announced: None,
             tls: None,
             implicit: false,
+            digest: digest::DEFAULT,
+            range: None,
             switch: None,
             nonsense: 0,
             nobody_since: Instant::now(),

@@ -14,6 +14,7 @@ use wharf_net::proxy_protocol::Balancers;
 use wharf_net::shared_port::DataDoors;
 use wharf_proto::data_connection::passive_choice::{Lesson, PassiveMemory, PassivePort};
 
+use crate::commands::digest::AT_ONCE;
 use crate::config::Config;
 use crate::descriptors::Descriptors;
 use crate::limits::Limits;
@@ -43,6 +44,8 @@ pub(crate) struct Shared {
     pub(crate) descriptors: Arc<Descriptors>,
     /// Held while a client that is turned away gets the time to read why
     pub(crate) courtesy: Semaphore,
+    /// Held while a file is read for its digest
+    pub(crate) digests: Semaphore,
     pub(crate) xferlog: XferLog,
     /// Whose connections begin with a PROXY protocol header
     pub(crate) balancers: Balancers,
@@ -68,6 +71,7 @@ impl Shared {
                 descriptors.saturating_sub(DESCRIPTORS_OF_THE_SERVER),
             )),
             courtesy: Semaphore::new(COURTESY),
+            digests: Semaphore::new(AT_ONCE),
             xferlog: XferLog::default(),
             balancers,
             outside: Outside::default(),

@@ -14,6 +14,7 @@
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
+pub mod digest;
 pub mod error;
 pub mod local;
 pub mod memory;
@@ -22,6 +23,7 @@ pub mod quota;
 pub mod scoped;
 pub mod storage;
 
+pub use digest::Hasher;
 pub use error::{Error, ErrorKind, Result};
 pub use local::{FileReader, FileWriter, Fsync, Local, LocalOptions, Uploads};
 pub use memory::{Memory, MemoryOptions};

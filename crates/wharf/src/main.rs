@@ -42,6 +42,7 @@ mod rate_signals;
 mod screen;
 mod session;
 mod shell;
+mod sums;
 mod terminal;
 mod trace_file;
 mod via;

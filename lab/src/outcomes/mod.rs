@@ -167,9 +167,9 @@ const ROWS: &[Row] = &[
         5,
     ),
     row(
-        "upload: disk full there, in place",
+        "upload: disk full there, --temp-suffix",
         Fault::Full,
-        Asks::Put(&["--inplace"]),
+        Asks::Put(&["--temp-suffix", ".part"]),
         13,
         5,
     ),
@@ -181,9 +181,9 @@ const ROWS: &[Row] = &[
         25,
     ),
     row(
-        "upload: 226, half is there",
+        "upload: 226, half is there, --temp-suffix",
         Fault::LosesHalf,
-        Asks::Put(&[]),
+        Asks::Put(&["--temp-suffix", ".part"]),
         10,
         8,
     ),
@@ -296,8 +296,8 @@ fn judge(stage: &Stage, row: &Row, source: &Path, faulty: &Faulty<'_>) -> Result
     } else {
         payload::same(source, &goal).is_ok()
     };
-    // Writing in place is what was asked for, and what it brings.
-    let in_place = matches!(row.asks, Asks::Put([_, ..]));
+    // Without another name the final one is written to, with what that brings.
+    let in_place = matches!(row.asks, Asks::Put([]));
     let absent = if stored {
         in_place || faulty.stored("up.bin").is_none()
     } else {

@@ -121,6 +121,11 @@ impl Disk {
         Arc::clone(&self.file)
     }
 
+    /// Where it is.
+    pub(super) fn path(&self) -> &Path {
+        &self.part.path
+    }
+
     /// What is known to be there.
     pub(super) fn recorded(&self) -> &Journal {
         &self.recorded

@@ -24,6 +24,7 @@ use wharf_net::pump::Progress;
 use wharf_proto::{Pathname, Text};
 
 use crate::client::Client;
+use crate::digest::{Sum, Verify};
 use crate::error::{Error, ErrorKind, Result};
 use crate::file::{FileOptions, Moved, RESUME_OVERLAP};
 use crate::local::Part;
@@ -52,6 +53,10 @@ pub struct SegmentOptions {
     pub keep_time: bool,
     /// Pieces shorter than twice this are not shared. Default [`LEAST_SEGMENT`].
     pub least: u64,
+    /// How the copy is compared with the original. Default: by a digest where the server tells one.
+    pub verify: Verify,
+    /// The digest that the copy must have.
+    pub expected: Option<Sum>,
     /// When a connection that broke is tried again.
     pub retry: RetryPolicy,
     /// Counts the bytes of the file that are there, those of earlier runs included.
@@ -91,6 +96,8 @@ impl Default for SegmentOptions {
             resume: false,
             keep_time: true,
             least: LEAST_SEGMENT,
+            verify: Verify::Auto,
+            expected: None,
             retry: RetryPolicy::default(),
             progress: Progress::new(),
             notes: Notes::default(),
@@ -187,6 +194,17 @@ pub async fn retrieve_in_segments(
     }
     recorded?;
     shared.still_the_same(address).await?;
+    let options = in_one_piece_options(how, false);
+    let compared = {
+        let mut client = pool.take().await?;
+        client.compared(disk.path(), remote, &options, true).await
+    };
+    if let Err(error) = compared {
+        if error.kind() == ErrorKind::Mismatch {
+            disk.discard();
+        }
+        return Err(error);
+    }
     let (path, keep_time) = (local.to_owned(), how.keep_time);
     let length = shared.size();
     blocking(move || disk.finish(&path, keep_time)).await?;
@@ -250,13 +268,19 @@ async fn in_one_piece(
     how: &SegmentOptions,
     resume: bool,
 ) -> Result<Moved> {
-    let options = FileOptions {
+    let options = in_one_piece_options(how, resume);
+    client.retrieve_to_file(remote, local, &options).await
+}
+
+fn in_one_piece_options(how: &SegmentOptions, resume: bool) -> FileOptions {
+    FileOptions {
         resume,
         keep_time: how.keep_time,
         progress: how.progress.clone(),
+        verify: how.verify,
+        expected: how.expected.clone(),
         ..FileOptions::default()
-    };
-    client.retrieve_to_file(remote, local, &options).await
+    }
 }
 
 /// Does what may wait for a disk beside the connections.

@@ -1,6 +1,7 @@
 //! Arguments that are more than one word or one pathname.
 
 use super::{Command, CommandErrorKind, path, split_at_space, text};
+use crate::digest::Digest;
 use crate::pathname::Pathname;
 use crate::text::{Text, decimal};
 use crate::timestamp::Timestamp;
@@ -146,4 +147,69 @@ pub(super) fn read_mff(argument: &[u8]) -> Result<Command, CommandErrorKind> {
         facts,
         path: path(name.unwrap_or_default())?,
     })
+}
+
+/// `RANG first last` (draft-bryan-ftp-range).
+pub(super) fn read_rang(argument: &[u8]) -> Result<Command, CommandErrorKind> {
+    let (start, end) = split_at_space(argument.trim_ascii());
+    let end = end.unwrap_or_default().trim_ascii();
+    match (decimal(start), decimal(end)) {
+        (Some(start), Some(end)) => Ok(Command::Rang { start, end }),
+        _ => Err(CommandErrorKind::Syntax),
+    }
+}
+
+/// `name`, or `"name" [start [end]]`: only behind a name in quotation marks, doubled inside, numbers cannot belong to it.
+pub(super) fn read_checksum(digest: Digest, argument: &[u8]) -> Result<Command, CommandErrorKind> {
+    let Some(rest) = argument.strip_prefix(b"\"") else {
+        return Ok(Command::Checksum {
+            digest,
+            path: path(argument)?,
+            range: None,
+        });
+    };
+    let mut name = Vec::new();
+    let mut bytes = rest.iter().copied().peekable();
+    loop {
+        match bytes.next() {
+            None => return Err(CommandErrorKind::Syntax),
+            Some(b'"') if bytes.peek() == Some(&b'"') => {
+                bytes.next();
+                name.push(b'"');
+            }
+            Some(b'"') => break,
+            Some(byte) => name.push(byte),
+        }
+    }
+    let numbers: Vec<u8> = bytes.collect();
+    let mut numbers = numbers
+        .split(|byte| *byte == b' ')
+        .filter(|word| !word.is_empty())
+        .map(|word| decimal(word).ok_or(CommandErrorKind::Syntax));
+    let start = numbers.next().transpose()?;
+    let end = numbers.next().transpose()?;
+    if numbers.next().is_some() {
+        return Err(CommandErrorKind::Syntax);
+    }
+    Ok(Command::Checksum {
+        digest,
+        path: path(&name)?,
+        range: start.map(|start| (start, end)),
+    })
+}
+
+/// The argument of [`read_checksum`].
+pub(super) fn write_checksum(path: &Pathname, range: Option<(u64, Option<u64>)>) -> Vec<u8> {
+    let bytes = path.as_bytes();
+    if range.is_none() && !bytes.contains(&b' ') && !bytes.starts_with(b"\"") {
+        return bytes.to_vec();
+    }
+    let mut out = path.quoted();
+    if let Some((start, end)) = range {
+        out.extend_from_slice(format!(" {start}").as_bytes());
+        if let Some(end) = end {
+            out.extend_from_slice(format!(" {end}").as_bytes());
+        }
+    }
+    out
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::SocketAddrV4;
 
+use crate::digest::Digest;
 use crate::host_port::{read_eprt, read_epsv, read_lprt, read_port};
 use crate::parameter::{ParameterError, RepresentationType, Structure, TransferMode};
 use crate::pathname::Pathname;
@@ -110,6 +111,18 @@ pub enum Command {
     Mff {
         facts: Vec<(Text, Text)>,
         path: Pathname,
+    },
+    // draft-bryan-ftpext-hash, and what was there before
+    Hash(Pathname),
+    Rang {
+        start: u64,
+        end: u64,
+    },
+    Checksum {
+        digest: Digest,
+        path: Pathname,
+        /// First byte, and the one behind the last.
+        range: Option<(u64, Option<u64>)>,
     },
     // no RFC
     Clnt(Text),
@@ -274,6 +287,13 @@ impl Command {
                 Self::Mfct { time, path }
             }
             "MFF" => argument::read_mff(argument)?,
+            "HASH" => Self::Hash(path(argument)?),
+            "RANG" => argument::read_rang(argument)?,
+            "XCRC" => argument::read_checksum(Digest::Crc32, argument)?,
+            "XMD5" => argument::read_checksum(Digest::Md5, argument)?,
+            "XSHA1" => argument::read_checksum(Digest::Sha1, argument)?,
+            "XSHA256" => argument::read_checksum(Digest::Sha256, argument)?,
+            "XSHA512" => argument::read_checksum(Digest::Sha512, argument)?,
             "CLNT" => Self::Clnt(text(argument)?),
             // A row without an arm; the test `every_row_is_parsed` keeps this from being reached.
             _ => return Err(CommandErrorKind::NotImplemented),

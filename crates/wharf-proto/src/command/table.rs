@@ -1,4 +1,5 @@
-//! VERBS: every command of RFC 959, 1123, 1639, 2228, 2389, 2428, 2640, 3659, 4217 and 7151, of the MFMT draft, and CLNT.
+//! VERBS: every command of RFC 959, 1123, 1639, 2228, 2389, 2428, 2640, 3659, 4217 and 7151, of the MFMT and HASH
+//! drafts, and CLNT.
 //! One row a verb; the parser, HELP, the rules of the server-PI and the conformance tests read it.
 
 /// One row of [`VERBS`].
@@ -278,6 +279,22 @@ verbs! {
         &[213, 550], &[450, 553], "draft-somers-ftp-mfxx-04 §4", "set when a file was created";
     MFF "MFF <SP> <facts> <SP> <pathname>", "MFF modify=20260101120000;UNIX.mode=0644; notes.txt", login, ends, WAIT,
         &[213, 550], &[450, 553], "draft-somers-ftp-mfxx-04 §5", "set facts of a file";
+
+    // draft-bryan-ftpext-hash, and the verbs of ProFTPD's mod_digest, GlobalSCAPE and Serv-U
+    HASH "HASH <SP> <pathname>", "HASH notes.txt", login, ends, WAIT,
+        &[213, 550], &[450, 553], "draft-bryan-ftpext-hash-02 §3", "a digest of a file; OPTS HASH chooses which";
+    RANG "RANG <SP> <first> <SP> <last>", "RANG 0 99", login, ends, WAIT,
+        &[350], &[], "draft-bryan-ftp-range-08 §3", "the bytes that the next HASH is about; 1 0 takes it back";
+    XCRC "XCRC <SP> <pathname> | <quoted-pathname> [<SP> <start> [<SP> <end>]]", "XCRC notes.txt", login, ends, WAIT,
+        &[250, 550], &[450, 553], "no RFC; many servers", "CRC-32 of a file";
+    XMD5 "XMD5 <SP> <pathname> | <quoted-pathname> [<SP> <start> [<SP> <end>]]", "XMD5 notes.txt", login, ends, WAIT,
+        &[250, 550], &[450, 553], "no RFC; many servers", "MD5 of a file";
+    XSHA1 ["XSHA"] "XSHA1 <SP> <pathname> | <quoted-pathname> [<SP> <start> [<SP> <end>]]", "XSHA1 notes.txt", login, ends, WAIT,
+        &[250, 550], &[450, 553], "no RFC; many servers", "SHA-1 of a file";
+    XSHA256 "XSHA256 <SP> <pathname> | <quoted-pathname> [<SP> <start> [<SP> <end>]]", "XSHA256 notes.txt", login, ends, WAIT,
+        &[250, 550], &[450, 553], "no RFC; many servers", "SHA-256 of a file";
+    XSHA512 "XSHA512 <SP> <pathname> | <quoted-pathname> [<SP> <start> [<SP> <end>]]", "XSHA512 notes.txt", login, ends, WAIT,
+        &[250, 550], &[450, 553], "no RFC; many servers", "SHA-512 of a file";
 
     // Not in an RFC; sent by many clients.
     CLNT "CLNT <SP> <string>", "CLNT lftp/4.9.2", free, ends, WAIT,

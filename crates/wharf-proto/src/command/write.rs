@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::argument;
 use super::{
     Command, EprtArgument, EpsvArgument, ListArgument, LprtArgument, Verb, skip_before_verb,
     split_at_space, table,
@@ -75,6 +76,9 @@ impl Command {
             Self::Mfmt { .. } => "MFMT",
             Self::Mfct { .. } => "MFCT",
             Self::Mff { .. } => "MFF",
+            Self::Hash(_) => "HASH",
+            Self::Rang { .. } => "RANG",
+            Self::Checksum { digest, .. } => digest.verb(),
             Self::Clnt(_) => "CLNT",
         }
     }
@@ -160,6 +164,7 @@ impl Command {
             | Self::Rmd(path)
             | Self::Mkd(path)
             | Self::Mdtm(path)
+            | Self::Hash(path)
             | Self::Size(path) => Some(path.as_bytes().to_vec()),
             Self::Stou(path) | Self::Mlst(path) | Self::Mlsd(path) => {
                 path.as_ref().map(|path| path.as_bytes().to_vec())
@@ -204,6 +209,8 @@ impl Command {
             | Self::Mfct { time, path } => {
                 Some([time.to_wire().as_bytes(), b" ", path.as_bytes()].concat())
             }
+            Self::Rang { start, end } => Some(format!("{start} {end}").into_bytes()),
+            Self::Checksum { path, range, .. } => Some(argument::write_checksum(path, *range)),
             Self::Mff { facts, path } => {
                 let mut out = Vec::new();
                 for (name, value) in facts {

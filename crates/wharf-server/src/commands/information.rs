@@ -118,6 +118,9 @@ impl Session {
         match verb.word {
             "AUTH" | "PBSZ" | "PROT" => security.is_offered(),
             "CCC" => security.offers_ccc(),
+            "HASH" | "RANG" | "XCRC" | "XMD5" | "XSHA1" | "XSHA256" | "XSHA512" => {
+                self.setup.config.digests
+            }
             word => !NOT_OFFERED.contains(&word),
         }
     }
@@ -131,12 +134,15 @@ impl Session {
         let facts = FactSet::of(OFFERED).feature_line(*self.pi.facts());
         let security = self.pi.security();
         let (tls, ccc) = (security.is_offered(), security.offers_ccc());
+        let digests = self.setup.config.digests;
+        let hash = self.hash_feature();
         let features = [
             (tls, "AUTH TLS"),
             (ccc, "CCC"),
             (true, "CLNT"),
             (true, "EPRT"),
             (true, "EPSV"),
+            (digests, &*hash),
             (true, "LANG EN*"),
             (true, "MDTM"),
             (true, "MFF modify;UNIX.mode;"),
@@ -148,6 +154,11 @@ impl Session {
             (true, "SIZE"),
             (true, "TVFS"),
             (true, "UTF8"),
+            (digests, "XCRC"),
+            (digests, "XMD5"),
+            (digests, "XSHA1"),
+            (digests, "XSHA256"),
+            (digests, "XSHA512"),
         ]
         .into_iter()
         .filter_map(|(offered, line)| offered.then_some(line));
@@ -181,6 +192,9 @@ impl Session {
                 }
                 Some(_) => Err(Failure::argument("OPTS UTF8 is ON or OFF")),
             };
+        }
+        if name.is_word("HASH") && self.setup.config.digests {
+            return self.opts_hash(value);
         }
         match Verb::find(name.as_bytes()) {
             // RFC 2389 §4: 501 also for a command that has no options.

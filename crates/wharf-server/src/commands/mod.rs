@@ -11,6 +11,7 @@
 )]
 
 mod access_control;
+pub(crate) mod digest;
 mod file;
 mod information;
 pub(crate) mod lines;
@@ -29,7 +30,23 @@ use crate::session::Session;
 impl Session {
     /// Carries out an admitted command
     pub(crate) async fn execute(&mut self, command: Command) -> Outcome {
+        if !matches!(command, Command::Hash(_) | Command::Rang { .. }) {
+            self.range = None;
+        }
         match command {
+            // Draft-bryan-ftpext-hash, and what was there before
+            Command::Hash(_) | Command::Rang { .. } | Command::Checksum { .. }
+                if !self.setup.config.digests =>
+            {
+                self.not_offered(&command)
+            }
+            Command::Hash(path) => self.hash(&path).await,
+            Command::Rang { start, end } => self.rang(start, end),
+            Command::Checksum {
+                digest,
+                path,
+                range,
+            } => self.checksum(digest, &path, range).await,
             // RFC 959 §4.1.1, access control
             Command::User(name) => self.user(name).await,
             Command::Pass(password) => self.pass(password).await,

@@ -42,6 +42,10 @@ pub(crate) struct GetArgs {
     #[arg(short = 'n', long, value_name = "N", env = "WHARF_SEGMENTS", value_parser = segments)]
     pub(crate) segments: Option<NonZeroUsize>,
 
+    /// Compare with the sums in FILE: the output of sha256sum, md5sum and their like, or SFV; a file that is not in it fails
+    #[arg(long, value_name = "FILE", env = "WHARF_SUMS", value_hint = ValueHint::FilePath)]
+    pub(crate) sums: Option<PathBuf>,
+
     #[command(flatten)]
     pub(crate) transfer: TransferArgs,
 

@@ -33,13 +33,9 @@ pub(crate) struct PutArgs {
     #[arg(short, long, env = "WHARF_CONTINUE")]
     pub(crate) r#continue: bool,
 
-    /// Name of the file on the server while it is incomplete: its own and this; no `/` in it
-    #[arg(long, value_name = "SUFFIX", env = "WHARF_TEMP_SUFFIX", default_value = ".part", value_parser = suffix)]
-    pub(crate) temp_suffix: String,
-
-    /// Write under the final name at once, as anonymous uploads do anyway: what is incomplete is seen by others
-    #[arg(long, env = "WHARF_INPLACE")]
-    pub(crate) inplace: bool,
+    /// Send under another name, its own and SUFFIX (e.g. .part), and rename when it is whole: nobody sees half a file
+    #[arg(long, value_name = "SUFFIX", env = "WHARF_TEMP_SUFFIX", value_parser = suffix)]
+    pub(crate) temp_suffix: Option<String>,
 
     #[command(flatten)]
     pub(crate) transfer: TransferArgs,

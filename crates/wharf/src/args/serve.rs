@@ -161,6 +161,10 @@ pub(crate) struct ServeArgs {
     #[arg(long, env = "WHARF_NO_ACTIVE", help_heading = "Data connections")]
     pub(crate) no_active: bool,
 
+    /// Refuse digests of files (HASH, XCRC and their like)
+    #[arg(long, env = "WHARF_NO_DIGESTS", help_heading = "Data connections")]
+    pub(crate) no_digests: bool,
+
     /// Local port of active data connections where it may be bound, 0 for any [default: 20]
     #[arg(
         long,

@@ -261,6 +261,7 @@ pub(crate) fn server_config(
         },
         address_pools: settings.data.address_pools.clone(),
         advertise: advertise(settings),
+        digests: settings.data.digests,
         active: settings.data.active,
         active_port: Some(settings.data.active_port).filter(|port| *port != 0),
         port_policy: match settings.data.port_policy {

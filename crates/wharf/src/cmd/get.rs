@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use wharf_client::{
-    Client, Error, ErrorKind, FileOptions, Moved, Notes, SegmentOptions, Target, TypeCode,
+    Client, Error, ErrorKind, FileOptions, Moved, Notes, SegmentOptions, Sum, Target, TypeCode,
     has_journal, local_name, retrieve_in_segments,
 };
 use wharf_net::pump::Progress;
@@ -21,6 +21,7 @@ use crate::output::Output;
 use crate::progress;
 use crate::rate_signals;
 use crate::session::{self, Connector, Sessions};
+use crate::sums;
 
 pub(crate) async fn run(args: GetArgs, output: &Output) -> Result<(), Failure> {
     if args.output.is_some() && args.output_dir.is_some() {
@@ -35,6 +36,9 @@ pub(crate) async fn run(args: GetArgs, output: &Output) -> Result<(), Failure> {
     }
     if to_stdout && args.r#continue {
         return Err(Failure::usage("standard output cannot be continued"));
+    }
+    if to_stdout && args.sums.is_some() {
+        return Err(Failure::usage("--sums compares files, not standard output"));
     }
     let targets = session::file_targets(&args.urls)?;
     if let Some(directory) = &args.output_dir {
@@ -63,10 +67,18 @@ async fn files(
     mut sessions: Sessions,
     output: &Output,
 ) -> Result<(), Failure> {
+    let sums = match &args.sums {
+        None => None,
+        Some(path) => Some(std::fs::read_to_string(path).map_err(|error| {
+            let path = visible(path.as_os_str().as_encoded_bytes());
+            Failure::new(Exit::LocalFile, format!("cannot read {path}: {error}"))
+        })?),
+    };
     let how = Getting {
         resume: args.r#continue,
         segments: args.segments,
         transfer: &args.transfer,
+        sums,
     };
     for target in targets {
         let result = match local_path(args, target) {
@@ -97,6 +109,8 @@ struct Getting<'a> {
     resume: bool,
     segments: Option<NonZeroUsize>,
     transfer: &'a TransferArgs,
+    /// What --sums names.
+    sums: Option<String>,
 }
 
 impl Getting<'_> {
@@ -108,6 +122,7 @@ impl Getting<'_> {
         output: &Output,
     ) -> Result<(), Failure> {
         let remote = session::path_of(target)?;
+        let expected = self.expected(target)?;
         let mut attempts = Attempts::new(self.transfer, output);
         // Also for what an earlier run has left: only a journal tells which parts of it are there.
         let left = self.resume && has_journal(local);
@@ -115,24 +130,47 @@ impl Getting<'_> {
         if (segments.is_some() || left) && target.type_code() != Some(TypeCode::Ascii) {
             let segments = self.segments.unwrap_or(NonZeroUsize::MIN);
             return self
-                .in_segments(sessions, target, &remote, local, segments, output)
+                .in_segments(sessions, target, local, segments, expected, output)
                 .await;
         }
         attempts.connect(sessions, target).await?;
         let client = sessions.client(target).await?;
         set_type(client, target)?;
-        patiently(client, &remote, local, self.resume, &mut attempts, output).await
+        let how = FileOptions {
+            resume: self.resume,
+            verify: self.transfer.verify.into(),
+            expected,
+            ..FileOptions::default()
+        };
+        patiently(client, &remote, local, how, &mut attempts, output).await
+    }
+
+    /// What the list of sums says about a file.
+    fn expected(&self, target: &Target) -> Result<Option<Sum>, Failure> {
+        let Some(sums) = &self.sums else {
+            return Ok(None);
+        };
+        let name = String::from_utf8_lossy(target.file_name().unwrap_or_default()).into_owned();
+        let found = sums::find(sums, &name);
+        found.map(Some).ok_or_else(|| {
+            let name = visible(name.as_bytes());
+            Failure::new(
+                Exit::Truncated,
+                format!("{name} is not in the list of sums"),
+            )
+        })
     }
 
     async fn in_segments(
         &self,
         sessions: &mut Sessions,
         target: &Target,
-        remote: &Pathname,
         local: &Path,
         segments: NonZeroUsize,
+        expected: Option<Sum>,
         output: &Output,
     ) -> Result<(), Failure> {
+        let remote = &session::path_of(target)?;
         // Some servers allow one session only.
         sessions.close().await;
         let pool = sessions.pool(target, segments)?;
@@ -144,6 +182,8 @@ impl Getting<'_> {
             segments,
             resume: self.resume,
             retry: attempts::policy(self.transfer),
+            verify: self.transfer.verify.into(),
+            expected,
             progress: progress.clone(),
             notes: Notes::to(move |note| told.note(&note)),
             ..SegmentOptions::default()
@@ -211,7 +251,11 @@ pub(crate) async fn download(
     output: &Output,
 ) -> Result<(), Failure> {
     let mut once = Attempts::single(output);
-    patiently(client, remote, local, resume, &mut once, output).await
+    let how = FileOptions {
+        resume,
+        ..FileOptions::default()
+    };
+    patiently(client, remote, local, how, &mut once, output).await
 }
 
 /// The same, in as many attempts as there may be.
@@ -219,10 +263,11 @@ async fn patiently(
     client: &mut Client,
     remote: &Pathname,
     local: &Path,
-    resume: bool,
+    how: FileOptions,
     attempts: &mut Attempts,
     output: &Output,
 ) -> Result<(), Failure> {
+    let resume = how.resume;
     let name = visible(local.as_os_str().as_encoded_bytes());
     let began = Instant::now();
     let total = if progress::wanted(output) || output.stream().is_some() {
@@ -231,13 +276,11 @@ async fn patiently(
     } else {
         None
     };
-    let progress = Progress::new();
+    let progress = how.progress.clone();
     let direction = Direction::Get;
     let told = remote.display().to_string();
     let transfer = Transfer::begin(output, direction, &told, &name, total, &progress);
-    let work = transfer.watch(tried(
-        client, remote, local, resume, &progress, &name, attempts, output,
-    ));
+    let work = transfer.watch(tried(client, remote, local, how, &name, attempts, output));
     let moved = progress::watch(output, &name, total, &progress, work)
         .await
         .map_err(|error| {
@@ -266,28 +309,17 @@ async fn patiently(
 }
 
 /// Attempts until one succeeds, or none is left; each goes on where the one before has stopped.
-#[expect(
-    clippy::too_many_arguments,
-    reason = "one file on its way, and who looks on"
-)]
 async fn tried(
     client: &mut Client,
     remote: &Pathname,
     local: &Path,
-    resume: bool,
-    progress: &Progress,
+    mut how: FileOptions,
     name: &str,
     attempts: &mut Attempts,
     output: &Output,
 ) -> Result<Moved, Error> {
-    let mut resume = resume;
     loop {
-        let how = FileOptions {
-            resume,
-            progress: progress.clone(),
-            ..FileOptions::default()
-        };
-        let before = progress.moved();
+        let before = how.progress.moved();
         let error = match client.retrieve_to_file(remote, local, &how).await {
             Ok(moved) => return Ok(moved),
             Err(error) => error,
@@ -299,7 +331,7 @@ async fn tried(
         let there = part.map_or(0, |it| it.len());
         let binary = matches!(client.representation(), RepresentationType::Image);
         // From here on what is there is ours.
-        resume |= binary && there > 0 && progress.moved() > before;
+        how.resume |= binary && there > 0 && how.progress.moved() > before;
         if !attempts.again(name, &error, there).await {
             return Err(error);
         }

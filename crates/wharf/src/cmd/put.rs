@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
-use wharf_client::{Client, Error, ErrorKind, FileOptions, Moved, Target};
+use wharf_client::{Client, Error, ErrorKind, FileOptions, Moved, Target, Verify};
 use wharf_net::pump::Progress;
 use wharf_proto::{Pathname, RepresentationType, visible};
 
@@ -50,7 +50,8 @@ pub(crate) async fn run(mut args: PutArgs, output: &Output) -> Result<(), Failur
         for file in &args.files {
             let mut how = Putting {
                 resume: args.r#continue,
-                suffix: (!args.inplace).then_some(&*args.temp_suffix),
+                suffix: args.temp_suffix.as_deref(),
+                verify: args.transfer.verify.into(),
                 attempts: Attempts::new(&args.transfer, output),
             };
             let result = how.one(&mut sessions, &target, file, output).await;
@@ -66,6 +67,7 @@ struct Putting<'a> {
     resume: bool,
     /// What the name has at its end while the file is incomplete.
     suffix: Option<&'a str>,
+    verify: Verify,
     attempts: Attempts,
 }
 
@@ -84,6 +86,7 @@ pub(crate) async fn one(
     let mut how = Putting {
         resume,
         suffix: None,
+        verify: Verify::Auto,
         attempts: Attempts::single(output),
     };
     how.one(sessions, target, file, output).await
@@ -110,9 +113,8 @@ impl Putting<'_> {
         self.attempts.connect(sessions, target).await?;
         let client = sessions.client(target).await?;
         set_type(client, target)?;
-        // Who may leave a file there may seldom rename it.
-        let suffix = self.suffix.filter(|_| !client.is_anonymous());
-        let temporary = suffix.map(|suffix| suffixed(&remote, suffix)).transpose()?;
+        let temporary = self.suffix.map(|suffix| suffixed(&remote, suffix));
+        let temporary = temporary.transpose()?;
         let sent = if is_stdin(file) {
             let stdin = tokio::io::stdin();
             let temporary = temporary.as_ref();
@@ -126,9 +128,13 @@ impl Putting<'_> {
                 Err(error) => Err(unreadable(file, &error)),
             }
         } else {
-            let resume = self.resume;
-            let attempts = &mut self.attempts;
-            patiently(client, file, &remote, temporary, resume, attempts, output).await
+            let how = FileOptions {
+                resume: self.resume,
+                verify: self.verify,
+                temporary,
+                ..FileOptions::default()
+            };
+            patiently(client, file, &remote, how, &mut self.attempts, output).await
         };
         sent.map_err(|failure| {
             if failure.exit == Exit::Denied && !target.is_directory() {
@@ -193,7 +199,11 @@ pub(crate) async fn upload(
     output: &Output,
 ) -> Result<(), Failure> {
     let mut once = Attempts::single(output);
-    patiently(client, file, remote, None, resume, &mut once, output).await
+    let how = FileOptions {
+        resume,
+        ..FileOptions::default()
+    };
+    patiently(client, file, remote, how, &mut once, output).await
 }
 
 /// The same, in as many attempts as there may be.
@@ -201,21 +211,14 @@ async fn patiently(
     client: &mut Client,
     file: &Path,
     remote: &Pathname,
-    temporary: Option<Pathname>,
-    resume: bool,
+    how: FileOptions,
     attempts: &mut Attempts,
     output: &Output,
 ) -> Result<(), Failure> {
     let name = visible(file.as_os_str().as_bytes());
     let began = Instant::now();
     let total = std::fs::metadata(file).ok().map(|it| it.len());
-    let progress = Progress::new();
-    let how = FileOptions {
-        resume,
-        progress: progress.clone(),
-        temporary,
-        ..FileOptions::default()
-    };
+    let progress = how.progress.clone();
     let told = remote.display().to_string();
     let transfer = Transfer::begin(output, Direction::Put, &told, &name, total, &progress);
     let work = transfer.watch(tried(client, file, remote, how, &name, attempts, output));
@@ -318,7 +321,7 @@ async fn upload_stream(
         done = match placed {
             Ok(()) => done,
             Err(error) => Err(session::failure(&error).with_hint(format!(
-                "it is on the server as {}; --inplace writes under the final name",
+                "it is on the server as {}; without --temp-suffix it is written under the final name",
                 temporary.display()
             ))),
         };

@@ -93,6 +93,8 @@ pub(crate) struct DataSettings {
     pub(crate) shared_address: SharedAddress,
     pub(crate) address_pools: Vec<Network>,
     pub(crate) advertise: Vec<Advertise>,
+    /// Files are read for HASH, XCRC and their like.
+    pub(crate) digests: bool,
     pub(crate) active: bool,
     /// Source port of active data connections; 0: any.
     pub(crate) active_port: u16,
@@ -151,6 +153,7 @@ impl Default for Settings {
                 shared_address: SharedAddress::OneUser,
                 address_pools: Vec::new(),
                 advertise: Vec::new(),
+                digests: true,
                 active: true,
                 active_port: 20,
                 port_policy: PortPolicy::Refuse,
@@ -225,6 +228,7 @@ impl Settings {
         if !args.advertise.is_empty() {
             data.advertise.clone_from(&args.advertise);
         }
+        data.digests &= !args.no_digests;
         data.active &= !args.no_active;
         over(&mut data.active_port, args.active_port.as_ref());
         over(&mut data.port_policy, args.port_policy.as_ref());

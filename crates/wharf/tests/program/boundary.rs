@@ -118,6 +118,9 @@ impl Place {
             .env("HOME", self.directory.path())
             .env("XDG_CONFIG_HOME", self.path("config"))
             .env("WHARF_STATE_DIR", self.path(".state"))
+            // What is tried again is tried again at once, and once.
+            .env("WHARF_RETRY", "1")
+            .env("WHARF_RETRY_DELAY", "1ms")
             // What is tested here is visible in clear; tests of TLS say what they want.
             .env("WHARF_TLS", "off")
             .env("TZ", "UTC")

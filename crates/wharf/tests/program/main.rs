@@ -27,6 +27,7 @@ mod memory;
 mod mirror;
 mod names;
 mod proxy;
+mod queue;
 mod server_start;
 mod service;
 mod sessions;

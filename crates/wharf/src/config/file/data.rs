@@ -48,6 +48,12 @@ pub(super) const KEYS: &[Setting] = &[
         set: |s, v, _| boolean(v).map(|on| s.data.active = on),
     },
     Setting {
+        key: "data.digests",
+        example: "true",
+        help: "Offer digests of files (HASH, XCRC, XMD5, XSHA1, XSHA256, XSHA512): the server reads the file for each.",
+        set: |s, v, _| boolean(v).map(|on| s.data.digests = on),
+    },
+    Setting {
         key: "data.active_port",
         example: "20",
         help: "Local port of active data connections when it may be bound (RFC 959 says 20); 0 is any.",
