@@ -4,8 +4,7 @@
 //! In reading order:
 //! * [`args`]: what may be typed; [`config`]: what the server's settings file may say;
 //! * [`cmd`]: one file a command; [`shell`]: the interactive client, a table of commands;
-//! * [`editor`]: lines that a person types, with history and completion;
-//! * [`session`], [`login`], [`via`], [`client_error`], [`listing`], [`progress`]: what client commands share;
+//! * [`script`]: the language of lftp; [`editor`]: lines that a person types, with history and completion;
 //! * [`event`]: the same for programs (`--json`);
 //! * [`session`], [`login`], [`via`], [`client_error`], [`listing`], [`progress`]: what client commands share;
 //! * [`output`], [`screen`], [`live_ladder`], [`terminal`], [`logging`], [`trace_file`], [`exit`], [`help`]: what is said, and the status at the end.
@@ -20,11 +19,6 @@ mod cmd;
 mod config;
 #[cfg(feature = "drill")]
 mod drill;
-#[allow(
-    dead_code,
-    unused_imports,
-    reason = "its second front end is being connected"
-)]
 mod editor;
 mod event;
 mod exit;
@@ -40,6 +34,7 @@ mod progress;
 mod queue;
 mod rate_signals;
 mod screen;
+mod script;
 mod session;
 mod shell;
 mod sums;
@@ -55,7 +50,7 @@ use std::process::ExitCode;
 use clap::FromArgMatches;
 use clap::error::ErrorKind;
 
-use crate::args::{Cli, Command, FtpArgs};
+use crate::args::{Cli, Command, FtpArgs, ShellArgs};
 use crate::exit::{Exit, Failure};
 use crate::interrupt::Interrupt;
 use crate::output::Output;
@@ -71,6 +66,16 @@ fn main() -> ExitCode {
         "ftp" => ftp("ftp", &words),
         "pftp" => ftp("pftp", &words),
         "gate-ftp" => ftp("gate-ftp", &words),
+        "lftp" => lftp(&words),
+        // `wharf -c 'COMMANDS'`, as with a shell.
+        _ if words
+            .get(1)
+            .is_some_and(|word| word == "-c" || word == "-e" || word == "-f") =>
+        {
+            let mut whole = words.clone();
+            whole.insert(1, "shell".into());
+            wharf(&whole)
+        }
         _ => wharf(&words),
     };
     code.into()
@@ -108,6 +113,20 @@ fn ftp(name: &'static str, words: &[OsString]) -> u8 {
             }
             args.gate |= name == "gate-ftp";
             run(Command::Ftp(args))
+        }
+        Err(error) => usage(&error, Exit::Usage),
+    }
+}
+
+/// Under the name of lftp: its flags, and its status at the end.
+fn lftp(words: &[OsString]) -> u8 {
+    let parsed = args::lftp()
+        .try_get_matches_from(words)
+        .and_then(|matches| ShellArgs::from_arg_matches(&matches));
+    match parsed {
+        Ok(mut args) => {
+            args.classic_exit = true;
+            run(Command::Shell(Box::new(args)))
         }
         Err(error) => usage(&error, Exit::Usage),
     }
@@ -163,6 +182,7 @@ fn output_of(command: &Command) -> Output {
         Command::Queue(args) => (args.quiet, 0),
         Command::Firewall(args) => (args.quiet, 0),
         Command::Ftp(args) => (args.quiet, 0),
+        Command::Shell(args) => (args.quiet, args.verbose),
         Command::User(_) | Command::Ban(_) | Command::Help(_) | Command::Ladder(_) => (false, 0),
     };
     Output::new(quiet, verbose)
@@ -201,6 +221,7 @@ async fn dispatch(command: Command, output: &Output) -> Result<(), Failure> {
         Command::Proxy(args) => return cmd::proxy::run(&args, output).await,
         Command::Check(args) => return cmd::check::run(&args, output).await,
         Command::Ftp(args) => return Box::pin(shell::run(args, output)).await,
+        Command::Shell(args) => return script::run(*args, output).await,
         Command::Watch(args) => return Box::pin(cmd::watch::run(*args, output)).await,
         _ => {}
     }
@@ -238,6 +259,7 @@ async fn client_command(command: Command, output: &Output) -> Result<(), Failure
         | Command::Forget(_)
         | Command::Firewall(_)
         | Command::Ftp(_)
+        | Command::Shell(_)
         | Command::Watch(_)
         | Command::Ladder(_)
         | Command::Help(_) => Ok(()),

@@ -22,7 +22,7 @@ use crate::args::client::DataHostArg;
 use crate::args::ssl::SslWord;
 use crate::args::tls::TlsArgs;
 use crate::args::via::ViaArgs;
-use crate::args::{ClientArgs, FtpArgs, ModeArg};
+use crate::args::{ClientArgs, FtpArgs, ModeArg, ShellArgs};
 pub(crate) use crate::client_error::{cut_short, failure};
 use crate::event::{self, Event};
 use crate::exit::{Exit, Failure, summed};
@@ -42,6 +42,8 @@ pub(crate) struct Connector {
     pub(crate) logins: LoginSources,
     pub(crate) proxies: Proxies,
     output: Output,
+    /// A certificate that nobody vouches for is believed the first time, even where TLS is required.
+    believes_first: bool,
 }
 
 /// How to come to one server: what a connection to it needs.
@@ -124,6 +126,29 @@ impl From<&FtpArgs> for Wishes {
     }
 }
 
+impl From<&ShellArgs> for Wishes {
+    fn from(args: &ShellArgs) -> Self {
+        Self {
+            mode: args.mode,
+            passive: args.passive,
+            active: args.active,
+            active_addr: args.active_addr,
+            port_range: args.port_range,
+            data_host: args.data_host,
+            data_timeout: None,
+            no_memory: args.no_memory,
+            ipv4: args.ipv4,
+            ipv6: args.ipv6,
+            connect_timeout: None,
+            timeout: args.timeout,
+            local_addr: None,
+            trace: args.trace.clone(),
+            tls: args.tls.clone(),
+            via: args.via.clone(),
+        }
+    }
+}
+
 impl Connector {
     /// For a one-shot command; starts its log, too.
     pub(crate) fn new(args: &ClientArgs, output: &Output) -> Result<Self, Failure> {
@@ -162,6 +187,7 @@ impl Connector {
             logins,
             proxies: Proxies::from(&wishes.via),
             output: output.clone(),
+            believes_first: false,
         })
     }
 
@@ -176,6 +202,11 @@ impl Connector {
     /// Another network in the place of the one it has.
     pub(crate) fn wrap_net(&mut self, wrap: impl FnOnce(Arc<dyn Net>) -> Arc<dyn Net>) {
         self.net = wrap(Arc::clone(&self.net));
+    }
+
+    /// Whether a certificate that nobody vouches for is believed the first time, even where TLS is required.
+    pub(crate) fn believe_first(&mut self, believes: bool) {
+        self.believes_first = believes;
     }
 
     /// One more listener to what happens.
@@ -211,7 +242,8 @@ impl Connector {
     pub(crate) fn options_for(&self, scheme: Scheme) -> Options {
         let mut options = self.options.clone().for_scheme(scheme);
         // Who asks for TLS wants to know whom it is with.
-        options.tls.trust.first_use &= options.tls.choice == TlsChoice::Prefer;
+        options.tls.trust.first_use &=
+            options.tls.choice == TlsChoice::Prefer || self.believes_first;
         options
     }
 

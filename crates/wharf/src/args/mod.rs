@@ -25,6 +25,7 @@ pub(crate) mod serve;
 pub(crate) mod serve_acme;
 pub(crate) mod serve_system;
 pub(crate) mod serve_tls;
+pub(crate) mod shell;
 pub(crate) mod ssl;
 pub(crate) mod tls;
 pub(crate) mod transfer;
@@ -50,6 +51,7 @@ pub(crate) use proxy::ProxyArgs;
 pub(crate) use put::PutArgs;
 pub(crate) use queue::QueueArgs;
 pub(crate) use serve::{CheckArgs, ServeArgs, UserArgs, UserCommand};
+pub(crate) use shell::ShellArgs;
 pub(crate) use watch::WatchArgs;
 
 /// FTP that simply works: server and client in one program
@@ -131,6 +133,9 @@ pub(crate) enum Command {
     /// Interactive client; also what `ftp` and `pftp` start when wharf is installed under that name
     #[command(long_about = ftp::FTP_LONG)]
     Ftp(FtpArgs),
+    /// The everyday language of lftp: at a prompt, or `wharf -c 'COMMANDS'`
+    #[command(long_about = shell::SHELL_LONG)]
+    Shell(Box<ShellArgs>),
     /// Explain a command or a topic: modes, urls, proxies, exit-codes, environment, config
     Help(HelpArgs),
 }
@@ -157,6 +162,12 @@ pub(crate) fn ftp(name: &'static str) -> clap::Command {
     lenient_switches(FtpArgs::command())
         .name(name)
         .bin_name(name)
+}
+
+/// The parser of `lftp`, and of `wharf shell` alone.
+pub(crate) fn lftp() -> clap::Command {
+    let command = clap::Command::new("lftp").version(env!("CARGO_PKG_VERSION"));
+    lenient_switches(ShellArgs::augment_args(command).long_about(shell::SHELL_LONG))
 }
 
 /// Lets `WHARF_QUIET=0` mean "not quiet".

@@ -22,7 +22,7 @@ mod macros;
 mod meter;
 mod naming;
 mod options;
-mod pattern;
+pub(crate) mod pattern;
 mod proxy;
 pub(crate) mod quantity;
 mod rate;

@@ -28,6 +28,7 @@ mod mirror;
 mod names;
 mod proxy;
 mod queue;
+mod recipes;
 mod server_start;
 mod service;
 mod sessions;
