@@ -191,6 +191,7 @@ fn unreadable(file: &Path, error: &std::io::Error) -> Failure {
 }
 
 /// Uploads one file, with a bar or a line at the end.
+#[allow(dead_code, reason = "for `wharf shell`, which is being connected")]
 pub(crate) async fn upload(
     client: &mut Client,
     file: &Path,

@@ -78,7 +78,7 @@ fn last_word(line: &str) -> (usize, Vec<u8>) {
             _ => {}
         }
     }
-    let mut text = line[start..].as_bytes().to_vec();
+    let mut text = line.as_bytes()[start..].to_vec();
     if quoted {
         text.push(b'"');
     }

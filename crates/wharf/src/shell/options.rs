@@ -101,9 +101,8 @@ pub(super) fn prompt(template: &str, host: &str, user: &str, directory: &str) ->
             Some('m' | 'M') => out.push_str(name),
             Some('n') => out.push_str(if user.is_empty() { "-" } else { user }),
             Some('/' | '.' | 'c') => out.push_str(directory),
-            Some('%') => out.push('%'),
+            Some('%') | None => out.push('%'),
             Some(other) => out.extend(['%', other]),
-            None => out.push('%'),
         }
     }
     out

@@ -113,7 +113,10 @@ impl Shell {
             Way::ToSecond => (first, second),
             Way::ToFirst => (second, first),
         };
-        let length = match between(source, &from, goal, &to).await.map_err(failed)? {
+        let length = match Box::pin(between(source, &from, goal, &to))
+            .await
+            .map_err(failed)?
+        {
             Between::Done { length, .. } => length,
             Between::Refused(why) => {
                 self.output.note(&format!(
@@ -122,7 +125,7 @@ impl Shell {
                 ));
                 let progress = Progress::new();
                 let name = to.display().to_string();
-                let work = relay(source, &from, goal, &to, &progress);
+                let work = Box::pin(relay(source, &from, goal, &to, &progress));
                 let moved = meter.watch(&name, None, &progress, work).await;
                 Some(moved.map_err(failed)?)
             }

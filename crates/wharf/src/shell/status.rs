@@ -1,5 +1,7 @@
 //! `status`: what is connected, and how everything stands.
 
+use std::fmt::Write as _;
+
 use wharf_client::DataModeChoice;
 use wharf_proto::visible;
 
@@ -27,7 +29,7 @@ impl Shell {
             if !switches.is_empty() {
                 switches.push_str("; ");
             }
-            switches.push_str(&format!("{what}: {}", word(self.is_on(*toggle))));
+            let _ = write!(switches, "{what}: {}", word(self.is_on(*toggle)));
             if matches!(toggle, Toggle::Edit | Toggle::Prompt) {
                 lines.push(std::mem::take(&mut switches));
             }

@@ -132,7 +132,8 @@ impl Shell {
         } else {
             None
         };
-        let work = client.retrieve_to_file(remote, &path, &how);
+        // On the heap, here and below: whoever waits for a transfer would otherwise carry all of it along.
+        let work = Box::pin(client.retrieve_to_file(remote, &path, &how));
         let moved = meter.watch(&shown, total, &progress, work).await;
         let moved = moved.map_err(|error| {
             let kind = error.kind();
@@ -200,7 +201,7 @@ impl Shell {
         let meter = self.meter();
         let progress = Progress::new();
         let client = self.client()?;
-        let work = pour(client, remote, offset, &mut sink, &progress);
+        let work = Box::pin(pour(client, remote, offset, &mut sink, &progress));
         if to_file {
             let name = remote.display().to_string();
             meter.watch(&name, None, &progress, work).await?;
@@ -303,7 +304,7 @@ impl Shell {
         };
         let began = Instant::now();
         let total = std::fs::metadata(path).ok().map(|it| it.len());
-        let work = self.client()?.store_from_file(path, remote, &how);
+        let work = Box::pin(self.client()?.store_from_file(path, remote, &how));
         let moved = meter.watch(&shown, total, &progress, work).await;
         let moved = moved.map_err(|error| {
             let mut failure = session::failure(&error);
@@ -345,13 +346,13 @@ impl Shell {
         let progress = Progress::new();
         let client = self.client()?;
         let mut upload = match how {
-            Storing::At(offset) => client.store(remote, offset).await,
-            Storing::Append => client.append(remote).await,
-            Storing::Unique => client.store_unique(Some(remote)).await,
+            Storing::At(offset) => Box::pin(client.store(remote, offset)).await,
+            Storing::Append => Box::pin(client.append(remote)).await,
+            Storing::Unique => Box::pin(client.store_unique(Some(remote))).await,
         }
         .map_err(failed)?;
         upload.count_into(progress.clone());
-        let work = async {
+        let work = Box::pin(async {
             let mut buffer = vec![0; BUFFER];
             loop {
                 let count = std::io::Read::read(&mut file, &mut buffer)
@@ -364,7 +365,7 @@ impl Shell {
                 }
             }
             upload.finish().await.map_err(failed)
-        };
+        });
         let name = remote.display().to_string();
         let stored = meter.watch(&name, total, &progress, work).await?;
         if let Some(name) = stored.name {
@@ -403,7 +404,8 @@ impl Shell {
                 data
             }
         };
-        let mut upload = self.client()?.store(remote, 0).await.map_err(failed)?;
+        let store = Box::pin(self.client()?.store(remote, 0));
+        let mut upload = store.await.map_err(failed)?;
         if let Err(error) = upload.write_all(&data).await {
             return Err(failed(upload.explain(error).await));
         }
@@ -422,7 +424,9 @@ pub(super) async fn pour(
     sink: &mut Sink,
     progress: &Progress,
 ) -> Result<(), Failure> {
-    let mut download = client.retrieve(remote, offset).await.map_err(failed)?;
+    let mut download = Box::pin(client.retrieve(remote, offset))
+        .await
+        .map_err(failed)?;
     download.count_into(progress.clone());
     let mut buffer = vec![0; BUFFER];
     loop {

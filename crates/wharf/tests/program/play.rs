@@ -16,7 +16,6 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
-use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -28,7 +27,7 @@ use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 
 /// Longest wait for anything; only a failing session waits so long.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 /// Where a session is played.
 pub(crate) struct Stage<'s> {
@@ -68,7 +67,7 @@ impl Session<'_> {
     ///
     /// # Errors
     /// The line that did not happen, and what was seen instead.
-    pub(crate) fn play(&self, stage: &Stage) -> Result<(), String> {
+    pub(crate) fn play(&self, stage: &Stage<'_>) -> Result<(), String> {
         let mut running: Option<Running> = None;
         let mut environment: Vec<(String, String)> = Vec::new();
         for (number, line) in self.text.lines().enumerate() {
@@ -128,7 +127,7 @@ impl Stage<'_> {
 }
 
 /// `@file`, `@is`, `@has`, `@not`.
-fn about_file(stage: &Stage, word: &str, rest: &str) -> Result<(), String> {
+fn about_file(stage: &Stage<'_>, word: &str, rest: &str) -> Result<(), String> {
     let (name, text) = rest.split_once(' ').unwrap_or((rest, ""));
     let path = stage.directory.join(name);
     let text = text.replace("\\n", "\n").replace("\\r", "\r");
@@ -207,7 +206,7 @@ enum Escape {
 }
 
 impl Running {
-    fn start(stage: &Stage, words: &str, more: &[(String, String)]) -> Result<Self, String> {
+    fn start(stage: &Stage<'_>, words: &str, more: &[(String, String)]) -> Result<Self, String> {
         let io = |error: rustix::io::Errno| format!("no terminal: {error}");
         let keyboard = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).map_err(io)?;
         grantpt(&keyboard).map_err(io)?;
@@ -252,7 +251,7 @@ impl Running {
             .stderr(terminal()?);
         let child = command.spawn().map_err(|error| error.to_string())?;
         drop(command);
-        let keyboard = File::from(OwnedFd::from(keyboard));
+        let keyboard = File::from(keyboard);
         let from = keyboard.try_clone().map_err(|error| error.to_string())?;
         Ok(Self {
             child,
@@ -319,14 +318,14 @@ impl Running {
         for letter in String::from_utf8_lossy(bytes).chars() {
             self.escape = match (self.escape, letter) {
                 (Escape::No, '\x1b') => Escape::Begun,
-                (Escape::No, '\r' | '\x07') => Escape::No,
                 (Escape::No, letter) => {
-                    self.seen.push(letter);
+                    if !matches!(letter, '\r' | '\x07') {
+                        self.seen.push(letter);
+                    }
                     Escape::No
                 }
                 (Escape::Begun, '[') => Escape::Sequence,
-                (Escape::Begun, _) => Escape::No,
-                (Escape::Sequence, '\x40'..='\x7e') => Escape::No,
+                (Escape::Begun, _) | (Escape::Sequence, '\x40'..='\x7e') => Escape::No,
                 (Escape::Sequence, _) => Escape::Sequence,
             };
         }

@@ -168,11 +168,13 @@ fn every_flag_is_in_a_session() {
             .filter(|word| word.starts_with('-') && word.len() > 1)
             .take(2)
             .collect();
-        count += 1;
         // Each letter is tried; a flag without one by its name.
-        let name = names[0];
+        let Some(name) = names.first() else {
+            continue; // a line of text that begins with a dash
+        };
+        count += 1;
         let known = if name.starts_with("--") {
-            name
+            *name
         } else {
             &name[..2]
         };
