@@ -51,7 +51,8 @@ pub(crate) async fn run(args: MirrorArgs, output: &Output) -> Result<(), Failure
     let mirror = Mirror::new(a, b, rules, how, teller.clone());
     let totals = mirror.totals();
     let outcome = watched(output, &totals, mirror.run(to.exists)).await;
-    if !(args.check && output.is_quiet()) && !args.client.json {
+    let silent = args.check && output.is_quiet();
+    if !silent && !args.client.json {
         teller.print_plan();
     }
     from.close(output).await;
