@@ -47,6 +47,7 @@ mod interop;
 mod mapper;
 mod matrix;
 mod mirror;
+mod names;
 mod one_port;
 mod outcomes;
 mod proxy;
@@ -136,6 +137,11 @@ const PARTS: &[(&str, Part, &str)] = &[
         "nat-idle",
         idle::run,
         "a gateway that forgets the control connection in mid-transfer",
+    ),
+    (
+        "names",
+        names::run,
+        "forty odd names listed, fetched, stored and removed on every server",
     ),
     (
         "races",

@@ -250,6 +250,7 @@ impl Place {
         let (own, peer) = (conn.local_addr().ip(), conn.peer_addr().ip());
         let control = UserControl::new(conn, options.reply_limits, trace);
         let mut dialogue = Dialogue::new(control);
+        dialogue.write_names_in(options.charset);
         let mut protection = self.protection(own, peer)?;
         if options.tls.implicit
             && let Some(protection) = protection.take()
@@ -425,7 +426,8 @@ pub(crate) async fn features(
     let Some(features) = Features::from_reply(&reply) else {
         return Ok(None);
     };
-    if features.has("UTF8") {
+    // Who names a charset knows what is on the server's disk; a server that is told UTF-8 would convert it.
+    if features.has("UTF8") && dialogue.charset().is_none() {
         let utf8 = Command::Opts {
             name: Text::lossy("UTF8"),
             value: Some(Text::lossy("ON")),

@@ -17,6 +17,7 @@ use wharf_proto::trace::What;
 use wharf_proto::user_pi::{Heard, UserPi};
 use wharf_proto::{Command, Reply, ReplyClass, RepresentationType, Text};
 
+use crate::charset::Charset;
 use crate::error::{Error, ErrorKind, Result};
 use crate::options::SHORT_REPLY_LINES;
 use crate::tls::Protection;
@@ -44,6 +45,8 @@ pub(crate) struct Dialogue {
     pub(crate) protection: Option<Protection>,
     /// What a person must be told about its protection.
     warnings: Vec<String>,
+    /// What the server writes names in, when it is not UTF-8.
+    charset: Option<Charset>,
 }
 
 impl Dialogue {
@@ -56,7 +59,17 @@ impl Dialogue {
             last: None,
             protection: None,
             warnings: Vec::new(),
+            charset: None,
         }
+    }
+
+    /// From here on names are converted on the way, in commands and replies.
+    pub(crate) fn write_names_in(&mut self, charset: Option<Charset>) {
+        self.charset = charset;
+    }
+
+    pub(crate) fn charset(&self) -> Option<Charset> {
+        self.charset
     }
 
     /// Something is less protected than it could be. In the trace, too.
@@ -124,7 +137,11 @@ impl Dialogue {
     pub(crate) async fn send(&mut self, command: &Command) -> Result<()> {
         // Counted first: when this future is dropped half-way, the line still goes out and its reply still comes.
         self.pi.sent(command);
-        let sent = self.control.send(command).await;
+        let converted = self.charset.and_then(|charset| charset.of_command(command));
+        let sent = match converted {
+            Some(line) => self.control.send_line(&line).await,
+            None => self.control.send(command).await,
+        };
         self.sent(sent)
     }
 
@@ -145,6 +162,7 @@ impl Dialogue {
             ));
         };
         let reply = seen.map_err(|error| self.broken(error))?;
+        let reply = self.in_utf8(reply);
         self.heard(&reply);
         Ok(reply)
     }
@@ -153,8 +171,16 @@ impl Dialogue {
     pub(crate) async fn any_reply(&mut self) -> Result<Reply> {
         let seen = self.control.next_reply().await;
         let reply = seen.map_err(|error| self.broken(error))?;
+        let reply = self.in_utf8(reply);
         self.heard(&reply);
         Ok(reply)
+    }
+
+    fn in_utf8(&self, reply: Reply) -> Reply {
+        match self.charset {
+            Some(charset) => charset.of_reply(reply),
+            None => reply,
+        }
     }
 
     fn heard(&mut self, reply: &Reply) {
@@ -234,6 +260,8 @@ impl Dialogue {
         // What is no command of ours is answered like one, with one final reply.
         self.pi
             .sent(&Command::parse(line.as_bytes()).unwrap_or(Command::Noop));
+        let converted = self.charset.and_then(|charset| charset.of_line(line));
+        let line = converted.as_ref().unwrap_or(line);
         let sent = self.control.send_line(line).await;
         self.sent(sent)?;
         self.final_reply(within).await

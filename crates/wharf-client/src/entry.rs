@@ -125,6 +125,23 @@ impl Entry {
         }
     }
 
+    /// The same with each name that the server wrote put into another form.
+    pub(crate) fn map_texts(self, change: impl Fn(Vec<u8>) -> Vec<u8>) -> Self {
+        let kind = match self.kind {
+            EntryKind::Symlink { target } => EntryKind::Symlink {
+                target: target.map(&change),
+            },
+            kind => kind,
+        };
+        Self {
+            name: change(self.name),
+            kind,
+            owner: self.owner.map(&change),
+            group: self.group.map(&change),
+            ..self
+        }
+    }
+
     fn from_line(line: listing::Entry) -> Self {
         let kind = match line.kind {
             listing::EntryKind::File => EntryKind::File,

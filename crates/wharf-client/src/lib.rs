@@ -138,6 +138,8 @@ mod upload;
 pub use upload::{Stored, Upload};
 mod listing;
 pub use listing::Listing;
+mod charset;
+pub use charset::{Charset, UnknownCharset};
 mod entry;
 mod zone;
 pub use entry::{Entry, EntryKind, Modified};

@@ -11,6 +11,7 @@ use wharf_proto::listing::Dialect;
 use wharf_proto::listing::zone::Zone;
 use wharf_proto::{Command, Pathname, Reply, ReplyClass};
 
+use crate::charset::Charset;
 use crate::client::Client;
 use crate::data::Opened;
 use crate::download::Download;
@@ -22,10 +23,15 @@ use crate::verbs::is_about_the_file;
 /// Longest line of a listing; longer than any name on any file system.
 const LINE_LIMIT: usize = 64 * 1024;
 
+/// Told once, when the charset was left open.
+const NOT_UTF8: &str = "names here are not all UTF-8: bytes that are not are kept, and shown as \\xNN; a charset (--charset gbk, cp1251, sjis, latin1, ...) shows them";
+
 /// A directory that is being listed.
 pub struct Listing<'c> {
     lines: Lines<'c>,
     format: Format,
+    /// A name was not UTF-8.
+    not_utf8: bool,
     /// Lines that were understood.
     read: u64,
     /// Lines that were not, and the last of them.
@@ -47,6 +53,8 @@ pub(crate) struct Listings {
     pub(crate) zone: Zone,
     /// Files that were asked for their exact time to find that out.
     pub(crate) asked: u8,
+    /// It was told that names are not UTF-8.
+    told_not_utf8: bool,
 }
 
 impl Client {
@@ -182,7 +190,7 @@ impl Client {
         let mut all = Vec::new();
         while let Some(line) = lines.next().await? {
             if !line.is_empty() {
-                all.push(line);
+                all.push(lines.in_utf8(line));
             }
         }
         Ok(all)
@@ -283,6 +291,7 @@ impl<'c> Listing<'c> {
         Self {
             lines,
             format,
+            not_utf8: false,
             read: 0,
             unread: 0,
             last_unread: Vec::new(),
@@ -297,6 +306,21 @@ impl<'c> Listing<'c> {
     /// [`ErrorKind::Truncated`] when it was cut off. Some lines that are not understood are no error but a note, and
     /// [`unread`](Self::unread) counts them.
     pub async fn next(&mut self) -> Result<Option<Entry>> {
+        let entry = self.next_entry().await?;
+        match &entry {
+            Some(entry) => self.not_utf8 |= std::str::from_utf8(&entry.name).is_err(),
+            None if self.not_utf8 => {
+                let client = self.lines.download.client();
+                if !std::mem::replace(&mut client.listings.told_not_utf8, true) {
+                    client.note(NOT_UTF8.to_owned());
+                }
+            }
+            None => {}
+        }
+        Ok(entry)
+    }
+
+    async fn next_entry(&mut self) -> Result<Option<Entry>> {
         while let Some(line) = self.lines.next().await? {
             if line.is_empty() {
                 continue;
@@ -304,6 +328,7 @@ impl<'c> Listing<'c> {
             match &mut self.format {
                 Format::Mlsd => {
                     // One name that no command could carry must not hide all others.
+                    let line = self.lines.in_utf8(line);
                     let Ok((facts, path)) = Facts::read_line(&line) else {
                         self.not_understood(line);
                         continue;
@@ -320,7 +345,7 @@ impl<'c> Listing<'c> {
                 Format::List(reader) => match reader.line(&line) {
                     Line::Entry(entry) => {
                         self.read += 1;
-                        return Ok(Some(*entry));
+                        return Ok(Some(entry.map_texts(|bytes| self.lines.in_utf8(bytes))));
                     }
                     Line::Nothing => {}
                     Line::Unknown => self.not_understood(line),
@@ -374,11 +399,14 @@ struct Lines<'c> {
     limit: u64,
     ended: bool,
     confirmed: bool,
+    /// What the server writes names in, when it is not UTF-8.
+    charset: Option<Charset>,
 }
 
 impl<'c> Lines<'c> {
-    fn new(download: Download<'c>) -> Self {
+    fn new(mut download: Download<'c>) -> Self {
         let limit = download.listing_limit();
+        let charset = download.client().options().charset;
         Self {
             download,
             buffer: Vec::new(),
@@ -387,6 +415,15 @@ impl<'c> Lines<'c> {
             limit,
             ended: false,
             confirmed: false,
+            charset,
+        }
+    }
+
+    /// A name, or a line with one.
+    fn in_utf8(&self, bytes: Vec<u8>) -> Vec<u8> {
+        match self.charset {
+            Some(charset) => charset.shown(&bytes),
+            None => bytes,
         }
     }
 

@@ -10,6 +10,7 @@ use wharf_proto::ReplyLimits;
 use wharf_proto::data_connection::passive::PortRange;
 use wharf_proto::data_connection::{Offer, policy};
 
+use crate::charset::Charset;
 use crate::memory::Memory;
 use crate::target::Scheme;
 use crate::tls::{Tls, TlsChoice};
@@ -62,6 +63,9 @@ pub struct Options {
     pub download_limit: Option<RateLimit>,
     /// How fast files may go, likewise.
     pub upload_limit: Option<RateLimit>,
+    /// What the server writes names in. `None`: UTF-8, which is negotiated where it is offered (RFC 2640), and names that
+    /// are none stay the bytes that they are. With a charset every name in and out is UTF-8 and converted on the way.
+    pub charset: Option<Charset>,
     /// Receives every line of the control connection (secrets masked) and every data connection.
     pub recorder: Option<Arc<dyn Recorder>>,
     /// TLS on the control connection and its data connections. Default: off, which is what `ftp://` has always meant to a
@@ -101,6 +105,7 @@ impl Default for Options {
             },
             listing_limit: 256 << 20,
             list_hidden: false,
+            charset: None,
             download_limit: None,
             upload_limit: None,
             recorder: None,

@@ -41,6 +41,7 @@ mod sums;
 mod terminal;
 mod trace_file;
 mod via;
+mod walk;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -170,6 +171,8 @@ fn output_of(command: &Command) -> Output {
         Command::Get(args) => return args.client.output(args.to_stdout()),
         Command::Put(args) => return args.client.output(false),
         Command::Ls(args) => return args.client.output(true),
+        Command::Find(args) => return args.client.output(true),
+        Command::Du(args) => return args.client.output(true),
         Command::Cat(args) => return args.client.output(true),
         Command::Rm(args) | Command::Rmdir(args) => return args.client.output(false),
         Command::Mkdir(args) => return args.client.output(false),
@@ -241,6 +244,8 @@ async fn client_command(command: Command, output: &Output) -> Result<(), Failure
         Command::Get(args) => Box::pin(cmd::get::run(args, output)).await,
         Command::Put(args) => cmd::put::run(args, output).await,
         Command::Ls(args) => cmd::ls::run(args, output).await,
+        Command::Find(args) => cmd::find::run(args, output).await,
+        Command::Du(args) => cmd::du::run(args, output).await,
         Command::Cat(args) => cmd::cat::run(args, output).await,
         Command::Rm(args) => cmd::remove::files(args, output).await,
         Command::Rmdir(args) => cmd::remove::directories(args, output).await,

@@ -73,6 +73,7 @@ pub(crate) struct Wishes {
     pub(crate) connect_timeout: Option<Duration>,
     pub(crate) timeout: Option<Duration>,
     pub(crate) local_addr: Option<IpAddr>,
+    pub(crate) charset: Option<wharf_client::Charset>,
     pub(crate) trace: Option<PathBuf>,
     pub(crate) tls: TlsArgs,
     pub(crate) via: ViaArgs,
@@ -94,6 +95,7 @@ impl From<&ClientArgs> for Wishes {
             connect_timeout: args.connect_timeout,
             timeout: args.timeout,
             local_addr: None,
+            charset: args.charset.0,
             trace: args.trace.clone(),
             tls: args.tls.clone(),
             via: args.via.clone(),
@@ -119,6 +121,7 @@ impl From<&FtpArgs> for Wishes {
             connect_timeout: args.connect_timeout,
             timeout: args.stall_timeout,
             local_addr: args.local_addr,
+            charset: None,
             trace: args.trace.clone(),
             tls,
             via: args.via.clone(),
@@ -142,6 +145,7 @@ impl From<&ShellArgs> for Wishes {
             connect_timeout: None,
             timeout: args.timeout,
             local_addr: None,
+            charset: None,
             trace: args.trace.clone(),
             tls: args.tls.clone(),
             via: args.via.clone(),
@@ -470,6 +474,7 @@ fn options(wishes: &Wishes, screen: Option<Screen>, output: &Output) -> Result<O
             DataHostArg::Reply => DataHost::Reply,
         },
         data_timeout: wishes.data_timeout,
+        charset: wishes.charset,
         memory: if wishes.no_memory {
             None
         } else {

@@ -21,10 +21,6 @@ pub(super) const FORGET_LONG: &str = "Forget which ways to a data connection wor
         costs one attempt. The text file is $XDG_STATE_HOME/wharf/ways or ~/.local/state/wharf/ways; no user name and no \
         password is in it.";
 
-pub(super) const LIST_LONG: &str = "List a directory.\n\nNames are sorted. On a terminal control characters in names are made \
-        visible; into a pipe or file names go as the bytes the server sent, except that control \
-        characters are written as \\xNN so that a name cannot forge a line.";
-
 /// How data connections are made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ModeArg {
@@ -118,6 +114,10 @@ pub(crate) struct ClientArgs {
     #[command(flatten)]
     pub(crate) tls: TlsArgs,
 
+    /// What the server writes names in: auto (UTF-8, other bytes as \xNN), gbk, sjis, cp1251, latin1, koi8-r, big5 ...
+    #[arg(long, value_name = "NAME", env = "WHARF_CHARSET", value_parser = value::charset, default_value = "auto", help_heading = "Connection")]
+    pub(crate) charset: value::CharsetArg,
+
     /// User, when the address names none
     #[arg(short, long, value_name = "NAME", env = "WHARF_USER", value_parser = super::user_name, help_heading = "Login")]
     pub(crate) user: Option<String>,
@@ -180,26 +180,6 @@ impl ClientArgs {
             (true, true) => output.with_events(Place::Stderr),
         }
     }
-}
-
-/// Flags of `wharf ls`.
-#[derive(Debug, Args)]
-#[command(after_long_help = super::client_footer())]
-pub(crate) struct ListArgs {
-    /// Addresses: ftp://[user[:password]@]host[:port]/dir/
-    #[arg(value_name = "URL", required = true, value_hint = ValueHint::Url)]
-    pub(crate) urls: Vec<String>,
-
-    /// Kind, size and time, too
-    #[arg(short, long, env = "WHARF_LONG")]
-    pub(crate) long: bool,
-
-    /// Names beginning with a dot, too
-    #[arg(short, long, env = "WHARF_ALL")]
-    pub(crate) all: bool,
-
-    #[command(flatten)]
-    pub(crate) client: ClientArgs,
 }
 
 /// Flags of `wharf cat`.

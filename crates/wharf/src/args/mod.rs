@@ -16,6 +16,7 @@ pub(crate) mod firewall;
 pub(crate) mod ftp;
 pub(crate) mod get;
 pub(crate) mod ladder;
+pub(crate) mod listing;
 pub(crate) mod mirror;
 pub(crate) mod proxy;
 pub(crate) mod proxy_tls;
@@ -39,13 +40,14 @@ use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand};
 
 pub(crate) use ban::BanArgs;
 pub(crate) use client::{
-    CatArgs, ClientArgs, ForgetArgs, ListArgs, MakeDirArgs, ModeArg, MoveArgs, RemoveArgs, StatArgs,
+    CatArgs, ClientArgs, ForgetArgs, MakeDirArgs, ModeArg, MoveArgs, RemoveArgs, StatArgs,
 };
 pub(crate) use doctor::DoctorArgs;
 pub(crate) use firewall::FirewallArgs;
 pub(crate) use ftp::FtpArgs;
 pub(crate) use get::GetArgs;
 pub(crate) use ladder::{LadderArgs, LadderFormat};
+pub(crate) use listing::{DuArgs, FindArgs, ListArgs};
 pub(crate) use mirror::MirrorArgs;
 pub(crate) use proxy::ProxyArgs;
 pub(crate) use put::PutArgs;
@@ -100,9 +102,15 @@ pub(crate) enum Command {
     /// Transfers that are to happen, kept until they have
     #[command(long_about = queue::QUEUE_LONG)]
     Queue(QueueArgs),
-    /// List a directory
-    #[command(long_about = client::LIST_LONG)]
+    /// List directories
+    #[command(long_about = listing::LIST_LONG)]
     Ls(ListArgs),
+    /// Find files in a tree on the server
+    #[command(long_about = listing::FIND_LONG)]
+    Find(FindArgs),
+    /// Sum up sizes in a tree on the server
+    #[command(long_about = listing::DU_LONG)]
+    Du(DuArgs),
     /// Write files to standard output
     Cat(CatArgs),
     /// Delete files on the server

@@ -378,6 +378,58 @@ fn is_host_name(text: &str) -> bool {
         })
 }
 
+/// The charset of names on the server; `None` stands for `auto` and for UTF-8.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct CharsetArg(pub(crate) Option<wharf_client::Charset>);
+
+impl std::fmt::Display for CharsetArg {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            Some(charset) => out.write_str(charset.name()),
+            None => out.write_str("auto"),
+        }
+    }
+}
+
+/// `auto`, or the name of a charset.
+pub(crate) fn charset(text: &str) -> Result<CharsetArg, String> {
+    if text.eq_ignore_ascii_case("auto") {
+        return Ok(CharsetArg(None));
+    }
+    wharf_client::Charset::find(text)
+        .map(CharsetArg)
+        .map_err(|error| error.to_string())
+}
+
+/// `4096`, `100k`, `1.5M`, `2G`: bytes, units of 1024.
+pub(crate) fn bytes(text: &str) -> Result<u64, String> {
+    let wrong = || format!("not a size: {text} (examples: 4096, 100k, 1.5M, 2G)");
+    let digits = text
+        .find(|it: char| !it.is_ascii_digit() && it != '.')
+        .unwrap_or(text.len());
+    let (amount, unit) = text.split_at(digits);
+    let factor: u64 = match unit.to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "k" | "kb" | "kib" => 1 << 10,
+        "m" | "mb" | "mib" => 1 << 20,
+        "g" | "gb" | "gib" => 1 << 30,
+        "t" | "tb" | "tib" => 1 << 40,
+        _ => return Err(wrong()),
+    };
+    let (whole, fraction) = amount.split_once('.').unwrap_or((amount, "0"));
+    let whole: u64 = whole.parse().map_err(|_| wrong())?;
+    if fraction.is_empty() || fraction.len() > 6 {
+        return Err(wrong());
+    }
+    let parts: u64 = fraction.parse().map_err(|_| wrong())?;
+    let scale = 10_u64.pow(u32::try_from(fraction.len()).map_err(|_| wrong())?);
+    let more = u128::from(factor) * u128::from(parts) / u128::from(scale);
+    whole
+        .checked_mul(factor)
+        .and_then(|bytes| bytes.checked_add(u64::try_from(more).ok()?))
+        .ok_or_else(wrong)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,42 +1,97 @@
 //! `wharf ls`: directories, one format whatever the server.
 
-use wharf_client::{Client, Entry, ErrorKind, Target};
-use wharf_proto::Pathname;
+use wharf_client::{Entry, Target};
 
 use crate::args::ListArgs;
 use crate::exit::Failure;
-use crate::listing::{Lines, Reader, json, long_line};
+use crate::listing::{CSV_COLUMNS, Lines, Reader, Row, csv, json, long_line};
 use crate::output::Output;
 use crate::session::{self, Connector, Sessions};
+use crate::walk::{DEEPEST, Directory, Walk};
 
 pub(crate) async fn run(args: ListArgs, output: &Output) -> Result<(), Failure> {
     let targets = session::targets(&args.urls)?;
     let mut connector = Connector::new(&args.client, output)?;
     connector.options_mut().list_hidden = args.all;
     let mut sessions = Sessions::new(connector);
+    if args.csv {
+        let mut lines = Lines::default();
+        lines.push(CSV_COLUMNS.as_bytes());
+        lines.print()?;
+    }
     for target in &targets {
-        let result = one(&mut sessions, target, &args).await;
+        let result = one(&mut sessions, target, &args, output).await;
         sessions.settle(result);
     }
     sessions.finish().await
 }
 
-async fn one(sessions: &mut Sessions, target: &Target, args: &ListArgs) -> Result<(), Failure> {
-    let client = sessions.client(target).await?;
-    let mut entries = entries(client, target).await?;
-    if !args.all {
-        entries.retain(|entry| !entry.name.starts_with(b"."));
+async fn one(
+    sessions: &mut Sessions,
+    target: &Target,
+    args: &ListArgs,
+    output: &Output,
+) -> Result<(), Failure> {
+    let mut walk = Walk::new(target, if args.recursive { DEEPEST } else { 1 });
+    let mut first = true;
+    let mut failed = None;
+    loop {
+        let client = sessions.client(target).await?;
+        let next = walk.next(client, target, args.all).await?;
+        if let Some((directory, mut entries)) = next {
+            if args.long || args.csv || args.client.json {
+                let learned = client.learn_zone(directory.path.as_ref(), &mut entries);
+                learned.await.map_err(|error| session::failure(&error))?;
+            }
+            show(target, &directory, &entries, args, first)?;
+            first = false;
+        } else {
+            return failed.map_or(Ok(()), Err);
+        }
+        for failure in walk.failures() {
+            output.failure(&failure);
+            failed = Some(Failure::told(failure.exit));
+        }
     }
-    entries.sort_by(|a, b| a.name.cmp(&b.name));
+}
+
+fn show(
+    target: &Target,
+    directory: &Directory,
+    entries: &[Entry],
+    args: &ListArgs,
+    first: bool,
+) -> Result<(), Failure> {
     let reader = Reader::of_stdout();
     let mut lines = Lines::default();
+    let for_people = !args.client.json && !args.csv;
     // As ls(1): several directories are told apart by a heading.
-    if args.urls.len() > 1 && !args.client.json {
-        lines.push(format!("{target}:").as_bytes());
+    if for_people && (args.urls.len() > 1 || args.recursive) {
+        if !first {
+            lines.push(b"");
+        }
+        let heading = match (args.urls.len() > 1, directory.relative.as_slice()) {
+            (true, b"") => format!("{target}").into_bytes(),
+            (false, b"") => b".".to_vec(),
+            (true, path) => {
+                let base = target.to_string();
+                let base = base.trim_end_matches('/');
+                [base.as_bytes(), b"/", &reader.text(path)].concat()
+            }
+            (false, path) => reader.text(path),
+        };
+        lines.push(&[heading.as_slice(), b":"].concat());
     }
-    for entry in &entries {
+    for entry in entries {
+        let row = Row {
+            target,
+            directory,
+            entry,
+        };
         let line = if args.client.json {
-            json(entry).to_string().into_bytes()
+            json(&row).to_string().into_bytes()
+        } else if args.csv {
+            csv(&row)
         } else if args.long {
             long_line(entry, reader)
         } else {
@@ -45,26 +100,4 @@ async fn one(sessions: &mut Sessions, target: &Target, args: &ListArgs) -> Resul
         lines.push(&line);
     }
     lines.print()
-}
-
-/// What is in a directory, or the file itself when the address names one.
-async fn entries(client: &mut Client, target: &Target) -> Result<Vec<Entry>, Failure> {
-    let path: Option<&Pathname> = target.path();
-    let listed = client.list(path).await;
-    match (listed, path) {
-        (Err(error), Some(path))
-            if !target.is_directory()
-                && matches!(
-                    error.kind(),
-                    ErrorKind::NotFound | ErrorKind::Refused | ErrorKind::Permission
-                ) =>
-        {
-            // MLSD of a file is refused (RFC 3659 §7.2); whether there is one, MLST or SIZE tells.
-            let found = client.entry(path).await;
-            found
-                .map(|entry| vec![entry])
-                .map_err(|_| session::failure(&error))
-        }
-        (listed, _) => listed.map_err(|error| session::failure(&error)),
-    }
 }

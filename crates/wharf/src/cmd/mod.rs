@@ -9,6 +9,8 @@ pub(crate) mod check;
 mod custody;
 pub(crate) mod doctor;
 pub(crate) mod doctor_host;
+pub(crate) mod du;
+pub(crate) mod find;
 pub(crate) mod firewall;
 pub(crate) mod forget;
 mod foundation;

@@ -5,7 +5,7 @@ use wharf_proto::{Pathname, visible};
 
 use crate::args::StatArgs;
 use crate::exit::Failure;
-use crate::listing::{Lines, details, json};
+use crate::listing::{Lines, details, json_of_entry};
 use crate::output::Output;
 use crate::session::{self, Connector, Sessions};
 
@@ -35,7 +35,7 @@ async fn one(sessions: &mut Sessions, target: &Target, as_json: bool) -> Result<
     let entry = entry.map_err(|error| session::failure(&error))?;
     let mut lines = Lines::default();
     if as_json {
-        lines.push(json(&entry).to_string().as_bytes());
+        lines.push(json_of_entry(&entry).to_string().as_bytes());
     } else {
         for (name, value) in details(&entry) {
             lines.push(format!("{name:<10}{value}").as_bytes());
