@@ -30,7 +30,8 @@ const TEXTS: &[(&str, StoreKind)] = &[
 /// The text decided it, so that asking again would tell nothing new.
 fn is_clear(reply: Option<&Reply>) -> bool {
     let words = ["no such", "exists", "permission denied", "not permitted"];
-    reply.is_some_and(|reply| {
+    // pyftpdlib answers 501 "No such directory." to MLSD of a file.
+    reply.filter(|it| it.code() != 501).is_some_and(|reply| {
         let text = text(reply);
         by_text(&text).is_some() || words.iter().any(|it| text.contains(it))
     })
