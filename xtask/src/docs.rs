@@ -26,6 +26,7 @@ const DOCUMENTS: &[(&str, Maker)] = &[
     ("docs/conformance.md", conformance),
     ("docs/settings.md", settings),
     ("docs/command-line.md", command_line),
+    ("docs/errors.md", errors),
 ];
 
 pub(crate) fn docs(check: bool) -> Outcome {
@@ -58,6 +59,7 @@ pub(crate) fn docs(check: bool) -> Outcome {
         let drawn = wharf(&["ladder", &capture, "--format", "svg"], FIGURE_WIDTH)?;
         keep(&format!("docs/figures/{name}.svg"), &drawn)?;
     }
+    installed()?;
     if stale.is_empty() {
         Ok(())
     } else {
@@ -125,11 +127,51 @@ fn settings() -> Result<String, String> {
     ))
 }
 
+/// The catalogue of errors.
+fn errors() -> Result<String, String> {
+    wharf(&["help", "errors"], HELP_WIDTH)
+}
+
+/// What an installation takes from the program itself: nothing of it is committed, but it must come out.
+fn installed() -> Outcome {
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let text = wharf(&["completions", shell], HELP_WIDTH)?;
+        if !text.contains("wharf") {
+            return Err(format!("completions for {shell} are empty"));
+        }
+    }
+    let page = wharf(&["man"], HELP_WIDTH)?;
+    if !page.contains(".TH wharf 1") {
+        return Err("wharf(1) has no title".to_owned());
+    }
+    note("docs: completions and manual pages come out");
+    Ok(())
+}
+
 /// Every command's own help.
 fn command_line() -> Result<String, String> {
     const COMMANDS: &[&str] = &[
-        "serve", "check", "user", "get", "put", "ls", "cat", "rm", "mkdir", "rmdir", "mv", "stat",
-        "ftp", "forget", "doctor", "firewall", "ladder", "proxy",
+        "serve",
+        "check",
+        "user",
+        "get",
+        "put",
+        "ls",
+        "cat",
+        "rm",
+        "mkdir",
+        "rmdir",
+        "mv",
+        "stat",
+        "ftp",
+        "forget",
+        "doctor",
+        "firewall",
+        "ladder",
+        "proxy",
+        "explain",
+        "completions",
+        "man",
     ];
     let mut out = String::from(
         "# Command line\n\n\

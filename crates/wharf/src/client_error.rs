@@ -4,8 +4,10 @@ use std::error::Error as _;
 
 use wharf_client::{Error, ErrorKind};
 use wharf_net::tls::TlsError;
+use wharf_net::tls::trust::Distrust;
 use wharf_proto::visible;
 
+use crate::catalogue::Cause;
 use crate::exit::{Exit, Failure};
 
 /// An error of the client library with its exit status, its table and what may help.
@@ -24,6 +26,9 @@ pub(crate) fn failure(error: &Error) -> Failure {
         lines.map(|line| visible(line.as_bytes())).collect()
     };
     let mut failure = Failure::new(exit_of(error.kind()), message).with_details(details);
+    if let Some(cause) = cause_of(error) {
+        failure = failure.because(cause);
+    }
     failure.unconfirmed = error.is_unconfirmed();
     match error.kind() {
         // Only said again.
@@ -85,6 +90,56 @@ fn told_by_server(message: &str, code: u16, text: &str) -> String {
         .and_then(|rest| rest.strip_prefix(": "))
         .unwrap_or(text);
     format!("{name}: the server says {code} {said}")
+}
+
+/// The cause, where the error tells more than its exit status.
+fn cause_of(error: &Error) -> Option<Cause> {
+    // Whatever it was that was lost: what matters is that all data moved.
+    if error.is_unconfirmed() && exit_of(error.kind()) == Exit::Unreachable {
+        return Some(Cause::Unconfirmed);
+    }
+    Some(match error.kind() {
+        ErrorKind::Resolve => Cause::UnknownName,
+        ErrorKind::Connect => match error.source().and_then(|it| it.downcast_ref()) {
+            Some(cause) if std::io::Error::kind(cause) == std::io::ErrorKind::ConnectionRefused => {
+                Cause::ConnectionRefused
+            }
+            _ => Cause::NoConnection,
+        },
+        ErrorKind::Closed => Cause::ConnectionLost,
+        ErrorKind::Permission => Cause::Permission,
+        ErrorKind::Exists => Cause::ExistsThere,
+        ErrorKind::Unsupported => Cause::NotOffered,
+        ErrorKind::DataConnection if error.reply().is_some() => Cause::DataConnectionRefused,
+        ErrorKind::Stalled => Cause::Stalled,
+        ErrorKind::Mismatch => Cause::Mismatch,
+        ErrorKind::Argument => Cause::NotSendable,
+        ErrorKind::Tls => return tls_cause(error),
+        // The one that has no system's error behind it.
+        ErrorKind::Local if error.to_string().contains("cannot be a local file name") => {
+            Cause::UnsafeName
+        }
+        _ => return None,
+    })
+}
+
+/// Why there is no TLS.
+fn tls_cause(error: &Error) -> Option<Cause> {
+    let cause = error.source().and_then(|it| it.downcast_ref::<TlsError>());
+    Some(match cause {
+        Some(TlsError::Untrusted(why)) => match why {
+            Distrust::Expired { .. } | Distrust::NotYetValid { .. } => Cause::CertificateExpired,
+            Distrust::WrongName { .. } => Cause::CertificateName,
+            Distrust::UnknownAuthority { .. } => Cause::CertificateUnknown,
+            Distrust::Changed { .. } => Cause::CertificateChanged,
+            Distrust::NotPinned { .. } => Cause::CertificateNotPinned,
+            _ => return None,
+        },
+        Some(TlsError::Injected) => Cause::InjectedBeforeTls,
+        None if error.is_not_resumed() => Cause::NotResumed,
+        None if error.reply().is_some() => Cause::NoTlsThere,
+        _ => return None,
+    })
 }
 
 /// The exit status of each kind of error.

@@ -6,6 +6,8 @@
 
 use std::fmt::Write as _;
 
+use crate::catalogue::Cause;
+
 /// Every exit status this version can end with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -26,6 +28,7 @@ pub(crate) enum Exit {
     RemoteStorage = 13,
     Busy = 14,
     Changed = 15,
+    Nothing = 16,
     Differs = 20,
     ServerUsage = 64,
     NoUser = 67,
@@ -93,6 +96,10 @@ pub(crate) const TABLE: &[(Exit, &str)] = &[
         "the file changed meanwhile, or is not the one that was to be continued",
     ),
     (
+        Exit::Nothing,
+        "there was nothing to do or to list, and --fail-if-empty was given",
+    ),
+    (
         Exit::Differs,
         "mirror --check: the trees differ; nothing was changed",
     ),
@@ -157,6 +164,8 @@ pub(crate) struct Failure {
     pub(crate) unconfirmed: bool,
     /// Ends with this status instead of the one of `exit`.
     code: Option<u8>,
+    /// What is known more exactly than `exit` and the message tell.
+    cause: Option<Cause>,
 }
 
 impl Failure {
@@ -169,7 +178,26 @@ impl Failure {
             told: false,
             unconfirmed: false,
             code: None,
+            cause: None,
         }
+    }
+
+    /// A failure whose cause has a row of its own in the catalogue; the exit status is the one of its class.
+    pub(crate) fn of(cause: Cause, message: impl Into<String>) -> Self {
+        Self::new(cause.exit(), message).because(cause)
+    }
+
+    /// The cause, where it is known better. One of another class than the exit status says is not believed.
+    pub(crate) fn because(mut self, cause: Cause) -> Self {
+        self.cause = Some(cause);
+        self
+    }
+
+    /// Why, as the catalogue has it.
+    pub(crate) fn cause(&self) -> Cause {
+        self.cause
+            .filter(|cause| cause.exit() == self.exit)
+            .unwrap_or_else(|| Cause::of(self.exit, &self.message))
     }
 
     /// The number the program ends with.

@@ -6,6 +6,7 @@ use wharf_client::{Login, Machine, Netrc, Target};
 use wharf_proto::{Secret, Text};
 
 use crate::args::{ClientArgs, FtpArgs};
+use crate::catalogue::Cause;
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
 use crate::password;
@@ -71,8 +72,10 @@ impl LoginSources {
             return Ok(Login::new(user.clone(), password.clone()));
         }
         if self.password_file.is_some() && user.is_none() {
-            return Err(Failure::usage("a password file needs a user")
-                .with_hint("ftp://USER@host/, or --user NAME"));
+            return Err(
+                Failure::of(Cause::PasswordSource, "a password file needs a user")
+                    .with_hint("ftp://USER@host/, or --user NAME"),
+            );
         }
         if let (Some(user), Some(file)) = (&user, &self.password_file) {
             let password = password::from_file(file, Exit::Usage)?;
@@ -109,8 +112,8 @@ impl LoginSources {
             }
             None if self.certificate => Secret::default(),
             None => {
-                return Err(Failure::new(
-                    Exit::Login,
+                return Err(Failure::of(
+                    Cause::NoPassword,
                     format!(
                         "no password for {}@{host}, and no terminal to ask on",
                         user.display()
@@ -144,7 +147,7 @@ impl LoginSources {
                     None => (text, None),
                 };
                 if self.netrc.is_some() {
-                    let failure = Failure::usage(message);
+                    let failure = Failure::of(Cause::PasswordSource, message);
                     return Err(match hint {
                         Some(hint) => failure.with_hint(hint),
                         None => failure,
@@ -176,5 +179,10 @@ fn is_anonymous(user: &Text) -> bool {
 }
 
 fn text(user: &str) -> Result<Text, Failure> {
-    Text::new(user).map_err(|_| Failure::usage("a user's name must not contain control characters"))
+    Text::new(user).map_err(|_| {
+        Failure::of(
+            Cause::NotSendable,
+            "a user's name must not contain control characters",
+        )
+    })
 }

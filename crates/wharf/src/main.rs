@@ -5,6 +5,7 @@
 //! * [`args`]: what may be typed; [`config`]: what the server's settings file may say;
 //! * [`cmd`]: one file a command; [`shell`]: the interactive client, a table of commands;
 //! * [`script`]: the language of lftp; [`editor`]: lines that a person types, with history and completion;
+//! * [`catalogue`], [`language`]: what errors mean, and the user's language;
 //! * [`event`]: the same for programs (`--json`);
 //! * [`session`], [`login`], [`via`], [`client_error`], [`listing`], [`progress`]: what client commands share;
 //! * [`output`], [`screen`], [`live_ladder`], [`terminal`], [`logging`], [`trace_file`], [`exit`], [`help`]: what is said, and the status at the end.
@@ -13,6 +14,7 @@
 
 mod args;
 mod attempts;
+mod catalogue;
 mod client_error;
 mod client_tls;
 mod cmd;
@@ -24,6 +26,7 @@ mod event;
 mod exit;
 mod help;
 mod interrupt;
+mod language;
 mod listing;
 mod live_ladder;
 mod logging;
@@ -44,7 +47,7 @@ mod via;
 mod walk;
 
 use std::ffi::OsString;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -52,9 +55,10 @@ use clap::FromArgMatches;
 use clap::error::ErrorKind;
 
 use crate::args::{Cli, Command, FtpArgs, ShellArgs};
+use crate::catalogue::Cause;
 use crate::exit::{Exit, Failure};
 use crate::interrupt::Interrupt;
-use crate::output::Output;
+use crate::output::{Output, color_wanted};
 
 fn main() -> ExitCode {
     let words: Vec<OsString> = std::env::args_os().collect();
@@ -139,13 +143,22 @@ fn usage(error: &clap::Error, exit: Exit) -> u8 {
         error.kind(),
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
     );
-    // A closed pipe (`wharf --help | head`) is no reason to complain.
-    let _ = error.print();
     if asked {
-        Exit::Done.code()
-    } else {
-        exit.code()
+        // A closed pipe (`wharf --help | head`) is no reason to complain.
+        let _ = error.print();
+        return Exit::Done.code();
     }
+    let text = error.render();
+    let text = if color_wanted(std::io::stderr().is_terminal()) {
+        text.ansi().to_string()
+    } else {
+        text.to_string()
+    };
+    // Wrong usage has its code, too; `wharf` alone prints the help, which begins otherwise.
+    let code = Cause::of(exit, "").code();
+    let text = text.replacen("error:", &format!("error[{code}]:"), 1);
+    let _ = std::io::stderr().write_all(text.as_bytes());
+    exit.code()
 }
 
 fn run(command: Command) -> u8 {
@@ -186,7 +199,13 @@ fn output_of(command: &Command) -> Output {
         Command::Firewall(args) => (args.quiet, 0),
         Command::Ftp(args) => (args.quiet, 0),
         Command::Shell(args) => (args.quiet, args.verbose),
-        Command::User(_) | Command::Ban(_) | Command::Help(_) | Command::Ladder(_) => (false, 0),
+        Command::User(_)
+        | Command::Ban(_)
+        | Command::Help(_)
+        | Command::Ladder(_)
+        | Command::Explain(_)
+        | Command::Completions(_)
+        | Command::Man(_) => (false, 0),
     };
     Output::new(quiet, verbose)
 }
@@ -194,6 +213,9 @@ fn output_of(command: &Command) -> Output {
 fn execute(command: Command, output: &Output) -> Result<(), Failure> {
     match command {
         Command::Help(args) => return help::run(&args.topic),
+        Command::Explain(args) => return cmd::explain::run(&args),
+        Command::Completions(args) => return cmd::install::completions(&args),
+        Command::Man(args) => return cmd::install::man(&args),
         Command::User(args) => return cmd::user::run(&args.command, output),
         Command::Ban(args) => return cmd::ban::run(&args.command, output),
         Command::Forget(args) => return cmd::forget::run(&args, output),
@@ -267,6 +289,9 @@ async fn client_command(command: Command, output: &Output) -> Result<(), Failure
         | Command::Shell(_)
         | Command::Watch(_)
         | Command::Ladder(_)
-        | Command::Help(_) => Ok(()),
+        | Command::Help(_)
+        | Command::Completions(_)
+        | Command::Man(_)
+        | Command::Explain(_) => Ok(()),
     }
 }

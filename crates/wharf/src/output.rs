@@ -11,6 +11,7 @@ use indicatif::MultiProgress;
 
 use crate::event::{Event, Place, Stream};
 use crate::exit::Failure;
+use crate::language::Language;
 
 /// Where messages go and how much of them. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -19,6 +20,7 @@ pub(crate) struct Output {
     verbose: u8,
     color: bool,
     bars: MultiProgress,
+    language: Language,
     /// With `--json`.
     stream: Option<Arc<Stream>>,
 }
@@ -31,6 +33,7 @@ impl Output {
             verbose,
             color: color_wanted(std::io::stderr().is_terminal()),
             bars: MultiProgress::new(),
+            language: Language::current(),
             stream: None,
         }
     }
@@ -85,7 +88,9 @@ impl Output {
         if failure.told {
             return;
         }
+        let code = failure.cause().code();
         self.event(&Event::Error {
+            code: code.clone(),
             exit: failure.code(),
             message: failure.message.clone(),
             details: failure.details.clone(),
@@ -94,9 +99,10 @@ impl Output {
         if self.only_events() {
             return;
         }
-        self.labelled("error", "31", &failure.message);
+        let label = format!("{}[{code}]", self.language.told("error"));
+        self.line(&self.painted(&label, "31", &failure.message));
         for line in &failure.details {
-            self.line(&format!("  {line}"));
+            self.line(&format!("  {}", self.language.told(line)));
         }
         if let Some(hint) = &failure.hint {
             self.labelled("hint", "36", hint);
@@ -127,7 +133,7 @@ impl Output {
     /// A line without a label, dropped by `-q`.
     pub(crate) fn info(&self, text: &str) {
         if !self.quiet && !self.only_events() {
-            self.line(text);
+            self.line(&self.language.told(text));
         }
     }
 
@@ -142,10 +148,17 @@ impl Output {
     }
 
     fn labelled(&self, label: &str, color: &str, text: &str) {
+        let label = self.language.told(label);
+        self.line(&self.painted(&label, color, text));
+    }
+
+    /// A label and what is told in the user's language.
+    fn painted(&self, label: &str, color: &str, text: &str) -> String {
+        let text = self.language.told(text);
         if self.color {
-            self.line(&format!("\x1b[1;{color}m{label}\x1b[0m: {text}"));
+            format!("\x1b[1;{color}m{label}\x1b[0m: {text}")
         } else {
-            self.line(&format!("{label}: {text}"));
+            format!("{label}: {text}")
         }
     }
 }

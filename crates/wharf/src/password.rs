@@ -7,7 +7,9 @@ use std::path::Path;
 use wharf_broker::message::Kept;
 use wharf_proto::{Secret, Text};
 
+use crate::catalogue::Cause;
 use crate::exit::{Exit, Failure};
+use crate::language::Language;
 
 /// The longest password read from a file or a pipe.
 const LIMIT: u64 = 4096;
@@ -44,7 +46,7 @@ pub(crate) fn can_prompt() -> bool {
 
 /// Asks on the terminal, without echo.
 pub(crate) fn prompt(question: &str, exit: Exit) -> Result<Secret, Failure> {
-    let typed = rpassword::prompt_password(question)
+    let typed = rpassword::prompt_password(Language::current().told(question))
         .map_err(|error| Failure::new(exit, format!("cannot ask for a password: {error}")))?;
     secret(typed.into_bytes(), "the password", exit)
 }
@@ -96,15 +98,18 @@ fn first_line(source: impl Read, name: &str, exit: Exit) -> Result<Secret, Failu
     let mut line = Vec::new();
     std::io::BufReader::new(source.take(LIMIT))
         .read_until(b'\n', &mut line)
-        .map_err(|error| Failure::new(exit, format!("cannot read {name}: {error}")))?;
+        .map_err(|error| {
+            Failure::new(exit, format!("cannot read {name}: {error}"))
+                .because(Cause::PasswordSource)
+        })?;
     while matches!(line.last(), Some(b'\n' | b'\r')) {
         line.pop();
     }
     if line.is_empty() {
-        return Err(Failure::new(
-            exit,
-            format!("{name} has no password in its first line"),
-        ));
+        return Err(
+            Failure::new(exit, format!("{name} has no password in its first line"))
+                .because(Cause::PasswordSource),
+        );
     }
     secret(line, name, exit)
 }

@@ -23,6 +23,7 @@ use crate::args::ssl::SslWord;
 use crate::args::tls::TlsArgs;
 use crate::args::via::ViaArgs;
 use crate::args::{ClientArgs, FtpArgs, ModeArg, ShellArgs};
+use crate::catalogue::Cause;
 pub(crate) use crate::client_error::{cut_short, failure};
 use crate::event::{self, Event};
 use crate::exit::{Exit, Failure, summed};
@@ -273,7 +274,9 @@ impl Connector {
 pub(crate) fn login_failure(error: &wharf_client::Error, anonymous: bool) -> Failure {
     let failure = failure(error);
     if failure.exit == Exit::Login && anonymous {
-        failure.with_hint("this was anonymous; name a user: ftp://USER@host/ or --user NAME")
+        failure
+            .because(Cause::AnonymousRefused)
+            .with_hint("this was anonymous; name a user: ftp://USER@host/ or --user NAME")
     } else {
         failure
     }
@@ -281,8 +284,9 @@ pub(crate) fn login_failure(error: &wharf_client::Error, anonymous: bool) -> Fai
 
 /// Reads an address.
 pub(crate) fn target(url: &str) -> Result<Target, Failure> {
-    url.parse::<Target>()
-        .map_err(|error| Failure::usage(error.to_string()).with_hint("`wharf help urls`"))
+    url.parse::<Target>().map_err(|error| {
+        Failure::of(Cause::Address, error.to_string()).with_hint("`wharf help urls`")
+    })
 }
 
 /// Reads several addresses; all of them are right before anything is done.
@@ -456,10 +460,16 @@ impl Sessions {
 
 fn options(wishes: &Wishes, screen: Option<Screen>, output: &Output) -> Result<Options, Failure> {
     if wishes.passive && wishes.active {
-        return Err(Failure::usage("passive and active exclude each other"));
+        return Err(Failure::of(
+            Cause::Exclusive,
+            "passive and active exclude each other",
+        ));
     }
     if wishes.ipv4 && wishes.ipv6 {
-        return Err(Failure::usage("-4 and -6 exclude each other"));
+        return Err(Failure::of(
+            Cause::Exclusive,
+            "-4 and -6 exclude each other",
+        ));
     }
     let mut options = Options {
         data_mode: match wishes.mode {

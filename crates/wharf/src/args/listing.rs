@@ -47,6 +47,10 @@ pub(crate) struct ListArgs {
     #[arg(long, env = "WHARF_CSV", conflicts_with = "json")]
     pub(crate) csv: bool,
 
+    /// End with status 16 when there is nothing to list
+    #[arg(long, env = "WHARF_FAIL_IF_EMPTY")]
+    pub(crate) fail_if_empty: bool,
+
     #[command(flatten)]
     pub(crate) client: ClientArgs,
 }

@@ -12,9 +12,11 @@ pub(crate) mod ban;
 pub(crate) mod client;
 pub(crate) mod doctor;
 pub(crate) mod doctor_host;
+mod examples;
 pub(crate) mod firewall;
 pub(crate) mod ftp;
 pub(crate) mod get;
+pub(crate) mod install;
 pub(crate) mod ladder;
 pub(crate) mod listing;
 pub(crate) mod mirror;
@@ -46,6 +48,7 @@ pub(crate) use doctor::DoctorArgs;
 pub(crate) use firewall::FirewallArgs;
 pub(crate) use ftp::FtpArgs;
 pub(crate) use get::GetArgs;
+pub(crate) use install::{CompletionsArgs, ManArgs};
 pub(crate) use ladder::{LadderArgs, LadderFormat};
 pub(crate) use listing::{DuArgs, FindArgs, ListArgs};
 pub(crate) use mirror::MirrorArgs;
@@ -66,7 +69,7 @@ pub(crate) use watch::WatchArgs;
     arg_required_else_help = true,
     max_term_width = 100,
     after_help = "`wharf COMMAND --help` explains a command, `wharf help TOPIC` more:\n  \
-                  modes, urls, proxies, exit-codes, environment, config"
+                  modes, urls, proxies, exit-codes, environment, config, errors"
 )]
 pub(crate) struct Cli {
     #[command(subcommand)]
@@ -144,13 +147,29 @@ pub(crate) enum Command {
     /// The everyday language of lftp: at a prompt, or `wharf -c 'COMMANDS'`
     #[command(long_about = shell::SHELL_LONG)]
     Shell(Box<ShellArgs>),
-    /// Explain a command or a topic: modes, urls, proxies, exit-codes, environment, config
+    /// Print completions for bash, zsh, fish, elvish or powershell
+    #[command(long_about = install::COMPLETIONS_LONG)]
+    Completions(CompletionsArgs),
+    /// Print a manual page
+    #[command(long_about = install::MAN_LONG)]
+    Man(ManArgs),
+    /// Say what an error's code means
+    Explain(ExplainArgs),
+    /// Explain a command or a topic: modes, urls, proxies, exit-codes, environment, config, errors
     Help(HelpArgs),
+}
+
+/// Flags of `wharf explain`.
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArgs {
+    /// Codes of errors, as `error[WF-0701]` has them; without one, all are listed
+    #[arg(value_name = "CODE")]
+    pub(crate) codes: Vec<String>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct HelpArgs {
-    /// A command, or one of: modes, urls, proxies, exit-codes, environment, config
+    /// A command, or one of: modes, urls, proxies, exit-codes, environment, config, errors
     pub(crate) topic: Vec<String>,
 }
 
@@ -162,12 +181,12 @@ pub(crate) fn wharf() -> clap::Command {
             .mut_arg("passive", |arg| arg.short(None))
             .mut_arg("parents", |arg| arg.short('p'))
     });
-    lenient_switches(command)
+    lenient_switches(examples::with_examples(command))
 }
 
 /// The parser of `ftp` and `pftp`, and of `wharf ftp` alone.
 pub(crate) fn ftp(name: &'static str) -> clap::Command {
-    lenient_switches(FtpArgs::command())
+    lenient_switches(examples::of("ftp", FtpArgs::command()))
         .name(name)
         .bin_name(name)
 }

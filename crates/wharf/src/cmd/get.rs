@@ -15,6 +15,7 @@ use super::cat;
 use crate::args::GetArgs;
 use crate::args::transfer::TransferArgs;
 use crate::attempts::{self, Attempts};
+use crate::catalogue::Cause;
 use crate::event::{Direction, Transfer};
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
@@ -25,7 +26,8 @@ use crate::sums;
 
 pub(crate) async fn run(args: GetArgs, output: &Output) -> Result<(), Failure> {
     if args.output.is_some() && args.output_dir.is_some() {
-        return Err(Failure::usage(
+        return Err(Failure::of(
+            Cause::Exclusive,
             "--output and --output-dir exclude each other",
         ));
     }

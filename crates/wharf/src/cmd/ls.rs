@@ -3,7 +3,7 @@
 use wharf_client::{Entry, Target};
 
 use crate::args::ListArgs;
-use crate::exit::Failure;
+use crate::exit::{Exit, Failure};
 use crate::listing::{CSV_COLUMNS, Lines, Reader, Row, csv, json, long_line};
 use crate::output::Output;
 use crate::session::{self, Connector, Sessions};
@@ -34,6 +34,7 @@ async fn one(
 ) -> Result<(), Failure> {
     let mut walk = Walk::new(target, if args.recursive { DEEPEST } else { 1 });
     let mut first = true;
+    let mut empty = true;
     let mut failed = None;
     loop {
         let client = sessions.client(target).await?;
@@ -45,6 +46,10 @@ async fn one(
             }
             show(target, &directory, &entries, args, first)?;
             first = false;
+            empty &= entries.is_empty();
+        } else if args.fail_if_empty && empty && failed.is_none() {
+            let message = format!("{target}: nothing to list");
+            return Err(Failure::new(Exit::Nothing, message));
         } else {
             return failed.map_or(Ok(()), Err);
         }

@@ -139,6 +139,9 @@ pub(crate) enum Event {
         /// Where it was continued; 0 when it began at the beginning.
         resumed_at: u64,
         seconds: f64,
+        /// The code of this failure, `WF-0701`; absent when it ended well.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        code: Option<String>,
         /// The exit status of this failure; absent when it ended well.
         #[serde(skip_serializing_if = "Option::is_none")]
         exit: Option<u8>,
@@ -195,6 +198,8 @@ pub(crate) enum Event {
     /// Something failed. A command that works on several things goes on with the next.
     #[serde(rename = "error")]
     Error {
+        /// `WF-0701`: what `wharf explain` knows more about.
+        code: String,
         /// The exit status that belongs to it, `wharf help exit-codes`.
         exit: u8,
         message: String,

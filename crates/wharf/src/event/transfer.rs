@@ -123,8 +123,7 @@ impl Transfer {
         } else {
             Outcome::Incomplete
         };
-        let failure = Some((failure.code(), failure.message.as_str()));
-        self.end(outcome, Whole::default(), failure);
+        self.end(outcome, Whole::default(), Some(failure));
     }
 
     /// [`complete`](Self::complete) or [`failed`](Self::failed), whichever it was; hands the result on.
@@ -139,7 +138,7 @@ impl Transfer {
         result
     }
 
-    fn end(&mut self, outcome: Outcome, whole: Whole, failure: Option<(u8, &str)>) {
+    fn end(&mut self, outcome: Outcome, whole: Whole, failure: Option<&Failure>) {
         self.ended = true;
         self.output.event(&Event::FileEnd {
             file: self.file,
@@ -151,8 +150,9 @@ impl Transfer {
             bytes: self.progress.moved(),
             resumed_at: whole.resumed_at,
             seconds: self.began.elapsed().as_secs_f64(),
-            exit: failure.map(|(exit, _)| exit),
-            message: failure.map(|(_, message)| message.to_owned()),
+            code: failure.map(|it| it.cause().code()),
+            exit: failure.map(Failure::code),
+            message: failure.map(|it| it.message.clone()),
         });
     }
 }

@@ -3,24 +3,28 @@
 mod modes;
 mod proxies;
 
+use std::fmt::Write as _;
 use std::io::Write;
 
 use clap::CommandFactory;
 
 use crate::args::{self, Cli};
+use crate::catalogue::{self, Cause};
 use crate::config;
 use crate::exit::{self, Exit, Failure};
+use crate::language::Language;
 
 /// One topic: name, and what makes its text.
-type Topic = (&'static str, fn() -> String);
+type Topic = (&'static str, fn(Language) -> String);
 
 const TOPICS: &[Topic] = &[
     ("modes", modes::text),
-    ("urls", || URLS.to_owned()),
-    ("proxies", proxies::text),
+    ("urls", urls),
+    ("proxies", |_| proxies::text()),
     ("exit-codes", exit_codes),
-    ("environment", environment),
-    ("config", config::file::example),
+    ("environment", |_| environment()),
+    ("config", |_| config::file::example()),
+    ("errors", |_| catalogue::page()),
 ];
 
 const URLS: &str = "\
@@ -38,12 +42,25 @@ path      starts in the directory of the login; %2F or a second slash at its beg
 ;type=a   text: line ends are converted; ;type=i bytes as they are (default); ;type=d a directory
 ";
 
-fn exit_codes() -> String {
-    format!("Exit status\n\n{}", exit::table_text())
+const CHINESE_URLS: &str = include_str!("../../messages/zh-CN/urls.txt");
+
+fn urls(language: Language) -> String {
+    match language {
+        Language::English => URLS,
+        Language::Chinese => CHINESE_URLS,
+    }
+    .to_owned()
+}
+
+fn exit_codes(language: Language) -> String {
+    let mut text = format!("{}\n\n", language.told("Exit status"));
+    for (exit, meaning) in exit::TABLE {
+        let _ = writeln!(text, "{:>5}  {}", exit.code(), language.told(meaning));
+    }
+    text
 }
 
 fn environment() -> String {
-    use std::fmt::Write as _;
     let mut names = std::collections::BTreeMap::new();
     collect(&Cli::command(), &mut names);
     let mut text = String::from(
@@ -56,6 +73,7 @@ fn environment() -> String {
     text.push_str(
         "\nWithout a flag:\n\n  \
          WHARF_PASSWORD           the password, where --password-file is not given\n  \
+         WHARF_LANG               language of messages: en, zh-CN; else LC_ALL, LC_MESSAGES, LANG\n  \
          WHARF_LOG                log level or rules, as --log-level; for client commands, too\n  \
          ftp_proxy, all_proxy     proxy, where --proxy is not given; also in capitals\n  \
          no_proxy                 hosts that are reached without it, where --no-proxy is not given\n  \
@@ -92,7 +110,7 @@ pub(crate) fn run(topic: &[String]) -> Result<(), Failure> {
         [name] if TOPICS.iter().any(|(known, _)| known == name) => TOPICS
             .iter()
             .find(|(known, _)| known == name)
-            .map(|(_, text)| text())
+            .map(|(_, text)| text(Language::current()))
             .unwrap_or_default(),
         path => command_help(path)?,
     };
@@ -115,8 +133,10 @@ fn command_help(path: &[String]) -> Result<String, Failure> {
             Some(sub) => found = sub,
             None => {
                 let topics: Vec<&str> = TOPICS.iter().map(|(name, _)| *name).collect();
-                return Err(Failure::usage(format!("no help on `{word}`"))
-                    .with_hint(format!("a command, or one of: {}", topics.join(", "))));
+                return Err(
+                    Failure::of(Cause::NoSuchWord, format!("no help on `{word}`"))
+                        .with_hint(format!("a command, or one of: {}", topics.join(", "))),
+                );
             }
         }
     }

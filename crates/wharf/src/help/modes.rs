@@ -6,6 +6,7 @@ use wharf_ladder::render::{self, Look};
 use wharf_ladder::source;
 use wharf_ladder::{Ladder, Options, figures};
 
+use crate::language::Language;
 use crate::terminal;
 
 /// A part of the text: words, or a figure drawn from its trace.
@@ -109,13 +110,26 @@ the router, else passive.
                          with what tcpdump -w wrote
 ";
 
+/// The words of the parts, in their order.
+const CHINESE: &str = include_str!("../../messages/zh-CN/modes.txt");
+
+/// Between two of them.
+const BETWEEN: &str = "=====\n";
+
 /// The whole topic, for standard output.
-pub(super) fn text() -> String {
-    told(&terminal::look(std::io::stdout().is_terminal()))
+pub(super) fn text(language: Language) -> String {
+    told(&terminal::look(std::io::stdout().is_terminal()), language)
 }
 
-fn told(look: &Look) -> String {
-    PARTS.iter().map(|part| part.told(look)).collect()
+fn told(look: &Look, language: Language) -> String {
+    let mut translated = CHINESE.split(BETWEEN);
+    let one = |part: &Part| match part {
+        Part::Words(_) if language == Language::Chinese => {
+            translated.next().unwrap_or_default().to_owned()
+        }
+        part => part.told(look),
+    };
+    PARTS.iter().map(one).collect()
 }
 
 impl Part {
@@ -135,6 +149,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_translation_has_the_same_parts() {
+        let words = PARTS.iter().filter(|part| matches!(part, Part::Words(_)));
+        assert_eq!(CHINESE.split(BETWEEN).count(), words.count());
+        let text = told(&Look::default(), Language::Chinese);
+        assert!(text.ends_with("tcpdump -w 写的文件也可以\n"), "{text}");
+        for line in text.lines() {
+            assert!(unicode_width::UnicodeWidthStr::width(line) <= 120, "{line}");
+        }
+    }
+
+    #[test]
     fn every_figure_is_drawn_and_fits() {
         for ascii in [false, true] {
             let look = Look {
@@ -150,7 +175,7 @@ mod tests {
                 let longest = text.lines().map(|line| line.chars().count()).max();
                 assert!(longest <= Some(110), "{text}");
             }
-            let text = told(&look);
+            let text = told(&look, Language::English);
             assert_eq!(text.is_ascii(), ascii);
             assert!(text.contains("data connection, to the control port"));
         }

@@ -55,6 +55,7 @@ use self::teller::Switches;
 use crate::args::FtpArgs;
 use crate::args::via::ViaArgs;
 use crate::editor::{Desk, Editor, Line, RemoteName};
+use crate::catalogue::Cause;
 use crate::exit::{Exit, Failure};
 use crate::interrupt::Interrupt;
 use crate::output::Output;

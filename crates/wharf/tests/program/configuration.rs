@@ -23,7 +23,7 @@ fn all_mistakes_are_reported_at_once() {
         let ended = place.run([command, "--config", "wharf.toml"]).expect(78);
         assert_eq!(ended.text(), "");
         expect![[r"
-            error: wharf.toml has 5 problems
+            error[WF-7800]: wharf.toml has 5 problems
               line 2: passive_ports: unknown key; did you mean `data.passive_ports`?
               line 4: data.advertise: `203.0.113.300` is neither an IP address nor a host name
               line 5: data.active: expected true or false, found a string
@@ -90,7 +90,7 @@ fn check_reports_everything_that_is_broken() {
         let told = ended
             .stderr
             .lines()
-            .any(|line| line.starts_with("error: ") && line.contains(part));
+            .any(|line| line.starts_with("error[WF-") && line.contains(part));
         assert!(told, "{part} is not in: {}", ended.stderr);
     }
 }

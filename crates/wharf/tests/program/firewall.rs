@@ -17,7 +17,7 @@ const STRICT: &str = r#"{"nftables": [
       {"accept": null}]}}]}"#;
 
 /// A place whose nft writes down how it was called, and answers as told
-fn with_nft(answer: &str) -> Place {
+pub(crate) fn with_nft(answer: &str) -> Place {
     let place = Place::new();
     let nft = place.write(
         "bin/nft",
@@ -29,7 +29,7 @@ fn with_nft(answer: &str) -> Place {
 
 /// `wharf firewall` with that nft and no other
 #[track_caller]
-fn firewall(place: &Place, words: &[&str]) -> Ended {
+pub(crate) fn firewall(place: &Place, words: &[&str]) -> Ended {
     assert!(place.path("bin/nft").exists(), "never the real one");
     let mut command = place.command(std::iter::once("firewall").chain(words.iter().copied()));
     command.env("PATH", place.path("bin"));
@@ -306,8 +306,8 @@ fn a_check_compares_with_what_is_loaded() {
     let ended = firewall(&place, &words).expect(1);
     assert_eq!(ended.text(), "");
     expect![[r"
-        error: passive data connection, IPv4, in to port 50000-50009: dropped by `policy drop` in chain inet t in
-        error: passive data connection, IPv6, in to port 50000-50009: dropped by `policy drop` in chain inet t in
+        error[WF-0100]: passive data connection, IPv4, in to port 50000-50009: dropped by `policy drop` in chain inet t in
+        error[WF-0100]: passive data connection, IPv6, in to port 50000-50009: dropped by `policy drop` in chain inet t in
     "]]
     .assert_eq(&ended.stderr);
 

@@ -20,6 +20,7 @@ mod exit_codes;
 mod firewall;
 mod host;
 mod hostile;
+mod installed;
 mod interactive;
 mod ladders;
 mod lost_reply;

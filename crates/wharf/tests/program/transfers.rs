@@ -58,7 +58,7 @@ fn several_addresses_go_to_a_directory_and_the_status_tells_of_one_that_failed()
     place.write("files/b", "B");
     let (a, missing, b) = (server.url("a"), server.url("missing"), server.url("b"));
     let ended = place.run(["get", "-O", "into", &a, &missing, &b]).expect(1);
-    assert!(ended.stderr.contains("error: "), "{}", ended.stderr);
+    assert!(ended.stderr.contains("error[WF-"), "{}", ended.stderr);
     assert_eq!(place.names("into"), ["a", "b"]);
 }
 
