@@ -54,8 +54,8 @@ use self::settings::{Settings, Toggle};
 use self::teller::Switches;
 use crate::args::FtpArgs;
 use crate::args::via::ViaArgs;
-use crate::editor::{Desk, Editor, Line, RemoteName};
 use crate::catalogue::Cause;
+use crate::editor::{Desk, Editor, Line, RemoteName};
 use crate::exit::{Exit, Failure};
 use crate::interrupt::Interrupt;
 use crate::output::Output;
@@ -318,9 +318,9 @@ impl Shell {
         let logged_out = self.now.greeting.is_some();
         self.now.client.as_mut().ok_or_else(|| {
             if logged_out {
-                Failure::new(Exit::Login, "Not logged in.").with_hint("user NAME")
+                Failure::of(Cause::NotLoggedIn, "Not logged in.").with_hint("user NAME")
             } else {
-                Failure::new(Exit::Unreachable, "Not connected.").with_hint("open HOST")
+                Failure::of(Cause::NotConnected, "Not connected.").with_hint("open HOST")
             }
         })
     }
