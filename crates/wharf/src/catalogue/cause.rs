@@ -72,6 +72,7 @@ causes! {
     Busy = 1400, "421 too many connections";
     Changed = 1500, "wharf get -c ftp://host/file, after the file was replaced";
     Nothing = 1600, "wharf ls --fail-if-empty ftp://host/empty/";
+    Differs = 2000, "wharf mirror --check ftp://host/pub/ pub";
     ServerUsage = 6400, "wharf serve --no-such-flag";
     NoUser = 6700, "wharf user remove nobody";
     Unavailable = 6900, "wharf serve no-such-directory";
@@ -121,6 +122,7 @@ impl Cause {
             Exit::Busy => Self::Busy,
             Exit::Changed => Self::Changed,
             Exit::Nothing => Self::Nothing,
+            Exit::Differs => Self::Differs,
             Exit::ServerUsage => Self::ServerUsage,
             Exit::NoUser => Self::NoUser,
             Exit::Unavailable => Self::Unavailable,

@@ -22,7 +22,8 @@ fn told(ended: &Ended, what: &str) -> u8 {
     let code = u8::try_from(ended.code.expect("a status")).expect("a byte");
     let complaint = format!("{what}: {code}: {}", ended.stderr);
     match code {
-        0 | 130 | 143 => {}
+        // 20: the plan on stdout says it.
+        0 | 20 | 130 | 143 => {}
         // Several things failed, each for its own reason (`check` tells them all); or the help of a command without words.
         1 | 2 | 64 | 78 => {
             let told = ended.stderr.contains("error[WF-") || ended.stderr.contains("Usage:");
@@ -178,6 +179,7 @@ fn one_shot_commands() -> BTreeSet<u8> {
         (0, &["ls", &url("empty/")]),
         (16, &["ls", "--fail-if-empty", &url("empty/")]),
         (0, &["ls", "--fail-if-empty", &url("")]),
+        (20, &["mirror", "--check", &url("directory/"), "nowhere"]),
         (0, &["explain"]),
         (0, &["explain", "WF-0701"]),
         (2, &["explain", "WF-9999"]),
