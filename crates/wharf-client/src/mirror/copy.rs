@@ -117,7 +117,11 @@ pub(super) async fn copy(
 
 /// Whether the same may work in a moment.
 pub(super) fn may_pass(kind: ErrorKind) -> bool {
-    matches!(kind, ErrorKind::Io | ErrorKind::Busy)
+    // What nobody has confirmed is looked at: the next attempt finds how much is there.
+    matches!(
+        kind,
+        ErrorKind::Io | ErrorKind::Busy | ErrorKind::Unconfirmed
+    )
 }
 
 /// Waits longer each time.
