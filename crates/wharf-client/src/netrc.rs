@@ -174,6 +174,11 @@ impl Netrc {
         Ok(Self { machines })
     }
 
+    /// All entries, in the file's order.
+    pub fn machines(&self) -> &[Machine] {
+        &self.machines
+    }
+
     /// The entry for a host, and for one user of it when `user` is given; `default` last.
     pub fn find(&self, host: &str, user: Option<&Text>) -> Option<&Machine> {
         let fits =

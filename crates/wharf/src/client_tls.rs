@@ -58,7 +58,7 @@ pub(crate) fn tls(
     })
 }
 
-fn own(chain: &Path, key: &Path) -> Result<Arc<ClientCertificate>, Failure> {
+pub(crate) fn own(chain: &Path, key: &Path) -> Result<Arc<ClientCertificate>, Failure> {
     let read = |path: &Path| {
         let unreadable = |why: String| {
             let what = format!("cannot read {}: {why}", path.display());

@@ -1,15 +1,19 @@
 //! Who to log in as: the address, flags, environment, netrc, a prompt, in this order.
 
 use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
 
 use wharf_client::{Login, Machine, Netrc, Target};
 use wharf_proto::{Secret, Text};
 
+use crate::args::secret::SecretArgs;
 use crate::args::{ClientArgs, FtpArgs};
 use crate::catalogue::Cause;
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
 use crate::password;
+use crate::profile;
+use crate::secret_program;
 
 /// Where logins may come from.
 #[derive(Clone, Debug, Default)]
@@ -20,6 +24,9 @@ pub(crate) struct LoginSources {
     pub(crate) netrc: Option<PathBuf>,
     /// A certificate is shown, which may be enough.
     pub(crate) certificate: bool,
+    pub(crate) secret: SecretArgs,
+    /// Standard input can be read once.
+    stdin: Arc<OnceLock<Secret>>,
     /// How a person is asked for the password; `None` names user and host.
     pub(crate) question: Option<String>,
 }
@@ -31,7 +38,8 @@ impl From<&ClientArgs> for LoginSources {
             password_file: args.password_file.clone(),
             netrc: args.netrc.clone(),
             certificate: args.tls.cert.is_some(),
-            question: None,
+            secret: args.secret.clone(),
+            ..Self::default()
         }
     }
 }
@@ -43,7 +51,9 @@ impl From<&FtpArgs> for LoginSources {
             password_file: args.password_file.clone(),
             netrc: args.netrc.clone(),
             certificate: args.tls.cert.is_some(),
+            secret: args.secret.clone(),
             question: Some("Password: ".to_owned()),
+            ..Self::default()
         }
     }
 }
@@ -71,20 +81,39 @@ impl LoginSources {
         if let (Some(user), Some(password)) = (&user, &password) {
             return Ok(Login::new(user.clone(), password.clone()));
         }
-        if self.password_file.is_some() && user.is_none() {
+        let said = profile::book()?.settings(host, None);
+        let user = match (user, &said.user) {
+            (None, Some(user)) => Some(text(user)?),
+            (user, _) => user,
+        };
+        let told = self.password_file.is_some()
+            || self.secret.password_stdin
+            || self.secret.password_command.is_some();
+        if told && user.is_none() {
             return Err(
                 Failure::of(Cause::PasswordSource, "a password file needs a user")
                     .with_hint("ftp://USER@host/, or --user NAME"),
             );
         }
-        if let (Some(user), Some(file)) = (&user, &self.password_file) {
-            let password = password::from_file(file, Exit::Usage)?;
+        if let Some(user) = &user
+            && let Some(password) = self.told(host, user)?
+        {
             return Ok(Login::new(user.clone(), password));
         }
         if let Some(user) = &user
             && let Some(password) = password::from_env()?
         {
             return Ok(Login::new(user.clone(), password));
+        }
+        if let Some(user) = &user {
+            let password = match (&said.password_file, &said.password_command) {
+                (Some(file), _) => Some(password::from_file(file, Exit::Usage)?),
+                (None, Some(command)) => Some(secret_program::from_command(command, host, user)?),
+                (None, None) => None,
+            };
+            if let Some(password) = password {
+                return Ok(Login::new(user.clone(), password));
+            }
         }
         let machine = self.machine(host, user.as_ref(), output)?;
         let account = machine.as_ref().and_then(|machine| machine.account.clone());
@@ -101,17 +130,20 @@ impl LoginSources {
                 ..anonymous()
             });
         }
-        let password = match known {
-            Some(password) => password,
-            None if password::can_prompt() => {
-                let question = match &self.question {
-                    Some(question) => question.clone(),
-                    None => format!("Password for {}@{host}: ", user.display()),
-                };
-                password::prompt(&question, Exit::Login)?
-            }
-            None if self.certificate => Secret::default(),
-            None => {
+        let question = match &self.question {
+            Some(question) => question.clone(),
+            None => format!("Password for {}@{host}: ", user.display()),
+        };
+        let kept = match (&known, self.secret.keyring.or(said.keyring)) {
+            (None, Some(keyring)) => keyring.lookup(host, &user)?,
+            _ => None,
+        };
+        let password = match (known.or(kept), &self.secret.askpass) {
+            (Some(password), _) => password,
+            (None, Some(program)) => secret_program::ask(program, &question)?,
+            (None, None) if password::can_prompt() => password::prompt(&question, Exit::Login)?,
+            (None, None) if self.certificate => Secret::default(),
+            (None, None) => {
                 return Err(Failure::of(
                     Cause::NoPassword,
                     format!(
@@ -119,13 +151,33 @@ impl LoginSources {
                         user.display()
                     ),
                 )
-                .with_hint("--password-file FILE, WHARF_PASSWORD, or ~/.netrc"));
+                .with_hint(
+                    "--password-file FILE, WHARF_PASSWORD, ~/.netrc and more: `wharf help login`",
+                ));
             }
         };
         Ok(Login {
             account,
             ..Login::new(user, password)
         })
+    }
+
+    /// The password from a file, standard input or a command, where a flag says so.
+    fn told(&self, host: &str, user: &Text) -> Result<Option<Secret>, Failure> {
+        if let Some(file) = &self.password_file {
+            return password::from_file(file, Exit::Usage).map(Some);
+        }
+        if self.secret.password_stdin {
+            let read = match self.stdin.get() {
+                Some(read) => read.clone(),
+                None => password::from_stdin(Exit::Usage)?,
+            };
+            return Ok(Some(self.stdin.get_or_init(|| read).clone()));
+        }
+        let command = self.secret.password_command.as_deref();
+        command
+            .map(|it| secret_program::from_command(it, host, user))
+            .transpose()
     }
 
     /// The netrc entry for a host.

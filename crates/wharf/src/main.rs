@@ -7,7 +7,6 @@
 //! * [`script`]: the language of lftp; [`editor`]: lines that a person types, with history and completion;
 //! * [`catalogue`], [`language`]: what errors mean, and the user's language;
 //! * [`event`]: the same for programs (`--json`);
-//! * [`session`], [`login`], [`via`], [`client_error`], [`listing`], [`progress`]: what client commands share;
 //! * [`output`], [`screen`], [`live_ladder`], [`terminal`], [`logging`], [`trace_file`], [`exit`], [`help`]: what is said, and the status at the end.
 //!
 //! Under the name `ftp` or `pftp` (a symbolic link is enough) the program is the interactive client.
@@ -33,11 +32,13 @@ mod logging;
 mod login;
 mod output;
 mod password;
+mod profile;
 mod progress;
 mod queue;
 mod rate_signals;
 mod screen;
 mod script;
+mod secret_program;
 mod session;
 mod shell;
 mod sums;
@@ -203,6 +204,7 @@ fn output_of(command: &Command) -> Output {
         | Command::Ban(_)
         | Command::Help(_)
         | Command::Ladder(_)
+        | Command::Bookmark(_)
         | Command::Explain(_)
         | Command::Completions(_)
         | Command::Man(_) => (false, 0),
@@ -218,6 +220,7 @@ fn execute(command: Command, output: &Output) -> Result<(), Failure> {
         Command::Man(args) => return cmd::install::man(&args),
         Command::User(args) => return cmd::user::run(&args.command, output),
         Command::Ban(args) => return cmd::ban::run(&args.command, output),
+        Command::Bookmark(args) => return cmd::bookmark::run(&args, output),
         Command::Forget(args) => return cmd::forget::run(&args, output),
         Command::Ladder(args) => return cmd::ladder::run(&args, output),
         Command::Firewall(args) => return cmd::firewall::run(&args, output),
@@ -283,6 +286,7 @@ async fn client_command(command: Command, output: &Output) -> Result<(), Failure
         | Command::Check(_)
         | Command::User(_)
         | Command::Ban(_)
+        | Command::Bookmark(_)
         | Command::Forget(_)
         | Command::Firewall(_)
         | Command::Ftp(_)

@@ -30,6 +30,7 @@ use crate::exit::{Exit, Failure, summed};
 use crate::live_ladder::LiveLadder;
 use crate::login::LoginSources;
 use crate::output::Output;
+use crate::profile;
 use crate::screen::{Screen, Several};
 use crate::terminal;
 use crate::trace_file::TraceFile;
@@ -233,8 +234,14 @@ impl Connector {
         endpoint: &Endpoint,
         mut options: Options,
     ) -> Result<Door, Failure> {
+        let said = profile::book()?.settings(&endpoint.host, Some(endpoint.port));
+        said.fill(&mut options)?;
         let net = Arc::clone(&self.net);
-        let net = match self.proxies.before(endpoint, None, None)? {
+        let proxy = said.proxy.as_deref();
+        let before = self
+            .proxies
+            .before(endpoint, proxy, said.proxy_login.as_ref())?;
+        let net = match before {
             Some(via) => self
                 .proxies
                 .lead(via, net, &mut options, &self.logins, &self.output)?,
@@ -282,8 +289,19 @@ pub(crate) fn login_failure(error: &wharf_client::Error, anonymous: bool) -> Fai
     }
 }
 
-/// Reads an address.
+/// Whether a word is an address, and not a host or a file.
+pub(crate) fn is_address(word: &str) -> bool {
+    word.contains("://") || word.starts_with(profile::PREFIX)
+}
+
+/// The address of a bookmark with exactly this name; a host of the same name is still `ftp://NAME/`.
+pub(crate) fn named(word: &str) -> Result<Option<Target>, Failure> {
+    Ok(profile::book()?.find(word).map(|it| it.target.clone()))
+}
+
+/// Reads an address; `bookmark:NAME/path` is one.
 pub(crate) fn target(url: &str) -> Result<Target, Failure> {
+    let url = bookmarked.as_deref().unwrap_or(url);
     url.parse::<Target>().map_err(|error| {
         Failure::of(Cause::Address, error.to_string()).with_hint("`wharf help urls`")
     })

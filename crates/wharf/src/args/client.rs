@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum, ValueHint};
 
 use wharf_proto::data_connection::passive::PortRange;
 
+use super::secret::SecretArgs;
 use super::tls::TlsArgs;
 use super::value;
 use super::via::ViaArgs;
@@ -125,6 +126,9 @@ pub(crate) struct ClientArgs {
     /// File whose first line is the password
     #[arg(long, value_name = "FILE", env = "WHARF_PASSWORD_FILE", value_hint = ValueHint::FilePath, help_heading = "Login")]
     pub(crate) password_file: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) secret: SecretArgs,
 
     /// File of logins [default: $NETRC or ~/.netrc]
     #[arg(long, value_name = "FILE", env = "WHARF_NETRC", value_hint = ValueHint::FilePath, help_heading = "Login")]

@@ -12,6 +12,7 @@ use clap::{ArgAction, Parser, ValueHint};
 use wharf_proto::data_connection::passive::PortRange;
 
 use super::client::{DataHostArg, ModeArg};
+use super::secret::SecretArgs;
 use super::tls::TlsArgs;
 use super::via::ViaArgs;
 use super::{ssl, value};
@@ -270,6 +271,9 @@ pub(crate) struct FtpArgs {
     /// Local address of every connection
     #[arg(short = 's', long, value_name = "ADDR", env = "WHARF_LOCAL_ADDR")]
     pub(crate) local_addr: Option<IpAddr>,
+
+    #[command(flatten)]
+    pub(crate) secret: SecretArgs,
 
     /// File of logins [default: $NETRC or ~/.netrc]
     #[arg(short = 'N', long, value_name = "FILE", env = "WHARF_NETRC", value_hint = ValueHint::FilePath)]

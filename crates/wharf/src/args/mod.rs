@@ -9,6 +9,7 @@
 )]
 
 pub(crate) mod ban;
+pub(crate) mod bookmark;
 pub(crate) mod client;
 pub(crate) mod doctor;
 pub(crate) mod doctor_host;
@@ -24,6 +25,7 @@ pub(crate) mod proxy;
 pub(crate) mod proxy_tls;
 pub(crate) mod put;
 pub(crate) mod queue;
+pub(crate) mod secret;
 pub(crate) mod serve;
 pub(crate) mod serve_acme;
 pub(crate) mod serve_system;
@@ -69,7 +71,7 @@ pub(crate) use watch::WatchArgs;
     arg_required_else_help = true,
     max_term_width = 100,
     after_help = "`wharf COMMAND --help` explains a command, `wharf help TOPIC` more:\n  \
-                  modes, urls, proxies, exit-codes, environment, config, errors"
+                  modes, urls, login, profiles, proxies, exit-codes, environment, config, errors"
 )]
 pub(crate) struct Cli {
     #[command(subcommand)]
@@ -135,6 +137,9 @@ pub(crate) enum Command {
     /// Forget what is remembered about a server
     #[command(long_about = client::FORGET_LONG)]
     Forget(ForgetArgs),
+    /// Keep addresses under names, and take over other programs' bookmarks
+    #[command(long_about = bookmark::BOOKMARK_LONG)]
+    Bookmark(bookmark::BookmarkArgs),
     /// Find out why data connections do not come about, and who must act
     #[command(long_about = doctor::DOCTOR_LONG)]
     Doctor(Box<DoctorArgs>),
@@ -155,7 +160,7 @@ pub(crate) enum Command {
     Man(ManArgs),
     /// Say what an error's code means
     Explain(ExplainArgs),
-    /// Explain a command or a topic: modes, urls, proxies, exit-codes, environment, config, errors
+    /// Explain a command or a topic: modes, urls, login, profiles, proxies, exit-codes, environment, config, errors
     Help(HelpArgs),
 }
 
@@ -169,7 +174,7 @@ pub(crate) struct ExplainArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct HelpArgs {
-    /// A command, or one of: modes, urls, proxies, exit-codes, environment, config, errors
+    /// A command, or one of: modes, urls, login, profiles, proxies, exit-codes, environment, config, errors
     pub(crate) topic: Vec<String>,
 }
 

@@ -3,6 +3,7 @@
 
 mod acme;
 pub(crate) mod ban;
+pub(crate) mod bookmark;
 pub(crate) mod cat;
 mod certificate;
 pub(crate) mod check;

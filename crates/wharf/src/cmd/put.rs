@@ -23,7 +23,7 @@ const BUFFER: usize = 256 * 1024;
 
 pub(crate) async fn run(mut args: PutArgs, output: &Output) -> Result<(), Failure> {
     let url = args.files.pop().unwrap_or_default();
-    let url = url.to_str().filter(|url| url.contains("://"));
+    let url = url.to_str().filter(|url| session::is_address(url));
     let url = url.ok_or_else(|| {
         Failure::usage("the last argument must be the address to send to")
             .with_hint("wharf put FILE... ftp://host/dir/")

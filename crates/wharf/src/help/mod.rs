@@ -1,6 +1,7 @@
 //! `wharf help TOPIC`: what does not fit into a flag's description.
 
 mod modes;
+mod profiles;
 mod proxies;
 
 use std::fmt::Write as _;
@@ -20,6 +21,8 @@ type Topic = (&'static str, fn(Language) -> String);
 const TOPICS: &[Topic] = &[
     ("modes", modes::text),
     ("urls", urls),
+    ("login", |_| profiles::login()),
+    ("profiles", |_| profiles::text()),
     ("proxies", |_| proxies::text()),
     ("exit-codes", exit_codes),
     ("environment", |_| environment()),
@@ -33,13 +36,14 @@ Addresses
   ftp://[user[:password]@]host[:port]/path[;type=a|i|d]
 
 user      without it: the login of ~/.netrc for that host, else anonymous
-password  better in a file (--password-file), in WHARF_PASSWORD or in ~/.netrc: arguments are visible to
-          every user of the machine
+password  better elsewhere (`wharf help login`): arguments are visible to every user of the machine
 host      name, IPv4 address, or [IPv6 address]
 path      starts in the directory of the login; %2F or a second slash at its beginning makes it absolute:
           ftp://host/%2Fetc/motd. A slash at the end means a directory. Special characters, and any byte,
           are written as %NN: %20 is a space, %23 is #
 ;type=a   text: line ends are converted; ;type=i bytes as they are (default); ;type=d a directory
+
+  bookmark:NAME[/path]      what `wharf bookmark` keeps under that name (`wharf help profiles`)
 ";
 
 const CHINESE_URLS: &str = include_str!("../../messages/zh-CN/urls.txt");

@@ -26,8 +26,13 @@ impl Shell {
             );
         }
         let place = text(words.first().map_or(&[][..], Vec::as_slice))?;
-        if place.contains("://") {
+        if session::is_address(&place) {
             let target = session::target(&place)?;
+            return self.open_target(&target).await;
+        }
+        if words.len() < 2
+            && let Some(target) = session::named(&place)?
+        {
             return self.open_target(&target).await;
         }
         let port = match words.get(1) {

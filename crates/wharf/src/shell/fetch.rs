@@ -25,7 +25,7 @@ pub(super) async fn arguments(shell: &mut Shell, args: &FtpArgs) -> Result<Begun
         return Ok(Begun::Session);
     };
     let second_is_port = args.places.len() == 2 && args.places[1].parse::<u16>().is_ok();
-    if !first.contains("://") && (host_and_path(first).is_none() || second_is_port) {
+    if !session::is_address(first) && (host_and_path(first).is_none() || second_is_port) {
         if args.places.len() > 2 || (args.places.len() == 2 && !second_is_port) {
             return Err(Failure::usage("one host and a port, or addresses")
                 .with_hint("ftp HOST [PORT], ftp URL..."));
@@ -102,7 +102,7 @@ fn begin(opened: Result<(), Failure>, shell: &Shell) -> Result<(), Failure> {
 
 /// `ftp://...`, or `host:path`, where the path is taken as it is.
 fn target(shell: &Shell, place: &str) -> Result<Target, Failure> {
-    if place.contains("://") {
+    if session::is_address(place) {
         return session::target(place);
     }
     let Some((host, path)) = host_and_path(place) else {

@@ -4,6 +4,7 @@
 //! Every helper has a time limit and waits for lines and ends, never for a time. Ports are free ones.
 
 mod bans;
+mod bookmarks;
 mod boundary;
 mod fake_server;
 mod gateway;
