@@ -24,7 +24,7 @@ pub(crate) async fn run(args: MoveArgs, output: &Output) -> Result<(), Failure> 
 
 /// The new name. One that ends in `/` is a directory that takes the old name.
 fn goal(from: &Target, source: &Pathname, to: &str) -> Result<Pathname, Failure> {
-    let (path, directory) = if session::is_address(&to) {
+    let (path, directory) = if session::is_address(to) {
         let target = session::target(to)?;
         if (target.scheme(), target.endpoint()) != (from.scheme(), from.endpoint())
             || (target.user().is_some() && target.user() != from.user())

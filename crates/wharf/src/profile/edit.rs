@@ -1,5 +1,7 @@
 //! Bookmarks added to and removed from the text of the file, whose comments and order stay as they are.
 
+use std::fmt::Write as _;
+
 use toml::Value;
 
 use super::{Book, is_name};
@@ -14,13 +16,15 @@ pub(crate) fn section(
     let quoted = |text: &str| Value::from(text).to_string();
     let mut text = String::new();
     for line in comment.unwrap_or_default().lines() {
-        text.push_str(&format!("# {}\n", wharf_proto::visible(line.as_bytes())));
+        let _ = writeln!(text, "# {}", wharf_proto::visible(line.as_bytes()));
     }
-    text.push_str(&format!(
-        "[bookmark.{}]\naddress = {}\n",
+    let _ = writeln!(
+        text,
+        "[bookmark.{}]
+address = {}",
         key(name),
         quoted(address)
-    ));
+    );
     let mut written: Vec<&str> = Vec::new();
     for (name, value) in settings {
         if written.contains(&name.as_str()) {
@@ -37,7 +41,7 @@ pub(crate) fn section(
             (_, "true" | "false") => value.clone(),
             _ => quoted(value),
         };
-        text.push_str(&format!("{name} = {value}\n"));
+        let _ = writeln!(text, "{name} = {value}");
     }
     text
 }

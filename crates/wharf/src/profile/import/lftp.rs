@@ -4,6 +4,10 @@ use percent_encoding::percent_decode_str;
 
 use super::{Imported, Read};
 
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "others can fail, and they stand in one table"
+)]
 pub(super) fn read(text: &str) -> Result<Read, String> {
     let mut read = Read::default();
     for line in text.lines() {

@@ -7,6 +7,7 @@ mod lftp;
 mod ncftp;
 mod winscp;
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
@@ -114,13 +115,13 @@ impl Imported {
             address += &encode(user.as_bytes(), KEPT);
             address.push('@');
         }
-        address += &if self.host.contains(':') {
-            format!("[{}]", self.host)
+        if self.host.contains(':') {
+            let _ = write!(address, "[{}]", self.host);
         } else {
-            self.host.clone()
-        };
+            address += &self.host;
+        }
         if let Some(port) = self.port.filter(|it| *it != 0) {
-            address += &format!(":{port}");
+            let _ = write!(address, ":{port}");
         }
         address.push('/');
         address += &encode(&self.path, KEPT_IN_PATHS);

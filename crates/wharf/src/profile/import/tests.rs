@@ -1,7 +1,5 @@
 //! The files of other programs, what becomes of them, and hostile ones.
 
-use std::fmt::Write as _;
-
 use super::*;
 
 /// Name, address, password, settings; then the notes.

@@ -26,10 +26,9 @@ pub(super) fn read(text: &str) -> Result<Read, String> {
                 .filter(|it| it != "Default Settings")
                 .map(|it| (it, Vec::new()));
         } else if let (Some((_, values)), Some((key, value))) = (&mut current, line.split_once('='))
+            && values.len() < 1000
         {
-            if values.len() < 1000 {
-                values.push((key, decoded(value)));
-            }
+            values.push((key, decoded(value)));
         }
     }
     if let Some((name, values)) = current {
@@ -138,12 +137,13 @@ fn revealed(hidden: &str, account: &[u8]) -> Option<Vec<u8>> {
 
 #[cfg(test)]
 pub(super) fn hidden(password: &[u8], account: &[u8], padding: u8) -> String {
+    use std::fmt::Write as _;
     let text = [account, password].concat();
     let mut bytes = vec![FLAG, 0, u8::try_from(text.len()).unwrap(), padding];
     bytes.extend(vec![0x5a; usize::from(padding)]);
     bytes.extend(text);
-    bytes
-        .iter()
-        .map(|it| format!("{:02X}", !*it ^ MAGIC))
-        .collect()
+    bytes.iter().fold(String::new(), |mut text, it| {
+        let _ = write!(text, "{:02X}", !*it ^ MAGIC);
+        text
+    })
 }
