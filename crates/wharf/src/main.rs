@@ -5,6 +5,7 @@
 //! * [`args`]: what may be typed; [`config`]: what the server's settings file may say;
 //! * [`cmd`]: one file a command; [`shell`]: the interactive client, a table of commands;
 //! * [`script`]: the language of lftp; [`editor`]: lines that a person types, with history and completion;
+//! * [`session`], [`login`], [`profile`], [`via`], [`client_error`], [`listing`], [`progress`]: what client commands share;
 //! * [`catalogue`], [`language`]: what errors mean, and the user's language;
 //! * [`event`]: the same for programs (`--json`);
 //! * [`output`], [`screen`], [`live_ladder`], [`terminal`], [`logging`], [`trace_file`], [`exit`], [`help`]: what is said, and the status at the end.

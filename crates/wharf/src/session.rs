@@ -301,6 +301,10 @@ pub(crate) fn named(word: &str) -> Result<Option<Target>, Failure> {
 
 /// Reads an address; `bookmark:NAME/path` is one.
 pub(crate) fn target(url: &str) -> Result<Target, Failure> {
+    let bookmarked = match url.strip_prefix(profile::PREFIX) {
+        Some(reference) => Some(profile::book()?.address(reference)?),
+        None => None,
+    };
     let url = bookmarked.as_deref().unwrap_or(url);
     url.parse::<Target>().map_err(|error| {
         Failure::of(Cause::Address, error.to_string()).with_hint("`wharf help urls`")

@@ -318,13 +318,10 @@ impl Shell {
         let screen = (output.verbosity() > 0).then(|| Screen {
             output: output.clone(),
         });
-        let logins = LoginSources {
-            user: None,
-            password_file: args.password_file.clone(),
-            netrc: args.netrc.clone(),
-            certificate: args.tls.cert.is_some(),
-            question: None,
-        };
+        let mut logins = LoginSources::default();
+        logins.password_file.clone_from(&args.password_file);
+        logins.netrc.clone_from(&args.netrc);
+        logins.certificate = args.tls.cert.is_some();
         let connector = Connector::with(&Wishes::from(args), logins, screen, output)?;
         let here = std::env::current_dir().map_err(|error| {
             Failure::new(
