@@ -52,6 +52,7 @@ mod one_port;
 mod outcomes;
 mod proxy;
 mod races;
+mod recipes;
 mod refusal;
 mod segments;
 mod sessions;
@@ -192,6 +193,11 @@ const PARTS: &[(&str, Part, &str)] = &[
         "segments",
         segments::run,
         "downloads over several connections, killed at random: never a wrong byte",
+    ),
+    (
+        "recipes",
+        recipes::run,
+        "docs/recipes.md by lftp and by wharf: the same files, success or failure",
     ),
     (
         "outcomes",

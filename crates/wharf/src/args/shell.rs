@@ -31,7 +31,7 @@ included; with --classic-exit that of the last command (`wharf help exit-codes`)
 #[derive(Debug, Args)]
 #[command(after_help = SHELL_AFTER)]
 pub(crate) struct ShellArgs {
-    /// Host, address or bookmark to open first
+    /// Host or address to open first
     #[arg(value_name = "HOST|URL", value_hint = ValueHint::Url)]
     pub(crate) place: Option<String>,
 

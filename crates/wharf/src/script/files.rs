@@ -128,16 +128,13 @@ impl Shell {
             .map_err(failed)?;
         let mut last = Ok(());
         for entry in entries {
-            let below = match path.child(&entry.name) {
-                Ok(below) => below,
-                Err(_) => {
-                    let shown = visible(&entry.name);
-                    last = Err(Failure::new(
-                        Exit::Protocol,
-                        format!("{shown} is not a name"),
-                    ));
-                    continue;
-                }
+            let Ok(below) = path.child(&entry.name) else {
+                let shown = visible(&entry.name);
+                last = Err(Failure::new(
+                    Exit::Protocol,
+                    format!("{shown} is not a name"),
+                ));
+                continue;
             };
             let done = match entry.is_directory() {
                 true => Box::pin(self.remove_directory(&below, deeper)).await,

@@ -98,10 +98,8 @@ fn wanted(before: &[Vec<u8>], word: &[u8]) -> Vec<Wanted> {
         // `put a -o` names a file there, `get a -o` one here.
         (Words::Remote, b"-o") => local(false),
         (Words::Remote, b"-O") if row.action != Action::Mmv => local(true),
-        (Words::Local, b"-o") => remote(false),
-        (Words::Local, b"-O") => remote(true),
-        (Words::Remote, _) => remote(false),
-        (Words::RemoteDirectories, _) => remote(true),
+        (Words::Local, b"-o") | (Words::Remote, _) => remote(false),
+        (Words::Local, b"-O") | (Words::RemoteDirectories, _) => remote(true),
         (Words::Local, _) => local(false),
         (Words::LocalDirectories, _) => local(true),
         (Words::RemoteThenLocal, _) => {

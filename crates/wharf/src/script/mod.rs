@@ -11,6 +11,11 @@
 //! `--classic-exit`, and under the name `lftp`, only the last command counts, as in lftp. Either way a script that ends in a
 //! failure does not end with 0.
 
+#![allow(
+    clippy::match_bool,
+    reason = "two cases of equal weight read better side by side"
+)]
+
 mod files;
 mod grammar;
 mod jobs;
@@ -524,7 +529,7 @@ impl Shell {
         let form = self.settings.text("cmd:prompt", "");
         let (mut host, mut user) = (String::new(), String::new());
         if let Some(place) = &self.place {
-            host = place.endpoint.host.clone();
+            host.clone_from(&place.endpoint.host);
             user = place.user_name().unwrap_or_default();
         }
         let directory = match &self.cwd {

@@ -113,7 +113,7 @@ impl Shell {
                 .with_hint("jobs have sessions of their own"));
         }
         if given.has("d") {
-            super::other::show_dialogue(self, true)?;
+            super::other::show_dialogue(self);
         }
         let Some(word) = given.rest.first() else {
             return match given.value("e") {
@@ -157,13 +157,10 @@ impl Shell {
         }
     }
 
-    /// What `open` is given: an address, a host with or without a path, a bookmark.
+    /// What `open` is given: an address, a host with or without a path.
     fn door(&self, word: &[u8]) -> Result<Target, Failure> {
         if is_address(word) {
             return target(word);
-        }
-        if let Some(address) = super::other::bookmarked(word)? {
-            return target(address.as_bytes());
         }
         let protocol = self.settings.text("cmd:default-protocol", "");
         let mut address = format!("{protocol}://").into_bytes();

@@ -255,8 +255,7 @@ impl Shell {
     async fn execute(&mut self, row: &'static table::Row, words: &[Word]) -> Result<(), Failure> {
         let name = row.name;
         match row.action {
-            Action::Alias => self.alias(words),
-            Action::Bookmark => self.bookmark(words).await,
+            Action::Alias => self.alias(words).await,
             Action::Cache => self.cache(words),
             Action::Cat => self.cat(name, words).await,
             Action::Cd => self.cd(words).await,

@@ -4,7 +4,6 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Action {
     Alias,
-    Bookmark,
     Cache,
     Cat,
     Cd,
@@ -125,7 +124,7 @@ pub(super) const COMMANDS: &[Row] = &[
     row("anon", Action::User, Words::Nothing, "", "be nobody: the anonymous user"),
     row("at", Action::Refused("the system's at(1) runs `wharf -c …` at a time"), Words::Nothing, "", "not offered"),
     row("attach", Action::Refused("nothing runs detached; `wharf queue` outlives the program"), Words::Nothing, "", "not offered"),
-    row("bookmark", Action::Bookmark, Words::Nothing, "add NAME [URL] | delete NAME | list", "names for places, see `wharf bookmark`"),
+    row("bookmark", Action::Refused("the shell keeps no names for places; an alias can open one"), Words::Nothing, "", "not offered"),
     row("bye", Action::Exit, Words::Nothing, "[code|kill]", "end"),
     row("cache", Action::Cache, Words::Nothing, "[flush]", "forget the names that completion knows"),
     row("cat", Action::Cat, Words::Remote, "[-b] [-u] remote-file...", "write remote files to the output"),
