@@ -53,7 +53,8 @@ fn play(path: &Path) -> Result<(), String> {
     };
     assert!(matches!(session.only(), None | Some("wharf")), "{name}");
     let place = Place::new();
-    let server = Server::start(&place);
+    // One of the sessions is about TLS; the others do without, as their environment says.
+    let server = Server::start_with(&place, &["--tls", "allowed"]);
     let second = session.wants_two().then(|| second_server(&place));
     let stage = Stage {
         directory: &place.path(""),
