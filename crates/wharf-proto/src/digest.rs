@@ -78,7 +78,7 @@ impl Digest {
     /// small letters. `None`: there is none, or more than one that differ.
     pub fn in_reply(self, text: &[u8]) -> Option<String> {
         let mut found = None;
-        for word in text.split(|byte| byte.is_ascii_whitespace()) {
+        for word in text.split(u8::is_ascii_whitespace) {
             let is_one = word.len() == self.digits() && word.iter().all(u8::is_ascii_hexdigit);
             let Some(word) = std::str::from_utf8(word).ok().filter(|_| is_one) else {
                 continue;
