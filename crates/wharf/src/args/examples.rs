@@ -22,6 +22,13 @@ wharf ban add 192.0.2.0/24 --for 2h --reason 'guesses passwords'
 wharf ban remove 192.0.2.7",
     ),
     (
+        "bookmark",
+        "wharf bookmark add work ftpes://alice@ftp.example.org/incoming/ --set mode=passive
+wharf put report.pdf bookmark:work/
+wharf bookmark import filezilla --keyring auto              passwords go to the keyring
+wharf bookmark list",
+    ),
+    (
         "get",
         "wharf get ftp://ftp.example.org/pub/notes.txt
 wharf get -c ftp://ftp.example.org/pub/large.iso            goes on where it stopped
