@@ -83,10 +83,18 @@ const LIMIT: Duration = Duration::from_mins(1);
 const CANNOT: &[(Kind, &[&[u8]])] = &[
     // does not undo Telnet's doubling of 255 (RFC 959 §3.1.5.1)
     (Kind::Vsftpd, &[b"bytes \xff\xfe"]),
-    // leaves names with control characters out of its listings
+    // leaves names with control characters out of its listings, refuses backslashes, and does not undo the doubling either
     (
         Kind::PureFtpd,
-        &[b"\tleading tab", b"a\ttab", b"\x1b[31mred", b"bell\x07"],
+        &[
+            b"\tleading tab",
+            b"a\ttab",
+            b"\x1b[31mred",
+            b"bell\x07",
+            b"back\\slash",
+            b" ", // stored as _
+            b"bytes \xff\xfe",
+        ],
     ),
     // knows names in UTF-8 only, and lists others with other bytes in their place
     (
@@ -208,8 +216,10 @@ fn there_and_back(settings: &Settings, kind: Kind) -> Result<String> {
     for entry in fs::read_dir(stage.root.join("back"))? {
         let entry = entry?;
         let name = entry.file_name().as_bytes().to_vec();
-        if fs::read(entry.path())? != content(&name) {
-            return Err(format!("stored wrongly: {}", name.escape_ascii()).into());
+        let found = fs::read(entry.path())?;
+        if found != content(&name) {
+            let (name, found) = (name.escape_ascii(), found.escape_ascii());
+            return Err(format!("stored as {name}: {found}").into());
         }
         stored.insert(name);
     }
