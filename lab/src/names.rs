@@ -92,7 +92,10 @@ const CANNOT: &[(Kind, &[&[u8]])] = &[
             b"\x1b[31mred",
             b"bell\x07",
             b"back\\slash",
-            b" ", // stored as _
+            // stored with underscores for the blanks
+            b" ",
+            b"trailing blank ",
+            b"trailing blanks  ",
             b"bytes \xff\xfe",
         ],
     ),
