@@ -35,7 +35,7 @@ const HERE: &[(&str, &str)] = &[
 ];
 
 /// No recipe takes long; lftp repeats what fails for ever if it is let.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 type Tree = BTreeMap<String, Vec<u8>>;
 

@@ -195,7 +195,7 @@ mod tests {
         let began = Instant::now();
         bucket.change(rate(8000), began);
         assert!(bucket.allowed(began).is_err());
-        let late = began + Duration::from_secs(3600);
+        let late = began + Duration::from_hours(1);
         assert_eq!(bucket.allowed(late), Ok(1000), "an eighth of a second");
     }
 

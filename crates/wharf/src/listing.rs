@@ -30,8 +30,8 @@ impl Reader {
         }
     }
 
-    /// A name or line that came from a server. A person sees what cannot be shown as `\xNN`; a
-    /// program gets the bytes, save control characters, which could forge lines.
+    /// A name or line that came from a server. A person sees what cannot be shown as its picture
+    /// or `\xNN`; a program gets the bytes, save control characters, which could forge lines.
     pub(crate) fn text(self, bytes: &[u8]) -> Vec<u8> {
         match self {
             Self::Person => visible(bytes).into_bytes(),
@@ -411,11 +411,11 @@ mod tests {
         };
         assert_eq!(
             String::from_utf8(csv(&row)).unwrap(),
-            "\"d/a, \"\"b\"\"\\x0a \",file,5,2024-01-02,server,0640,joe,,,ftp://me@h/%2Fpub/d/a%2C%20%22b%22%0A%20"
+            "\"d/a, \"\"b\"\"␊ \",file,5,2024-01-02,server,0640,joe,,,ftp://me@h/%2Fpub/d/a%2C%20%22b%22%0A%20"
         );
         assert_eq!(
             json(&row).to_string(),
-            r#"{"kind":"file","mode":"0640","modified":"2024-01-02","modified_zone":"server","name":"a, \"b\"\\x0a ","name_encoded":"a%2C%20%22b%22%0A%20","owner":"joe","path":"d/a, \"b\"\\x0a ","size":5,"url":"ftp://me@h/%2Fpub/d/a%2C%20%22b%22%0A%20"}"#
+            r#"{"kind":"file","mode":"0640","modified":"2024-01-02","modified_zone":"server","name":"a, \"b\"␊ ","name_encoded":"a%2C%20%22b%22%0A%20","owner":"joe","path":"d/a, \"b\"␊ ","size":5,"url":"ftp://me@h/%2Fpub/d/a%2C%20%22b%22%0A%20"}"#
         );
         let named = Entry {
             name: b"d/a".to_vec(),

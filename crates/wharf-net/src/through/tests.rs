@@ -81,7 +81,9 @@ async fn every_protocol_leads_to_the_server_and_takes_nothing_of_its_greeting() 
     use Protocol::*;
     let some = Some(("me", "secret"));
     let outside = "203.0.113.1:50000";
-    let cases: Vec<(Protocol, Option<(&str, &str)>, &str, Vec<(&[u8], &[u8])>, &str)> = vec![
+    type Login = Option<(&'static str, &'static str)>;
+    type Dialogue = Vec<(&'static [u8], &'static [u8])>;
+    let cases: Vec<(Protocol, Login, &str, Dialogue, &str)> = vec![
         (
             Socks5,
             None,

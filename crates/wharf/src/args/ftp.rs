@@ -157,8 +157,9 @@ pub(crate) struct FtpArgs {
     pub(crate) restart: bool,
 
     /// Try again every SECONDS until a connection comes about
-    #[arg(short = 'r', long, value_name = "SECONDS", env = "WHARF_RETRY")]
-    pub(crate) retry: Option<u64>,
+    // Not `retry`: that is a number of attempts everywhere else, and its variable would be taken for seconds.
+    #[arg(short = 'r', long, value_name = "SECONDS", env = "WHARF_RETRY_CONNECT")]
+    pub(crate) retry_connect: Option<u64>,
 
     /// How fast transfers may be: get, put or all, bytes a second, and by how much SIGUSR1 and SIGUSR2 change it; may be
     /// repeated

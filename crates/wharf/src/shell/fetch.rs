@@ -60,7 +60,7 @@ pub(super) async fn arguments(shell: &mut Shell, args: &FtpArgs) -> Result<Begun
         let result = loop {
             let result = fetch(&mut sessions, target, args, shell).await;
             sessions.tell_notes();
-            match (result, args.retry) {
+            match (result, args.retry_connect) {
                 (Err(failure), Some(pause)) if is_about_connecting(failure.exit) => {
                     shell.output.failure(&failure);
                     shell.output.line(&format!("Retrying in {pause} seconds."));

@@ -88,7 +88,9 @@ fn one(line: &[u8], arguments: &[Vec<u8>], turn: usize, loops: &mut bool) -> Vec
             (b'$', Some(digit)) if digit.is_ascii_digit() => {
                 let mut number = 0_usize;
                 while let Some(digit) = at.peek().filter(|it| it.is_ascii_digit()) {
-                    number = number.saturating_mul(10) + usize::from(digit - b'0');
+                    number = number
+                        .saturating_mul(10)
+                        .saturating_add(usize::from(digit - b'0'));
                     at.next();
                 }
                 let argument = number.checked_sub(1).and_then(|it| arguments.get(it));

@@ -128,7 +128,7 @@ fn print(output: &Output, line: &str) {
 pub(crate) async fn run(args: FtpArgs, output: &Output) -> Result<(), Failure> {
     let mut shell = Shell::start(&args, output)?;
     let mut interrupt = Interrupt::new()?;
-    let begun = shell.begin(&args, &mut interrupt).await;
+    let begun = Box::pin(shell.begin(&args, &mut interrupt)).await;
     let result = match begun {
         Ok(Begun::Finished) => Ok(()),
         Ok(Begun::Session) => shell.session(&mut interrupt).await,
@@ -188,7 +188,7 @@ impl Shell {
                 }
                 Line::End => break,
             };
-            let outcome = self.one_line(&line, interrupt).await?;
+            let outcome = Box::pin(self.one_line(&line, interrupt)).await?;
             self.tell_notes();
             if let Err(failure) = outcome {
                 self.output.failure(&failure);

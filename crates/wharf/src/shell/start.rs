@@ -73,7 +73,7 @@ impl Shell {
             port: args.port,
             auto_login: !args.no_login,
             anonymous: args.anonymous,
-            again: args.retry,
+            again: args.retry_connect,
             settings: Settings::default(),
             macros: Macros::default(),
             options,

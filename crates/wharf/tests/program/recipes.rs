@@ -2,6 +2,7 @@
 //! must print, return and leave behind what the page says. `UPDATE_EXPECT=1` writes the page anew.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -111,13 +112,13 @@ fn run(recipe: &str) -> String {
     let ended: Ended = Running::start(shell).end();
     let (here, there) = (tree(&place.path("here")), tree(&place.path("files")));
     let mut text = ended.text();
-    text.push_str(&format!("[status {}]", ended.code.expect("an end")));
+    let _ = write!(text, "[status {}]", ended.code.expect("an end"));
     for (word, difference) in [
         ("here", difference(&before.0, &here)),
         ("there", difference(&before.1, &there)),
     ] {
         if !difference.is_empty() {
-            text.push_str(&format!(" {word}: {difference}"));
+            let _ = write!(text, " {word}: {difference}");
         }
     }
     text.push('\n');

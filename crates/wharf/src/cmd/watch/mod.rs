@@ -22,7 +22,7 @@ const PATIENCE: u32 = 20;
 
 /// The pause after something failed; it doubles.
 const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 
 pub(crate) async fn run(args: WatchArgs, output: &Output) -> Result<(), Failure> {
     let mut interrupt = Interrupt::new()?;

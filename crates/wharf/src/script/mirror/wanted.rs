@@ -350,6 +350,8 @@ fn size_range(text: &str) -> Result<(Option<u64>, Option<u64>), Failure> {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     use super::*;
 
     #[test]
@@ -397,12 +399,10 @@ mod tests {
                         "{:?} {:?} {:?} {:?}",
                         rules.only, rules.delete, rules.compare, rules.links
                     );
-                    for (is, word) in [(rules.permissions, " perms")] {
-                        text.push_str(if is { word } else { "" });
-                    }
-                    text.push_str(&format!(" jobs {}", wanted.jobs));
+                    text.push_str(if rules.permissions { " perms" } else { "" });
+                    let _ = write!(text, " jobs {}", wanted.jobs);
                     if let Some(depth) = rules.max_depth {
-                        text.push_str(&format!(" depth {depth}"));
+                        let _ = write!(text, " depth {depth}");
                     }
                     text.push_str(if wanted.dry_run { " dry" } else { "" });
                     text.push_str(if wanted.reverse { " reverse" } else { "" });
