@@ -76,13 +76,14 @@ const HELLO5: (&[u8], &[u8]) = (b"\x05\x01\x00", b"\x05\x00");
 /// 198.51.100.9:21
 const SERVER5: &[u8] = b"\x05\x01\x00\x01\xc6\x33\x64\x09\x00\x15";
 
+type Login = Option<(&'static str, &'static str)>;
+type Dialogue = Vec<(&'static [u8], &'static [u8])>;
+
 #[tokio::test]
 async fn every_protocol_leads_to_the_server_and_takes_nothing_of_its_greeting() {
     use Protocol::*;
     let some = Some(("me", "secret"));
     let outside = "203.0.113.1:50000";
-    type Login = Option<(&'static str, &'static str)>;
-    type Dialogue = Vec<(&'static [u8], &'static [u8])>;
     let cases: Vec<(Protocol, Login, &str, Dialogue, &str)> = vec![
         (
             Socks5,
