@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
 use wharf_client::mirror::{Action, Event, How, Mirror, Observer, Outcome};
-use wharf_client::{EntryKind, Pool, RemoteStorage, RemoteUploads};
+use wharf_client::{EntryKind, ErrorKind, Pool, RemoteStorage, RemoteUploads};
 use wharf_proto::{Pathname, visible};
 use wharf_storage::{Local, LocalOptions, Memory, Storage, Uploads};
 
@@ -210,7 +210,10 @@ impl Shell {
                     .with_hint("get copies files"));
                 }
                 Ok(_) => Ok(()),
-                Err(error) if error.reply().is_some() => Err(error),
+                // Without MLST the listing of its directory tells, and then no reply does.
+                Err(error) if error.reply().is_some() || error.kind() == ErrorKind::NotFound => {
+                    Err(error)
+                }
                 Err(error) => return Err(failed(error)),
             },
         };
