@@ -93,7 +93,8 @@ fn play_with(settings: &Settings, kind: Kind, session: &Session<'_>) -> Result<(
             passive: topology::RANGE,
             advertise: None,
             max_sessions: 0,
-            further: &[],
+            // One session is about TLS, the others do without.
+            further: &["--tls", "allowed"],
             lines: &[],
             tls: None,
         },
