@@ -2,7 +2,7 @@
 //! in a file (`-f`). `ln -s wharf lftp` makes the program answer to that name.
 //!
 //! In reading order: [`syntax`] (text becomes commands) and [`options`] (their options), both pure; [`table`] (which command a
-//! word is); [`settings`] (what `set` does); [`run`] (conditions, groups, output, background); then the commands:
+//! word is); [`settings`] (what `set` does); [`mod@run`] (conditions, groups, output, background); then the commands:
 //! [`place`] (open, cd, lcd…), [`transfer`] (get, put…), [`files`] (rm, mv…), [`listing`] (ls, find, du…), [`mirror`],
 //! [`other`] (set, alias, jobs…). [`jobs`] is what runs beside, [`sink`] where output goes, [`grammar`] what the line editor
 //! is told.
