@@ -212,9 +212,11 @@ pub(crate) const KEYS: &[Key] = &[
         "look the password up: auto, secret-tool, pass, security",
         |it| parsed(it)
     ),
-    key!(local_dir, "where the interactive clients begin", |it| path(
-        it
-    )),
+    key!(
+        local_dir,
+        "the local directory in which `wharf ftp` begins",
+        |it| path(it)
+    ),
 ];
 
 impl Settings {

@@ -10,7 +10,7 @@ use super::Shell;
 use super::settings::type_word;
 use crate::exit::{Exit, Failure};
 use crate::session::Server;
-use crate::{login, password, session};
+use crate::{login, password, profile, session};
 
 /// The standard port (RFC 959 §8).
 const CONTROL_PORT: u16 = 21;
@@ -40,7 +40,18 @@ impl Shell {
             Some(word) => Some(port(word)?),
         };
         let endpoint = self.endpoint(&place, port)?;
-        self.connect((Scheme::Ftp, endpoint), None, None).await
+        self.connect((Scheme::Ftp, endpoint.clone()), None, None)
+            .await?;
+        self.begin_locally(&endpoint)
+    }
+
+    /// Changes to the local directory that the book has for this server.
+    fn begin_locally(&self, endpoint: &Endpoint) -> Result<(), Failure> {
+        let said = profile::book()?.settings(&endpoint.host, Some(endpoint.port));
+        match said.local_dir {
+            Some(directory) => self.local_cd(&[directory.into_os_string().into_encoded_bytes()]),
+            None => Ok(()),
+        }
     }
 
     /// Connects to the server of an address and changes to its directory.
@@ -49,6 +60,7 @@ impl Shell {
         let password = target.password().cloned();
         let server = (target.scheme(), target.endpoint().clone());
         self.connect(server, user, password).await?;
+        self.begin_locally(target.endpoint())?;
         if let (Some(path), Some(client)) = (target.path(), &mut self.now.client) {
             client
                 .change_dir(path)

@@ -77,6 +77,19 @@ fn a_bookmark_is_an_address_wherever_one_is() {
     ftp.feed(b"get a got\n").expect("a pipe");
     ftp.end().expect(0);
     assert_eq!(place.read("got"), b"abc");
+    // And begins where it says.
+    std::fs::create_dir(place.path("below")).unwrap();
+    let below = format!("local_dir={}", place.path("below").display());
+    place
+        .run(["bookmark", "add", "there", &bare, "--set", &below])
+        .expect(0);
+    let mut command = place.command_as("ftp", ["work"]);
+    command.stdin(std::process::Stdio::piped());
+    let mut ftp = Running::start(command);
+    ftp.feed(b"get a\n").expect("a pipe");
+    ftp.end().expect(0);
+    assert_eq!(place.read("below/a"), b"abc");
+    place.run(["bookmark", "remove", "there"]).expect(0);
 
     let shown = place.run(["bookmark", "show", "work"]).expect(0).text();
     assert!(
